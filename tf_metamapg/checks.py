@@ -1,0 +1,46 @@
+"""Checks of what users pass in: one line that names the parameter, its value and what is allowed."""
+
+import math
+import numbers
+
+
+class InvalidInputError(ValueError):
+    """A value from a user (argument, config, flag or file) that cannot be used."""
+
+
+def check(condition, parameter, value, allowed):
+    """Raises `InvalidInputError` unless `condition` holds.
+
+    Args:
+        condition: what must be true.
+        parameter: the name of the parameter, as the user wrote it.
+        value: the value it was given.
+        allowed: what may stand there, as the end of the sentence "must be …".
+    """
+    if not condition:
+        raise InvalidInputError(f"{parameter} = {_brief(value)}: must be {allowed}")
+
+
+def check_integer(parameter, value, minimum):
+    """Raises `InvalidInputError` unless `value` is an integer of at least `minimum`."""
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    check(is_integer and value >= minimum, parameter, value, f"an integer ≥ {minimum}")
+
+
+def check_number(parameter, value, minimum=-math.inf):
+    """Raises `InvalidInputError` unless `value` is a finite number of at least `minimum`."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    allowed = "a finite number" + (f" ≥ {minimum}" if minimum > -math.inf else "")
+    check(is_number and math.isfinite(value) and value >= minimum, parameter, value, allowed)
+
+
+def check_length(parameter, value, length):
+    """Raises `InvalidInputError` unless `value` is a list or tuple with one entry per agent."""
+    is_sequence = isinstance(value, (list, tuple))
+    allowed = f"a list of {length}, one for each agent of the game"
+    check(is_sequence and len(value) == length, parameter, value, allowed)
+
+
+def _brief(value):
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else text[:77] + "..."

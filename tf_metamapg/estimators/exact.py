@@ -1,0 +1,57 @@
+"""Exact values: the *expected* reading of Eq. 3 without sampling."""
+
+import tensorflow as tf
+
+
+class ExactEstimator:
+    """Objectives in closed form, for games that have `exact_values` and policies without memory.
+
+    Attributes:
+        game: the game that is played.
+        policies: one policy for each agent.
+    """
+
+    def __init__(self, game, policies):
+        self.game = game
+        self.policies = policies
+
+    def draw_noise(self, keys, n_tasks):
+        """Nothing: exact values need no random numbers."""
+        del keys, n_tasks
+        return ()
+
+    def sample(self, joint_params, tasks, noise):
+        """Nothing: exact values need no trajectories."""
+        del joint_params, tasks, noise
+        return ()
+
+    def objectives(self, joint_params, tasks, trajectory):
+        """The agents' discounted values Vⁱ.
+
+        Args:
+            joint_params: JointParams with leaves [S, N, ...].
+            tasks: the payoffs.
+            trajectory: not used.
+
+        Returns:
+            tuple over agents of tensors [S, N], differentiable any number of times in `joint_params`.
+        """
+        del trajectory
+        action_probs = tuple(
+            policy.action_probs(params) for policy, params in zip(self.policies, joint_params)
+        )
+        return self.game.exact_values(tasks, action_probs)
+
+    def current_policy_objective(self, joint_params, trajectory, agent_index, later_values):
+        """Zero: nothing is sampled, so nothing depends on θ through a sample."""
+        del joint_params, trajectory, agent_index
+        return tf.zeros_like(later_values)
+
+    def values(self, joint_params, tasks, trajectory):
+        """The same as `objectives`."""
+        return self.objectives(joint_params, tasks, trajectory)
+
+    def average_rewards(self, joint_params, tasks, trajectory):
+        """The reward per step, (1 − γ) Vⁱ: tuple over agents of tensors [S, N]."""
+        values = self.objectives(joint_params, tasks, trajectory)
+        return tuple((1.0 - self.game.discount) * value for value in values)

@@ -1,0 +1,111 @@
+"""What the estimators from sampled trajectories have in common; they differ in their surrogates."""
+
+import abc
+
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import returns
+from tf_metamapg import rollout
+from tf_metamapg import scoring
+
+
+class SampledEstimator(abc.ABC):
+    """Estimates from K trajectories of T steps for each seed and task.
+
+    Attributes:
+        game: the game that is played.
+        policies: one policy for each agent.
+    """
+
+    def __init__(
+        self, game, policies, n_trajectories=64, horizon=150, baseline=returns.leave_one_out_baseline
+    ):
+        """
+        Args:
+            game: the game that is played.
+            policies: one policy for each agent.
+            n_trajectories: K ≥ 1, the batch of one inner update.
+            horizon: T ≥ 1, in time steps.
+            baseline: function of returns to go [S, N, K, T]; what it returns is subtracted from them.
+
+        Raises:
+            InvalidInputError: if K or T is not such a number.
+        """
+        checks.check_integer(f"{type(self).__name__}.n_trajectories", n_trajectories, minimum=1)
+        checks.check_integer(f"{type(self).__name__}.horizon", horizon, minimum=1)
+        checks.check(callable(baseline), f"{type(self).__name__}.baseline", baseline, "a function")
+        self.game = game
+        self.policies = policies
+        self._n_trajectories = n_trajectories
+        self._horizon = horizon
+        self._baseline = baseline
+
+    @abc.abstractmethod
+    def surrogates(self, log_probs, advantages):
+        """The agents' surrogate objectives.
+
+        Args:
+            log_probs: tuple over agents of tensors [S, N, K, T].
+            advantages: tuple over agents of tensors [S, N, K, T], held constant.
+
+        Returns:
+            tuple over agents of tensors [S, N].
+        """
+
+    @abc.abstractmethod
+    def current_policy_surrogate(self, own_log_probs, later_values):
+        """What the first term of Eq. 7 is the derivative of, at one link of a chain.
+
+        Args:
+            own_log_probs: tensor [S, N, K, T] of the meta-agent's log-probabilities at the link.
+            later_values: tensor [S, N], what the meta-agent gets at the links after it.
+
+        Returns:
+            tensor [S, N].
+        """
+
+    def draw_noise(self, keys, n_tasks):
+        """All random numbers of one link of a chain; see `rollout.draw_noise`."""
+        return rollout.draw_noise(keys, self.game, n_tasks, self._n_trajectories, self._horizon)
+
+    def sample(self, joint_params, tasks, noise):
+        """Samples a Trajectory with fields [S, N, K, T]; no gradient flows through it."""
+        return rollout.rollout(self.game, self.policies, joint_params, tasks, noise)
+
+    def objectives(self, joint_params, tasks, trajectory):
+        """Surrogates of the agents' values Vⁱ, as functions of all agents' parameters.
+
+        Args:
+            joint_params: JointParams with leaves [S, N, ...].
+            tasks: not used, as the trajectory carries the rewards.
+            trajectory: Trajectory sampled at the same parameters.
+
+        Returns:
+            tuple over agents of tensors [S, N].
+        """
+        del tasks
+        log_probs = scoring.score(self.policies, joint_params, trajectory)
+        return self.surrogates(log_probs, tuple(map(self._advantages, trajectory.rewards)))
+
+    def _advantages(self, rewards):
+        returns_to_go = returns.returns_to_go(rewards, self.game.discount)
+        return returns_to_go - self._baseline(returns_to_go)
+
+    def current_policy_objective(self, joint_params, trajectory, agent_index, later_values):
+        """`current_policy_surrogate` as a function of all agents' parameters: tensor [S, N]."""
+        log_probs = scoring.score(self.policies, joint_params, trajectory)
+        return self.current_policy_surrogate(log_probs[agent_index], later_values)
+
+    def values(self, joint_params, tasks, trajectory):
+        """The mean discounted return of each agent: tuple over agents of tensors [S, N]."""
+        del joint_params, tasks
+        return tuple(
+            tf.reduce_mean(returns.discounted_returns(rewards, self.game.discount), axis=-1)
+            for rewards in trajectory.rewards
+        )
+
+    def average_rewards(self, joint_params, tasks, trajectory):
+        """The mean reward per step of each agent: tuple over agents of tensors [S, N]."""
+        del joint_params, tasks
+        return tuple(tf.reduce_mean(rewards, axis=[-2, -1]) for rewards in trajectory.rewards)

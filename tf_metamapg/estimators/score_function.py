@@ -1,0 +1,57 @@
+"""Score-function (REINFORCE) surrogates, and the estimator of the *sampled* reading of Eq. 3.
+
+In this reading the inner update is a function φ = φ(τ_θ, θ) of the K trajectories that were sampled.
+The others' updates then depend on θ^i only through the trajectories, so agent i shapes them through
+the current-policy term of Theorem 1, and the explicit opponent-shaping term is zero. For any finite K
+the gradient is unbiased, with a higher variance than that of `dice.py`.
+"""
+
+import tensorflow as tf
+
+from tf_metamapg import returns
+from tf_metamapg.estimators.sampled import SampledEstimator
+
+
+def score_function_surrogate(own_log_probs, advantages, discount):
+    """A surrogate whose first derivative is the policy gradient of one agent.
+
+    mean_k Σ_t γ^t log π(a_t|o_t) A_t, Williams 1992 with returns to go. Its second derivative is not
+    the second derivative of the value.
+
+    Args:
+        own_log_probs: tensor [S, N, K, T] of the agent's log-probabilities.
+        advantages: tensor [S, N, K, T], held constant.
+        discount: γ.
+
+    Returns:
+        tensor [S, N], without a meaningful value; once differentiable in `own_log_probs`.
+    """
+    weights = returns.discounts(discount, advantages.shape[-1], advantages.dtype)
+    weighted = own_log_probs * tf.stop_gradient(advantages) * weights
+    return tf.reduce_mean(tf.reduce_sum(weighted, axis=-1), axis=-1)
+
+
+class ScoreFunctionEstimator(SampledEstimator):
+    """Score-function inner updates: the *sampled* reading. See the module's text before choosing it."""
+
+    def surrogates(self, log_probs, advantages):
+        return tuple(
+            score_function_surrogate(own_log_probs, own_advantages, self.game.discount)
+            for own_log_probs, own_advantages in zip(log_probs, advantages)
+        )
+
+    def current_policy_surrogate(self, own_log_probs, later_values):
+        """Σ_k Σ_t log π(a_t|o_t) · (later value − baseline): the first term of Eq. 7.
+
+        A sum over all K trajectories, since each of them has a part in the update. The baseline is
+        the mean later value of the seed's other tasks, which are independent of this one.
+
+        Args:
+            own_log_probs: tensor [S, N, K, T] of the agent's log-probabilities at one link.
+            later_values: tensor [S, N], what the agent gets at the later links.
+
+        Returns:
+            tensor [S, N]; once differentiable in `own_log_probs`.
+        """
+        advantages = later_values - returns.leave_one_out_mean(later_values, axis=1)
+        return tf.reduce_sum(own_log_probs, axis=[-2, -1]) * tf.stop_gradient(advantages)

@@ -1,0 +1,1 @@
+"""Games: payoffs, transitions, exact values, and distributions of tasks."""

@@ -1,0 +1,37 @@
+"""Distributions of tasks: what differs between the games that a meta-agent learns across."""
+
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import random
+
+
+class PayoffNoise:
+    """Tasks are the payoffs of a matrix game plus independent uniform noise U(−width, width)."""
+
+    def __init__(self, game, width=0.1):
+        """
+        Args:
+            game: an `IteratedMatrixGame`.
+            width: half the width of the noise on each payoff, in units of reward, ≥ 0.
+
+        Raises:
+            InvalidInputError: if `width` is not such a number.
+        """
+        checks.check_number("PayoffNoise.width", width, minimum=0.0)
+        self._game = game
+        self._width = width
+
+    def sample(self, keys, n_tasks):
+        """Draws tasks; the phases of a run get disjoint streams through their keys.
+
+        Args:
+            keys: int64 tensor [S, 2].
+            n_tasks: N.
+
+        Returns:
+            tensor [S, N, n_agents, A_0, .., A_{n-1}] of payoffs.
+        """
+        payoffs = tf.constant(self._game.payoffs, self._game.dtype)
+        noise = random.uniforms(keys, [n_tasks, *payoffs.shape], payoffs.dtype)
+        return payoffs + self._width * (2.0 * noise - 1.0)

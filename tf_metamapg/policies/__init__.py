@@ -1,0 +1,1 @@
+"""Policies: Keras models behind one functional interface (see `categorical.py`)."""

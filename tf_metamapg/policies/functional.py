@@ -1,0 +1,24 @@
+"""Keras models as pure functions of their parameters."""
+
+import keras
+
+
+def functional_call(model, params, inputs):
+    """The outputs of a model whose variables have the given values.
+
+    Unlike Keras' own `stateless_call`, the values may have axes in front of the variables' shapes, so
+    that one call serves the parameters of all seeds and tasks. Every layer of the model must broadcast
+    over such axes: a matrix product does, the bias of `keras.layers.Dense` does not.
+
+    Args:
+        model: a built Keras model with trainable variables only.
+        params: Params, one tensor [..., *shape] for each of the model's variables.
+        inputs: what the model takes.
+
+    Returns:
+        the model's outputs, differentiable any number of times in `params`.
+    """
+    with keras.StatelessScope() as scope:
+        for variable, value in zip(model.trainable_variables, params):
+            scope.add_update((variable, value))
+        return model(inputs)

@@ -1,0 +1,65 @@
+"""Tabular policies: one parameter per observation and action."""
+
+import keras
+
+from tf_metamapg import checks
+from tf_metamapg import random
+from tf_metamapg.policies.categorical import CategoricalPolicy
+
+
+class Tabular(keras.layers.Layer):
+    """A table of logits, looked up by observation.
+
+    The last action's logit is fixed at zero, as probabilities only depend on differences. So a policy
+    with two actions has one parameter per observation, the logit of action 0: five numbers in the
+    iterated prisoner's dilemma.
+    """
+
+    def __init__(self, n_observations, n_actions, initializer, **kwargs):
+        super().__init__(**kwargs)
+        self._n_observations = n_observations
+        self._n_actions = n_actions
+        self._initializer = initializer
+
+    def build(self, input_shape):
+        del input_shape
+        self.table = self.add_weight(
+            shape=(self._n_observations, self._n_actions - 1), initializer=self._initializer, name="table"
+        )
+
+    def call(self, observations):
+        """int32 tensor [B] → logits [..., B, n_actions], with the leading axes of the table."""
+        one_hot = keras.ops.one_hot(observations, self._n_observations, dtype=self.compute_dtype)
+        free_logits = keras.ops.matmul(one_hot, self.table)
+        return keras.ops.concatenate([free_logits, keras.ops.zeros_like(free_logits[..., :1])], axis=-1)
+
+
+def tabular_policy(game, agent_index, initial_stddev=1.0):
+    """The policy of one agent of a game with finitely many observations, as a table of logits.
+
+    Args:
+        game: a game with `n_observations` and `n_actions`.
+        agent_index: which agent of the game.
+        initial_stddev: initial logits are drawn from N(0, initial_stddev²).
+
+    Returns:
+        `CategoricalPolicy`.
+
+    Raises:
+        InvalidInputError: if `initial_stddev` is negative or not a number.
+    """
+    checks.check_number("tabular_policy.initial_stddev", initial_stddev, minimum=0.0)
+    n_actions = game.n_actions[agent_index]
+
+    def build_model(seed):
+        initializer = keras.initializers.RandomNormal(
+            stddev=initial_stddev, seed=random.integer_seed(seed, agent_index)
+        )
+        return keras.Sequential(
+            [
+                keras.Input(shape=(), dtype="int32"),
+                Tabular(game.n_observations, n_actions, initializer, dtype=game.dtype),
+            ]
+        )
+
+    return CategoricalPolicy(build_model, game.n_observations, n_actions)

@@ -1,0 +1,21 @@
+"""Scores stored trajectories under differentiable parameters."""
+
+
+def score(policies, joint_params, trajectory):
+    """The log-probabilities of all agents' actions.
+
+    Args:
+        policies: one policy for each agent.
+        joint_params: JointParams with leaves [S, N, ...].
+        trajectory: Trajectory with fields [S, N, K, T], held constant.
+
+    Returns:
+        tuple over agents of tensors [S, N, K, T], log π(a_t | o_t) of each; entry i is differentiable
+        any number of times with respect to the parameters of agent i, and of no other.
+    """
+    return tuple(
+        policy.log_probs(params, observations, actions)
+        for policy, params, observations, actions in zip(
+            policies, joint_params, trajectory.observations, trajectory.actions
+        )
+    )

@@ -1,0 +1,38 @@
+"""The values that flow between the floors of the package.
+
+Axes stand in this order everywhere: S seeds, N tasks, K trajectories, T time steps. Agents are
+numbered from 0 and are always the outermost Python sequence, never a tensor axis, so that agents of
+one game may have policies of different kinds.
+"""
+
+from typing import NamedTuple, Tuple
+
+import tensorflow as tf
+
+# The parameters of one agent's policy: one tensor per Keras variable. Initial parameters have shape
+# [S, ...]; parameters that are adapted to a task have shape [S, N, ...].
+Params = Tuple[tf.Tensor, ...]
+
+# (θ¹..θⁿ) or (φ¹..φⁿ).
+JointParams = Tuple[Params, ...]
+
+
+class Trajectory(NamedTuple):
+    """K joint trajectories of T steps for every seed and task; every field is a tuple over agents."""
+
+    observations: Tuple[tf.Tensor, ...]  # [S, N, K, T], what each agent saw before it acted
+    actions: Tuple[tf.Tensor, ...]  # [S, N, K, T]
+    rewards: Tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
+
+
+class MetaGradients(NamedTuple):
+    """The three terms of Theorem 1 (Eq. 7), each with the structure of one agent's parameters."""
+
+    current_policy: Params
+    self_shaping: Params
+    opponent_shaping: Params
+
+    @property
+    def total(self) -> Params:
+        """Their sum: the gradient of the meta-value."""
+        return tuple(tf.add_n(terms) for terms in zip(*self))
