@@ -38,9 +38,7 @@ def fold_in(keys, data):
         int64 tensor [S, 2].
     """
     data = tf.cast(data, tf.int64)
-    return tf.stack(
-        [tf.random.fold_in(key, data, alg=_ALGORITHM) for key in tf.unstack(keys)]
-    )
+    return tf.map_fn(lambda key: tf.random.fold_in(key, data, alg=_ALGORITHM), keys)
 
 
 def uniforms(keys, shape, dtype, seed_axis=0):
@@ -55,11 +53,12 @@ def uniforms(keys, shape, dtype, seed_axis=0):
     Returns:
         tensor of `shape` with an axis of size S inserted at `seed_axis`.
     """
-    draws = [
-        tf.random.stateless_uniform(shape, key, dtype=dtype, alg=_ALGORITHM)
-        for key in tf.unstack(keys)
-    ]
-    return tf.stack(draws, axis=seed_axis)
+    draws = tf.map_fn(
+        lambda key: tf.random.stateless_uniform(shape, key, dtype=dtype, alg=_ALGORITHM),
+        keys,
+        fn_output_signature=tf.TensorSpec(shape, dtype),
+    )
+    return tf.experimental.numpy.moveaxis(draws, 0, seed_axis)
 
 
 def integer_seed(*path):

@@ -4,7 +4,7 @@ All seeds train in one program, as the leading axis of every tensor. This is the
 functions are compiled.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -35,6 +35,7 @@ class MetaTrainer:
     """Learns the initial policies of all meta-agents with Adam.
 
     Attributes:
+        estimator: the estimator of objectives and average rewards.
         initial_params: JointParams of Keras variables [S, ...].
         n_meta_updates_done: int64 variable.
         trackables: dict of what a checkpoint must hold to go on exactly.
@@ -55,7 +56,7 @@ class MetaTrainer:
         """
         self._n_agents = game.n_agents
         self._agents = agents
-        self._estimator = estimator
+        self.estimator = estimator
         self._task_distribution = task_distribution
         self._seeds = tuple(seeds)
         self._chain_length = chain_length
@@ -75,9 +76,13 @@ class MetaTrainer:
             "n_meta_updates_done": self.n_meta_updates_done,
         }
 
-        self._draw = tf.function(self._draw_tasks_and_noise)
-        self._compiled_gradients = tf.function(self._gradients_and_metrics, jit_compile=jit_compile)
-        self._apply = tf.function(self._apply_gradients)
+        # Without AutoGraph, which takes seconds and finds nothing to convert.
+        self._draw = tf.function(self._draw_tasks_and_noise, autograph=False)
+        self._compiled_gradients = tf.function(self._gradients_and_metrics, jit_compile=jit_compile, autograph=False)
+        self._measure = tf.function(
+            lambda *arguments: self._adapt_and_measure(*arguments)[1], autograph=False
+        )
+        self._apply = tf.function(self._apply_gradients, autograph=False)
 
     def step(self):
         """One meta-update of every meta-agent.
@@ -111,8 +116,7 @@ class MetaTrainer:
             array [S, chain_length + 1, n_agents], the average reward per step at each link.
         """
         tasks, noise = self._draw(phase, 0, chain_length, n_tasks)
-        measure = tf.function(lambda *arguments: self._adapt_and_measure(*arguments)[1])
-        return measure(self._param_values(), tasks, noise).numpy()
+        return self._measure(self._param_values(), tasks, noise).numpy()
 
     def _param_values(self):
         return tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), self.initial_params)
@@ -121,15 +125,15 @@ class MetaTrainer:
         keys = random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)
         tasks = self._task_distribution.sample(random.fold_in(keys, 0), n_tasks)
         noise = tuple(
-            self._estimator.draw_noise(random.fold_in(keys, 1 + link), n_tasks)
+            self.estimator.draw_noise(random.fold_in(keys, 1 + link), n_tasks)
             for link in range(chain_length + 1)
         )
         return tasks, noise
 
     def _adapt_and_measure(self, initial_params, tasks, noise):
-        chain = adaptation.adapt(self._estimator, self._agents, initial_params, tasks, noise)
+        chain = adaptation.adapt(self.estimator, self._agents, initial_params, tasks, noise)
         average_reward = [
-            tf.stack(self._estimator.average_rewards(link.joint_params, tasks, link.trajectory), axis=-1)
+            tf.stack(self.estimator.average_rewards(link.joint_params, tasks, link.trajectory), axis=-1)
             for link in chain.links
         ]  # [S, N, n_agents] for each link
         return chain, tf.reduce_mean(tf.stack(average_reward, axis=1), axis=2)
@@ -137,7 +141,7 @@ class MetaTrainer:
     def _gradients_and_metrics(self, initial_params, tasks, noise):
         chain, average_reward = self._adapt_and_measure(initial_params, tasks, noise)
         terms = [
-            agent.meta_gradients(self._estimator, chain, agent_index)
+            agent.meta_gradients(self.estimator, chain, agent_index)
             for agent_index, agent in enumerate(self._agents)
         ]
         gradients = tuple(agent_terms.total for agent_terms in terms)

@@ -10,6 +10,8 @@ class MetaMAPG(PolicyGradient):
     It adapts by policy gradient like every other agent.
     """
 
+    learns_initial_policy = True
+
     def meta_gradients(self, estimator, chain, agent_index):
         """Current policy + self-shaping + opponent-shaping.
 

@@ -12,6 +12,8 @@ class MetaPG(PolicyGradient):
     It adapts by policy gradient like every other agent.
     """
 
+    learns_initial_policy = True
+
     def meta_gradients(self, estimator, chain, agent_index):
         """Theorem 1 without opponent-shaping, which is returned as zero.
 

@@ -12,7 +12,10 @@ class PolicyGradient:
 
     Attributes:
         inner_learning_rate: α.
+        learns_initial_policy: whether it is a meta-agent.
     """
+
+    learns_initial_policy = False
 
     def __init__(self, inner_learning_rate=1.0):
         """

@@ -25,18 +25,20 @@ class IteratedMatrixGame:
         payoffs: float64 array [n_agents, A_0, .., A_{n-1}].
         discount: γ.
         dtype: the name of the floating type of payoffs, rewards and values.
+        name: what the game is called in figures and summaries.
         n_agents: n.
         n_actions: tuple (A_0, .., A_{n-1}).
         n_observations: 1 + the number of joint actions, the same for every agent.
     """
 
-    def __init__(self, payoffs, discount=0.96, dtype="float32"):
+    def __init__(self, payoffs, discount=0.96, dtype="float32", name="iterated matrix game"):
         """
         Args:
             payoffs: array-like [n_agents, A_0, .., A_{n-1}] of finite numbers; entry
                 [i, a_0, .., a_{n-1}] is the reward of agent i. See `payoffs.py`.
             discount: γ, in [0, 1).
             dtype: 'float32' or 'float64'.
+            name: what the game is called in figures and summaries.
 
         Raises:
             InvalidInputError: if one of these does not hold.
@@ -51,6 +53,7 @@ class IteratedMatrixGame:
         )
         self.discount = float(discount)
         self.dtype = dtype
+        self.name = name
         self.n_agents = self.payoffs.shape[0]
         self.n_actions = self.payoffs.shape[1:]
         self._joint_actions = np.array(

@@ -1,0 +1,170 @@
+"""One experiment from start to end: meta-train, adapt on held-out tasks, and leave a run directory."""
+
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import export
+from tf_metamapg import figures
+from tf_metamapg import files
+from tf_metamapg import progress
+from tf_metamapg import random
+from tf_metamapg.checkpoints import Checkpointer
+from tf_metamapg.metrics import MetricsLog
+from tf_metamapg.run_directory import RunDirectory
+from tf_metamapg.trainer import MetaTrainer
+from tf_metamapg.trainer import NonFiniteGradientError
+
+
+class MetaTrainingStopped(RuntimeError):
+    """A run cannot go on; the message says where it stopped and where it can be taken up."""
+
+
+def train(
+    run_directory, resume, describe_config, started,
+    game, policies, agents, estimator, task_distribution,
+    n_seeds=20, first_seed=0, n_meta_updates=200, chain_length=1, n_tasks=8, meta_learning_rate=0.1,
+    evaluation_chain_length=5, n_evaluation_tasks=32, checkpoint_every=50, export_all_seeds=False,
+    jit_compile=True,
+):
+    """Meta-trains, evaluates on held-out tasks and writes everything to the run directory.
+
+    Args:
+        run_directory: path of the run directory.
+        resume: whether to go on with the run that is there.
+        describe_config: function that returns the config as text once everything has been made.
+        started: when the run began, in seconds since the epoch.
+        game: the game.
+        policies: one function (game, agent_index) → policy for each agent.
+        agents: one of `agents/` for each agent.
+        estimator: function (game, policies) → estimator.
+        task_distribution: function (game) → task distribution.
+        n_seeds: S; the seeds are first_seed, first_seed + 1, …
+        first_seed: the first seed.
+        n_meta_updates: how many meta-updates.
+        chain_length: L, inner updates in meta-training.
+        n_tasks: N, tasks per seed and meta-update.
+        meta_learning_rate: Adam's step size.
+        evaluation_chain_length: inner updates in meta-validation and meta-testing.
+        n_evaluation_tasks: tasks per seed in meta-validation, and again in meta-testing.
+        checkpoint_every: meta-updates between checkpoints.
+        export_all_seeds: whether to export every seed's policies beside those of the best seed.
+        jit_compile: whether XLA compiles the meta-gradient.
+
+    Returns:
+        the summary, as it stands in `summary.json`.
+
+    Raises:
+        InvalidInputError: if an argument cannot be used; nothing has been written then.
+        MetaTrainingStopped: if a meta-gradient is NaN or infinite.
+    """
+    checks.check_length("train.agents", agents, game.n_agents)
+    checks.check_length("train.policies", policies, game.n_agents)
+    for name, value, minimum in (
+        ("n_seeds", n_seeds, 1), ("first_seed", first_seed, 0), ("n_meta_updates", n_meta_updates, 0),
+        ("chain_length", chain_length, 0), ("n_tasks", n_tasks, 1), ("checkpoint_every", checkpoint_every, 1),
+        ("evaluation_chain_length", evaluation_chain_length, 0), ("n_evaluation_tasks", n_evaluation_tasks, 1),
+    ):
+        checks.check_integer(f"train.{name}", value, minimum)
+    checks.check_number("train.meta_learning_rate", meta_learning_rate, minimum=0.0)
+
+    seeds = range(first_seed, first_seed + n_seeds)
+    policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
+    trainer = MetaTrainer(
+        game, policies, agents, estimator(game, policies), task_distribution(game),
+        seeds, chain_length, n_tasks, meta_learning_rate, jit_compile,
+    )
+    directory = RunDirectory(run_directory)
+    directory.open(describe_config(), seeds, resume)
+    checkpointed_seconds = tf.Variable(0.0, dtype=tf.float64)
+    checkpointer = Checkpointer(
+        directory.checkpoints, {**trainer.trackables, "wall_seconds": checkpointed_seconds}
+    )
+    checkpointer.restore()
+    started -= checkpointed_seconds.numpy()
+
+    def save_checkpoint():
+        checkpointed_seconds.assign(time.time() - started)
+        checkpointer.save(int(trainer.n_meta_updates_done))
+
+    log = MetricsLog(
+        directory.metrics, directory.events, seeds, chain_length, game.n_agents, int(trainer.n_meta_updates_done)
+    )
+    _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint)
+    log.close()
+
+    validation = trainer.evaluate(random.META_VALIDATION, evaluation_chain_length, n_evaluation_tasks)
+    meta_test = trainer.evaluate(random.META_TEST, evaluation_chain_length, n_evaluation_tasks)
+    best = _best_seed_index(validation, agents, min(chain_length, evaluation_chain_length))
+    export.export_policies(directory.initial_policies, policies, trainer.initial_params, best)
+    if export_all_seeds:
+        for index, seed in enumerate(seeds):
+            export.export_policies(
+                directory.initial_policies / f"seed_{seed}", policies, trainer.initial_params, index
+            )
+    agent_names = [type(agent).__name__ for agent in agents]
+    figures.save_adaptation_figure(
+        directory.adaptation_figure, meta_test, f"{game.name}, held-out tasks", agent_names
+    )
+    summary = {
+        "agent": agent_names,
+        "game": game.name,
+        "estimator": type(trainer.estimator).__name__,
+        "n_seeds": n_seeds,
+        "seeds": list(seeds),
+        "meta_updates": n_meta_updates,
+        "chain_length": chain_length,
+        "wall_seconds": time.time() - started,
+        "exported_seed": seeds[best],
+        "axes": "[seed][inner update][agent], inner update 0 is before adaptation",
+        "meta_validation": {"average_reward": validation.tolist()},
+        "meta_test": {"average_reward": meta_test.tolist()},
+    }
+    files.write_json(directory.summary, summary)
+    _print_report(directory, summary, agent_names)
+    return summary
+
+
+def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint):
+    bar = progress.Progress(n_meta_updates, int(trainer.n_meta_updates_done))
+    while (done := int(trainer.n_meta_updates_done)) < n_meta_updates:
+        try:
+            metrics = trainer.step()
+        except NonFiniteGradientError as error:
+            log.close()
+            bar.close()
+            raise MetaTrainingStopped(
+                f"{error}; the last good checkpoint is {checkpointer.latest or 'none: it is the first'}"
+            ) from error
+        done += 1
+        log.write(done, metrics)
+        before, *_, after = metrics.average_reward.mean(axis=(0, 2))
+        bar.step(f"average reward {before:+.3f} before and {after:+.3f} after adaptation")
+        if done % checkpoint_every == 0 or done == n_meta_updates:
+            log.flush()
+            save_checkpoint()
+    bar.close()
+
+
+def _best_seed_index(average_reward, agents, link):
+    """The seed whose meta-agents do best after the number of inner updates they were trained for."""
+    meta_agents = [index for index, agent in enumerate(agents) if agent.learns_initial_policy]
+    scores = average_reward[:, link, meta_agents or slice(None)].mean(axis=-1)
+    return int(np.argmax(scores))
+
+
+def _print_report(directory, summary, agent_names):
+    average_reward = np.array(summary["meta_test"]["average_reward"])
+    print(
+        f"\nAverage reward per step on held-out tasks, mean and 95% interval over {summary['n_seeds']} seeds:\n"
+    )
+    print(progress.adaptation_table(average_reward, agent_names))
+    print(f"""
+{summary['meta_updates']} meta-updates, {summary['wall_seconds']:.0f} s. Where everything is:
+  figure            {directory.adaptation_figure}
+  numbers           {directory.summary}
+  metrics           {directory.metrics}, tensorboard --logdir={directory.events}
+  initial policies  {directory.initial_policies}, of seed {summary['exported_seed']}, the best in meta-validation
+  config, versions  {directory.config}, {directory.run_info}""")

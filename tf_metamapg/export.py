@@ -1,0 +1,63 @@
+"""Exports learned initial policies as SavedModels, which load without this package.
+
+Signatures, for B observations:
+
+    serving_default(observations)    int32 [B] → {"logits": [B, A], "probabilities": [B, A]}
+    sample(observations, seed)       int32 [B], int32 [2] → {"actions": int32 [B]}
+"""
+
+import os
+
+import tensorflow as tf
+
+from tf_metamapg import files
+from tf_metamapg.policies.distributions import Categorical
+
+
+def export_policy(path, policy, params):
+    """Writes one agent's policy as a SavedModel.
+
+    Args:
+        path: the directory to write.
+        policy: the agent's policy.
+        params: Params with leaves [...], of one seed.
+    """
+    model = policy.model()
+    model.set_weights([leaf.numpy() for leaf in params])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="observations")], autograph=False)
+    def probabilities(observations):
+        logits = model(observations)
+        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.int32, name="observations"),
+            tf.TensorSpec([2], tf.int32, name="seed"),
+        ],
+        autograph=False,
+    )
+    def sample(observations, seed):
+        return {"actions": Categorical(logits=model(observations)).sample(seed=seed)}
+
+    module = tf.Module()
+    module.model = model
+    with files.written_aside(path) as aside:
+        tf.saved_model.save(
+            module, aside, signatures={"serving_default": probabilities, "sample": sample}
+        )
+
+
+def export_policies(directory, policies, joint_params, seed_index):
+    """Writes the policies of all agents of one seed as `agent_0`, `agent_1`, …
+
+    Args:
+        directory: made if it does not exist.
+        policies: one policy for each agent.
+        joint_params: JointParams with leaves [S, ...].
+        seed_index: which of the S seeds.
+    """
+    os.makedirs(directory, exist_ok=True)
+    for agent_index, (policy, params) in enumerate(zip(policies, joint_params)):
+        single_params = tuple(tf.convert_to_tensor(leaf)[seed_index] for leaf in params)
+        export_policy(os.path.join(directory, f"agent_{agent_index}"), policy, single_params)

@@ -1,0 +1,43 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import json
+import os
+import shutil
+
+
+@contextlib.contextmanager
+def written_aside(path):
+    """Gives a temporary path beside `path` to write a file or a directory to, and renames it at the end.
+
+    A reader of `path` finds the old content or all of the new, also if the writer fails or is killed.
+    """
+    aside = f"{path}.partial"
+    _remove(aside)
+    try:
+        yield aside
+    except BaseException:
+        _remove(aside)
+        raise
+    if os.path.isdir(path):
+        _remove(path)
+    os.replace(aside, path)
+
+
+def write_text(path, text):
+    """Writes a text file whole."""
+    with written_aside(path) as aside:
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def write_json(path, value):
+    """Writes a value as JSON, whole."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def _remove(path):
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    elif os.path.exists(path):
+        os.remove(path)

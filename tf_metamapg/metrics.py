@@ -1,0 +1,87 @@
+"""The metrics of a run: a CSV file with every seed, and TensorBoard events with the means over seeds."""
+
+import csv
+import os
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import files
+
+# What `tf.summary.scalar` writes, which needs the whole of TensorBoard to be installed.
+_SCALAR = tf.compat.v1.SummaryMetadata(
+    plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+)
+_TERMS = ("current_policy", "self_shaping", "opponent_shaping")
+
+
+class MetricsLog:
+    """One row per meta-update, seed and agent, in a CSV file; the same as means in TensorBoard.
+
+    Columns: meta_update (from 1), seed, agent, average_reward_0 .. average_reward_L (reward per step
+    before adaptation and after each inner update), and the norm of each term of the meta-gradient.
+    """
+
+    def __init__(self, csv_path, events_directory, seeds, chain_length, n_agents, n_meta_updates_done):
+        """Opens the log; what stands there beyond `n_meta_updates_done` is dropped.
+
+        Args:
+            csv_path: the CSV file.
+            events_directory: where TensorBoard looks; it is made anew from the CSV file.
+            seeds: the S seeds.
+            chain_length: L.
+            n_agents: number of agents.
+            n_meta_updates_done: how many meta-updates of an earlier start of this run stand.
+        """
+        self._seeds = tuple(seeds)
+        self._n_agents = n_agents
+        self._values = [f"average_reward_{link}" for link in range(chain_length + 1)]
+        self._values += [f"{term}_norm" for term in _TERMS]
+        header = ["meta_update", "seed", "agent"] + self._values
+
+        kept = []
+        if n_meta_updates_done > 0:
+            with open(csv_path, newline="", encoding="utf-8") as file:
+                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= n_meta_updates_done]
+        with files.written_aside(csv_path) as aside:
+            with open(aside, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows([header] + kept)
+        self._file = open(csv_path, "a", newline="", encoding="utf-8")
+        self._csv = csv.writer(self._file, lineterminator="\n")
+
+        shutil.rmtree(events_directory, ignore_errors=True)
+        self._events = tf.summary.create_file_writer(os.fspath(events_directory))
+        shape = [n_meta_updates_done, len(self._seeds), n_agents, len(self._values)]
+        for index, table in enumerate(np.array([row[3:] for row in kept], np.float64).reshape(shape)):
+            self._write_events(index + 1, table)
+
+    def write(self, meta_update, metrics):
+        """Appends what one meta-update reported.
+
+        Args:
+            meta_update: its number, from 1.
+            metrics: `trainer.Metrics`.
+        """
+        average_reward = np.swapaxes(metrics.average_reward, 1, 2)
+        table = np.concatenate([average_reward, metrics.term_norms], axis=-1)
+        for seed, seed_table in zip(self._seeds, table):
+            for agent_index, values in enumerate(seed_table):
+                self._csv.writerow([meta_update, seed, agent_index] + [f"{value:.7g}" for value in values])
+        self._write_events(meta_update, table)
+
+    def flush(self):
+        """Leaves nothing in buffers."""
+        self._file.flush()
+        self._events.flush()
+
+    def close(self):
+        """Flushes and closes the files."""
+        self._file.close()
+        self._events.close()
+
+    def _write_events(self, meta_update, table):
+        with self._events.as_default(step=meta_update):
+            for agent_index, means in enumerate(table.mean(axis=0)):
+                for name, mean in zip(self._values, means):
+                    tf.summary.write(f"agent_{agent_index}/{name}", np.float32(mean), metadata=_SCALAR)

@@ -1,0 +1,64 @@
+"""What a person sees while a run goes on and when it ends."""
+
+import sys
+import time
+
+import tqdm
+
+from tf_metamapg import statistics
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """A bar where stdout is a terminal, and a plain line now and then where it is not."""
+
+    def __init__(self, n_steps, n_done):
+        """
+        Args:
+            n_steps: how many steps there are.
+            n_done: how many of them an earlier start of the run has done.
+        """
+        self._n_steps = n_steps
+        self._n_done = n_done
+        self._last_line = time.monotonic()
+        is_terminal = sys.stdout.isatty()
+        self._bar = (
+            tqdm.tqdm(total=n_steps, initial=n_done, desc="meta-training", unit="update", file=sys.stdout)
+            if is_terminal
+            else None
+        )
+
+    def step(self, text):
+        """One step is done, and `text` says how it stands."""
+        self._n_done += 1
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update()
+        elif self._n_done == self._n_steps or time.monotonic() > self._last_line + _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            print(f"meta-update {self._n_done}/{self._n_steps}: {text}", flush=True)
+
+    def close(self):
+        """Leaves the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def adaptation_table(average_reward, agent_names):
+    """A table of the average reward per inner update, as text.
+
+    Args:
+        average_reward: array [S, L + 1, n_agents].
+        agent_names: one name for each agent.
+
+    Returns:
+        lines of text: mean and half-width of its 95% interval over seeds, for each agent.
+    """
+    mean, half_width = statistics.mean_and_interval(average_reward)
+    names = [f"agent {index}: {name}" for index, name in enumerate(agent_names)]
+    lines = ["inner updates  " + "  ".join(f"{name:>18}" for name in names)]
+    for link, (means, half_widths) in enumerate(zip(mean, half_width)):
+        cells = [f"{value:+.3f} ± {half:.3f}" for value, half in zip(means, half_widths)]
+        lines.append(f"{link:>13}  " + "  ".join(f"{cell:>18}" for cell in cells))
+    return "\n".join(lines)

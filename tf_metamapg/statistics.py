@@ -1,0 +1,24 @@
+"""Means over seeds and their confidence intervals."""
+
+import numpy as np
+import tensorflow_probability as tfp
+
+
+def mean_and_interval(values, confidence=0.95):
+    """The mean over seeds and the half-width of its confidence interval, from Student's t.
+
+    Args:
+        values: array [S, ...].
+        confidence: probability that the interval covers the mean.
+
+    Returns:
+        (mean, half_width), arrays [...]; the half-width is NaN for a single seed.
+    """
+    values = np.asarray(values, np.float64)
+    n_seeds = values.shape[0]
+    mean = values.mean(axis=0)
+    if n_seeds == 1:
+        return mean, np.full_like(mean, np.nan)
+    student_t = tfp.distributions.StudentT(np.float64(n_seeds - 1), np.float64(0), np.float64(1))
+    quantile = student_t.quantile(np.float64(0.5 + confidence / 2)).numpy()
+    return mean, quantile * values.std(axis=0, ddof=1) / np.sqrt(n_seeds)
