@@ -7,6 +7,7 @@
 This is the only file that knows of gin: everything that a config may name is registered here.
 """
 
+import logging
 import os
 import pathlib
 import sys
@@ -85,12 +86,18 @@ def _run(argv, started):
     if flags.FLAGS.resume and run_dir is None:
         raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
     _parse_config(gin_files, flags.FLAGS.gin_param)
-    _train(
-        run_directory=run_dir or run_directory.next_run_directory("runs", pathlib.Path(gin_files[-1]).stem),
-        resume=flags.FLAGS.resume,
-        describe_config=gin.operative_config_str,
-        started=started,
-    )
+    try:
+        _train(
+            run_directory=run_dir or run_directory.next_run_directory("runs", pathlib.Path(gin_files[-1]).stem),
+            resume=flags.FLAGS.resume,
+            describe_config=gin.operative_config_str,
+            started=started,
+        )
+    except TypeError as error:
+        # What a config leaves out shows only in the call that misses it.
+        if "No values supplied by Gin or caller" not in str(error):
+            raise
+        raise checks.InvalidInputError(f"config: {str(error).splitlines()[0]}") from error
 
 
 def _parse_config(gin_files, bindings):
@@ -99,8 +106,12 @@ def _parse_config(gin_files, bindings):
             raise checks.InvalidInputError(f"--gin_file={path}: there is no such file")
         # What a file includes is looked for beside it.
         gin.add_config_file_search_path(os.path.dirname(path))
+    # Gin reports every place where an included file is not, before it finds the file.
+    logging.disable(logging.ERROR)
     try:
         gin.parse_config_files_and_bindings(gin_files, bindings)
     except (ValueError, SyntaxError, TypeError, OSError, ImportError, tokenize.TokenError) as error:
         lines = [line.strip() for line in str(error).splitlines()]
         raise checks.InvalidInputError(" ".join(lines)) from error
+    finally:
+        logging.disable(logging.NOTSET)
