@@ -4,7 +4,8 @@ This is the only place where agents adapt: meta-training, meta-validation and me
 agents or five, exact or sampled, all come here.
 """
 
-from typing import Any, NamedTuple, Tuple
+from typing import Any
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -21,9 +22,9 @@ class Link(NamedTuple):
 class Chain(NamedTuple):
     """θ = φ_0 → φ_1 → … → φ_L with all that is needed to differentiate it again."""
 
-    learners: Tuple[Any, ...]  # one for each agent
+    learners: tuple[Any, ...]  # one for each agent
     tasks: Any  # leading axes [S, N]
-    links: Tuple[Link, ...]  # L + 1 of them
+    links: tuple[Link, ...]  # L + 1 of them
 
 
 def policy_gradient(estimator, joint_params, tasks, trajectory, agent_index):

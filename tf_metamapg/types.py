@@ -5,24 +5,24 @@ numbered from 0 and are always the outermost Python sequence, never a tensor axi
 one game may have policies of different kinds.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
 # The parameters of one agent's policy: one tensor per Keras variable. Initial parameters have shape
 # [S, ...]; parameters that are adapted to a task have shape [S, N, ...].
-Params = Tuple[tf.Tensor, ...]
+Params = tuple[tf.Tensor, ...]
 
 # (θ¹..θⁿ) or (φ¹..φⁿ).
-JointParams = Tuple[Params, ...]
+JointParams = tuple[Params, ...]
 
 
 class Trajectory(NamedTuple):
     """K joint trajectories of T steps for every seed and task; every field is a tuple over agents."""
 
-    observations: Tuple[tf.Tensor, ...]  # [S, N, K, T], what each agent saw before it acted
-    actions: Tuple[tf.Tensor, ...]  # [S, N, K, T]
-    rewards: Tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
+    observations: tuple[tf.Tensor, ...]  # [S, N, K, T], what each agent saw before it acted
+    actions: tuple[tf.Tensor, ...]  # [S, N, K, T]
+    rewards: tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
 
 
 class MetaGradients(NamedTuple):

@@ -53,7 +53,7 @@ def meta_gradients(estimator, chain, agent_index, value_weights=None):
     nothing = tf.nest.map_structure(lambda leaf: None, chain.links[0].joint_params)
     current_policy = self_shaping = opponent_shaping = nothing[own]
     opponents_worth = nothing
-    later_value = tf.zeros([], estimator.game.dtype)
+    later_value = tf.zeros(chain.links[0].joint_params[own][0].shape[:2], estimator.game.dtype)
 
     for index, link in reversed(list(enumerate(chain.links))):
         with tf.GradientTape(persistent=True) as outer_tape:

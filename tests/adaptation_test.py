@@ -1,0 +1,94 @@
+"""The inner update is Eq. 3 for every agent, and a chain repeats it."""
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import random
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.estimators.dice import DiceEstimator
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.tabular import tabular_policy
+
+N_SEEDS, N_TASKS = 2, 3
+
+
+def make_setting(n_agents, make_estimator):
+    payoffs = np.random.default_rng(0).normal(size=[n_agents] + [2] * n_agents)
+    game = IteratedMatrixGame(payoffs, discount=0.8, dtype="float64")
+    policies = [tabular_policy(game, agent) for agent in range(n_agents)]
+    initial_params = tuple(policy.initial_params(range(N_SEEDS)) for policy in policies)
+    keys = random.root_keys(range(N_SEEDS))
+    tasks = PayoffNoise(game, width=0.3).sample(keys, N_TASKS)
+    return make_estimator(game, policies), initial_params, tasks, keys
+
+
+def dice(game, policies):
+    return DiceEstimator(game, policies, n_trajectories=8, horizon=5)
+
+
+def score_function(game, policies):
+    return ScoreFunctionEstimator(game, policies, n_trajectories=8, horizon=5)
+
+
+class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(n_agents=[2, 3])
+    def test_exact_update_against_finite_differences(self, n_agents):
+        """φ^j = θ^j + α^j ∂V^j/∂θ^j with each agent's own objective and learning rate."""
+        estimator, initial_params, tasks, _ = make_setting(n_agents, ExactEstimator)
+        rates = [0.5, 2.0, 0.1][:n_agents]
+        learners = [PolicyGradient(rate) for rate in rates]
+        start, end = adaptation.adapt(estimator, learners, initial_params, tasks, [(), ()]).links
+        for agent, rate in enumerate(rates):
+            table = start.joint_params[agent][0].numpy()
+            for entry in range(table.shape[2]):
+                values = []
+                for shift in (1e-5, -1e-5):
+                    shifted = table.copy()
+                    shifted[:, :, entry] += shift
+                    joint_params = list(start.joint_params)
+                    joint_params[agent] = (tf.constant(shifted),)
+                    values.append(estimator.objectives(joint_params, tasks, ())[agent])
+                slope = (values[0] - values[1]) / 2e-5
+                moved = (end.joint_params[agent][0][:, :, entry, 0] - table[:, :, entry, 0]) / rate
+                self.assertAllClose(moved, slope, rtol=1e-6, atol=1e-8)
+
+    @parameterized.parameters(ExactEstimator, dice, score_function)
+    def test_chain_is_repeated_inner_updates_from_shared_initial_params(self, make_estimator):
+        estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
+        learners = [PolicyGradient(0.5), PolicyGradient(1.5)]
+        noise = [estimator.draw_noise(random.fold_in(keys, link), N_TASKS) for link in range(4)]
+        chain = adaptation.adapt(estimator, learners, initial_params, tasks, noise)
+        self.assertLen(chain.links, 4)
+        for params, initial in zip(chain.links[0].joint_params, initial_params):
+            for task in range(N_TASKS):
+                self.assertAllEqual(params[0][:, task], initial[0])
+        for before, after in zip(chain.links[:-1], chain.links[1:]):
+            updated = adaptation.inner_update(
+                estimator, learners, before.joint_params, tasks, before.trajectory
+            )
+            tf.nest.map_structure(self.assertAllEqual, updated, after.joint_params)
+            self.assertNotAllClose(after.joint_params[0][0], before.joint_params[0][0])
+
+    @parameterized.parameters(ExactEstimator, dice, score_function)
+    def test_tasks_do_not_mix(self, make_estimator):
+        """Changing one task changes how agents adapt to it, and to no other."""
+        estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
+        learners = [PolicyGradient(1.0)] * 2
+        noise = [estimator.draw_noise(random.fold_in(keys, link), N_TASKS) for link in range(3)]
+        other_tasks = tf.tensor_scatter_nd_add(tasks, [[1, 2]], tf.ones_like(tasks[1:2, 2]) * [[[[1.0, -2.0], [3.0, 0.5]]]])
+        first, second = (
+            adaptation.adapt(estimator, learners, initial_params, t, noise).links[-1].joint_params[0][0].numpy()
+            for t in (tasks, other_tasks)
+        )
+        changed = np.any(first != second, axis=(2, 3))
+        self.assertAllEqual(changed, [[False] * 3, [False, False, True]])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,260 @@
+"""Theorem 1, term by term: exact gradients against finite differences, sampled against exact ones."""
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import random
+from tf_metamapg import returns
+from tf_metamapg.agents import theorem
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.meta_pg import MetaPG
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.estimators.dice import DiceEstimator
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
+from tf_metamapg.games import payoffs
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.tabular import tabular_policy
+
+N_SEEDS, N_TASKS = 2, 3
+
+
+class Setting:
+    """A game with random payoffs, learners with different inner learning rates, and an estimator."""
+
+    def __init__(self, n_agents=2, make_estimator=ExactEstimator, payoff_table=None, dtype="float64", n_tasks=N_TASKS):
+        generator = np.random.default_rng(n_agents)
+        if payoff_table is None:
+            payoff_table = generator.normal(size=[n_agents] + [2] * n_agents)
+        self.game = IteratedMatrixGame(payoff_table, discount=0.9, dtype=dtype)
+        self.policies = [tabular_policy(self.game, agent) for agent in range(n_agents)]
+        self.estimator = make_estimator(self.game, self.policies)
+        self.learners = [PolicyGradient(0.3 + 0.2 * agent) for agent in range(n_agents)]
+        self.initial_params = tuple(policy.initial_params(range(N_SEEDS)) for policy in self.policies)
+        self.keys = random.root_keys(range(N_SEEDS))
+        self.tasks = PayoffNoise(self.game, width=0.3).sample(self.keys, n_tasks)
+        self.n_tasks = n_tasks
+
+    def chain(self, chain_length, initial_params=None):
+        noise = [
+            self.estimator.draw_noise(random.fold_in(self.keys, link), self.n_tasks)
+            for link in range(chain_length + 1)
+        ]
+        return adaptation.adapt(
+            self.estimator, self.learners, initial_params or self.initial_params, self.tasks, noise
+        )
+
+    def value(self, joint_params, agent):
+        """Vⁱ, averaged over tasks: [S]."""
+        return tf.reduce_mean(self.estimator.objectives(joint_params, self.tasks, ())[agent], axis=1)
+
+    def meta_value(self, own_table, agent, weights, held=None):
+        """Σ_l w_l Vⁱ(φ_l) as a function of one agent's table, [S].
+
+        `held` are links whose opponents' parameters replace those of the chain, so that nothing
+        reaches the value through an opponent.
+        """
+        params = list(self.initial_params)
+        params[agent] = (own_table,)
+        if held is None:
+            links = self.chain(len(weights) - 1, tuple(params)).links
+            return sum(weight * self.value(link.joint_params, agent) for weight, link in zip(weights, links))
+        own = tuple(tf.repeat(leaf[:, tf.newaxis], self.n_tasks, axis=1) for leaf in params[agent])
+        total = 0.0
+        for weight, link in zip(weights, held):
+            joint_params = tuple(own if j == agent else other for j, other in enumerate(link.joint_params))
+            total += weight * self.value(joint_params, agent)
+            own = adaptation.inner_update(self.estimator, self.learners, joint_params, self.tasks, ())[agent]
+        return total
+
+
+def finite_differences(objective, table, step=2e-3):
+    """The gradient of an objective [S, n, 1] → [S] to fourth order in `step`, for each seed at once."""
+    compiled = tf.function(objective, autograph=False)
+
+    def function(table):
+        return compiled(tf.constant(table)).numpy()
+
+    gradient = np.zeros_like(table)
+    for entry in range(table.shape[1]):
+        shift = np.zeros_like(table)
+        shift[:, entry] = step
+        near = function(table + shift) - function(table - shift)
+        far = function(table + 2 * shift) - function(table - 2 * shift)
+        gradient[:, entry, 0] = (8 * near - far) / (12 * step)
+    return gradient
+
+
+def relative_error(actual, expected):
+    return np.max(np.abs(actual - expected)) / np.max(np.abs(expected))
+
+
+class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(n_agents=[2, 3], chain_length=[1, 2, 3])
+    def test_terms_against_finite_differences(self, n_agents, chain_length):
+        setting = Setting(n_agents)
+        weights = theorem.mean_over_chain(chain_length)
+        chain = setting.chain(chain_length)
+        for agent in range(n_agents):
+            terms = theorem.meta_gradients(setting.estimator, chain, agent)
+            table = setting.initial_params[agent][0].numpy()
+            total = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights), table)
+            own = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights, chain.links), table)
+            self.assertLess(relative_error(terms.total[0], total), 1e-7)
+            self.assertLess(relative_error(terms.self_shaping[0], own), 1e-7)
+            self.assertLess(relative_error(terms.opponent_shaping[0], total - own), 1e-6)
+            self.assertAllEqual(terms.current_policy[0], np.zeros_like(table))
+            # The differences would not notice a term that is zero beside a large one.
+            self.assertGreater(np.max(np.abs(total - own)), 1e-3)
+            self.assertGreater(np.max(np.abs(own)), 1e-3)
+
+    @parameterized.product(n_agents=[2, 3], chain_length=[0, 1, 2, 3])
+    def test_total_is_that_of_one_outer_tape_around_the_whole_chain(self, n_agents, chain_length):
+        setting = Setting(n_agents)
+        weights = theorem.mean_over_chain(chain_length)
+        for agent in range(n_agents):
+            with tf.GradientTape() as outer_tape:
+                outer_tape.watch(setting.initial_params)
+                links = setting.chain(chain_length).links
+                value = sum(w * setting.value(link.joint_params, agent) for w, link in zip(weights, links))
+            expected = outer_tape.gradient(value, setting.initial_params[agent])[0]
+            terms = theorem.meta_gradients(setting.estimator, setting.chain(chain_length), agent)
+            self.assertLess(relative_error(terms.total[0], expected.numpy()), 1e-12)
+
+    def test_one_update_is_the_formula_of_theorem_1(self):
+        """Both shaping terms from explicit Jacobians dφ^j/dθⁱ, multiplied out."""
+        setting = Setting(n_agents=3)
+        first, last = setting.chain(1).links
+        with tf.GradientTape() as value_tape:
+            value_tape.watch(last.joint_params)
+            value = setting.estimator.objectives(last.joint_params, setting.tasks, ())[1]
+        slopes = value_tape.gradient(value, last.joint_params)
+        with tf.GradientTape(persistent=True) as update_tape:
+            update_tape.watch(first.joint_params)
+            updated = adaptation.inner_update(
+                setting.estimator, setting.learners, first.joint_params, setting.tasks, ()
+            )
+            flat = [tf.reshape(params[0], [N_SEEDS * N_TASKS, -1]) for params in updated]
+        terms = theorem.meta_gradients(setting.estimator, setting.chain(1), 1)
+        pulled_back = []
+        for j in range(3):
+            jacobian = update_tape.jacobian(flat[j], first.joint_params[1][0])
+            jacobian = tf.reduce_sum(jacobian, axis=0)[..., 0]  # [φ^j, S, N, θ¹]; other tasks' blocks are zero
+            slope = tf.reshape(slopes[j][0], [N_SEEDS, N_TASKS, -1])
+            pulled_back.append(tf.reduce_mean(tf.einsum("snp,psnq->snq", slope, jacobian), axis=1))
+        self.assertLess(relative_error(terms.self_shaping[0][..., 0], pulled_back[1].numpy()), 1e-12)
+        others = (pulled_back[0] + pulled_back[2]).numpy()
+        self.assertLess(relative_error(terms.opponent_shaping[0][..., 0], others), 1e-12)
+
+    def test_value_weights(self):
+        setting = Setting()
+        weights = (0.5, 0.0, 2.0)
+        terms = theorem.meta_gradients(setting.estimator, setting.chain(2), 0, weights)
+        table = setting.initial_params[0][0].numpy()
+        expected = finite_differences(lambda t: setting.meta_value(t, 0, weights), table)
+        self.assertLess(relative_error(terms.total[0], expected), 1e-7)
+        first_link = finite_differences(lambda t: setting.meta_value(t, 0, (0.5,)), table)
+        self.assertLess(relative_error(terms.current_policy[0], first_link), 1e-7)
+
+    def test_without_inner_updates_it_is_the_policy_gradient(self):
+        setting = Setting()
+        chain = setting.chain(0)
+        terms = theorem.meta_gradients(setting.estimator, chain, 1)
+        gradients = adaptation.policy_gradient(
+            setting.estimator, chain.links[0].joint_params, setting.tasks, (), 1
+        )
+        self.assertAllClose(terms.total[0], tf.reduce_mean(gradients[0], axis=1), rtol=1e-12)
+        self.assertAllEqual(terms.self_shaping[0], tf.zeros_like(terms.self_shaping[0]))
+        self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
+
+    def test_opponents_that_do_not_learn_cannot_be_shaped(self):
+        setting = Setting()
+        setting.learners[1] = PolicyGradient(0.0)
+        terms = theorem.meta_gradients(setting.estimator, setting.chain(2), 0)
+        self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
+        self.assertNotAllClose(terms.self_shaping[0], tf.zeros_like(terms.self_shaping[0]))
+
+
+class AgentsTest(tf.test.TestCase):
+
+    def test_meta_pg_is_meta_mapg_less_opponent_shaping(self):
+        setting = Setting()
+        chain = setting.chain(2)
+        meta_mapg = MetaMAPG().meta_gradients(setting.estimator, chain, 0)
+        meta_pg = MetaPG().meta_gradients(setting.estimator, chain, 0)
+        self.assertAllEqual(meta_pg.self_shaping[0], meta_mapg.self_shaping[0])
+        self.assertAllEqual(meta_pg.opponent_shaping[0], tf.zeros_like(meta_pg.opponent_shaping[0]))
+        self.assertAllClose(meta_pg.total[0] + meta_mapg.opponent_shaping[0], meta_mapg.total[0], rtol=1e-12)
+        self.assertGreater(np.max(np.abs(meta_mapg.opponent_shaping[0])), 1e-3)
+
+    def test_a_naive_learner_does_not_choose_where_it_starts(self):
+        setting = Setting()
+        terms = PolicyGradient().meta_gradients(setting.estimator, setting.chain(1), 0)
+        self.assertAllEqual(terms.total[0], tf.zeros_like(setting.initial_params[0][0]))
+
+    def test_negative_inner_learning_rate_is_refused(self):
+        with self.assertRaisesRegex(ValueError, r"MetaMAPG.inner_learning_rate = -1.0: must be"):
+            MetaMAPG(inner_learning_rate=-1.0)
+
+
+class OwnLogProbsOnly(DiceEstimator):
+    """The classical mistake: an agent's surrogate that depends on its own log-probabilities alone."""
+
+    def surrogates(self, log_probs, advantages):
+        return tuple(
+            super(OwnLogProbsOnly, self).surrogates((own,), (own_advantages,))[0]
+            for own, own_advantages in zip(log_probs, advantages)
+        )
+
+
+class SampledTermsTest(tf.test.TestCase):
+
+    def test_dice_has_opponent_shaping_and_loses_it_without_the_others_log_probs(self):
+        def make(estimator):
+            return lambda game, policies: estimator(game, policies, n_trajectories=64, horizon=10)
+
+        for estimator, is_alive in ((DiceEstimator, True), (OwnLogProbsOnly, False)):
+            setting = Setting(make_estimator=make(estimator))
+            terms = theorem.meta_gradients(setting.estimator, setting.chain(1), 0)
+            self.assertEqual(np.max(np.abs(terms.opponent_shaping[0])) > 1e-3, is_alive)
+            self.assertGreater(np.max(np.abs(terms.self_shaping[0])), 1e-3)
+            self.assertAllEqual(terms.current_policy[0], tf.zeros_like(terms.current_policy[0]))
+
+    def test_the_sampled_reading_shapes_through_the_current_policy_term_alone(self):
+        setting = Setting(make_estimator=lambda *args: ScoreFunctionEstimator(*args, n_trajectories=4, horizon=5))
+        terms = theorem.meta_gradients(setting.estimator, setting.chain(2), 0)
+        self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
+        self.assertGreater(np.max(np.abs(terms.current_policy[0])), 1e-3)
+        self.assertGreater(np.max(np.abs(terms.self_shaping[0])), 1e-3)
+
+    def test_cosine_with_the_exact_meta_gradient(self):
+        """The expected reading at L = 1, inner step 1, K = 65,536, T = 150, for 10 draws of θ ~ N(0, 1)."""
+        game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
+        policies = [tabular_policy(game, agent, initial_stddev=1.0) for agent in range(2)]
+        learners = [MetaMAPG(inner_learning_rate=1.0)] * 2
+        tasks = tf.constant(game.payoffs, tf.float32)[tf.newaxis, tf.newaxis]
+        exact = ExactEstimator(game, policies)
+        dice = DiceEstimator(game, policies, 65536, 150, returns.leave_one_out_baseline)
+
+        def meta_gradient(estimator, initial_params, noise):
+            chain = adaptation.adapt(estimator, learners, initial_params, tasks, noise)
+            return learners[0].meta_gradients(estimator, chain, 0).total[0]
+
+        sampled = tf.function(lambda *arguments: meta_gradient(dice, *arguments), jit_compile=True, autograph=False)
+        cosines = []
+        for seed in range(10):
+            keys = random.root_keys([seed])
+            initial_params = tuple(policy.initial_params([seed]) for policy in policies)
+            noise = tuple(dice.draw_noise(random.fold_in(keys, link), 1) for link in range(2))
+            expected = meta_gradient(exact, initial_params, [(), ()])
+            actual = sampled(initial_params, noise)
+            cosines.append(tf.reduce_sum(expected * actual) / (tf.norm(expected) * tf.norm(actual)))
+        self.assertGreaterEqual(np.mean(cosines), 0.97)
+
+
+if __name__ == "__main__":
+    tf.test.main()
