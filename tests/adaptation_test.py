@@ -81,7 +81,8 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
         learners = [PolicyGradient(1.0)] * 2
         noise = [estimator.draw_noise(random.fold_in(keys, link), N_TASKS) for link in range(3)]
-        other_tasks = tf.tensor_scatter_nd_add(tasks, [[1, 2]], tf.ones_like(tasks[1:2, 2]) * [[[[1.0, -2.0], [3.0, 0.5]]]])
+        change = tf.constant([[[1.0, -2.0], [3.0, 0.5]]] * 2, tasks.dtype)
+        other_tasks = tf.tensor_scatter_nd_add(tasks, [[1, 2]], change[tf.newaxis])
         first, second = (
             adaptation.adapt(estimator, learners, initial_params, t, noise).links[-1].joint_params[0][0].numpy()
             for t in (tasks, other_tasks)
