@@ -5,7 +5,7 @@ import tensorflow as tf
 
 def discounts(discount, horizon, dtype):
     """γ^t for t = 0..T−1: tensor [T]."""
-    return tf.pow(tf.cast(discount, dtype), tf.range(horizon, dtype=dtype))
+    return tf.pow(tf.constant(discount, dtype), tf.range(horizon, dtype=dtype))
 
 
 def discounted_returns(rewards, discount):
@@ -20,7 +20,7 @@ def returns_to_go(rewards, discount):
     """
     steps = tf.range(rewards.shape[-1], dtype=rewards.dtype)
     lags = steps[:, tf.newaxis] - steps[tf.newaxis, :]
-    weights = tf.where(lags >= 0.0, tf.pow(tf.cast(discount, rewards.dtype), tf.abs(lags)), 0.0)
+    weights = tf.where(lags >= 0.0, tf.pow(tf.constant(discount, rewards.dtype), tf.abs(lags)), 0.0)
     return tf.linalg.matmul(rewards, weights)
 
 
