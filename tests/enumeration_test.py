@@ -74,7 +74,7 @@ class Enumeration:
         adapted = np.stack([params[0].numpy()[:, 0, :, 0] for params in updated], axis=1)
         last_probs = self.oracle.probs(adapted)[np.arange(len(last)), last[:, 0, 0]]
         weights = np.repeat(first_probs, n_last) * last_probs
-        terms = theorem.meta_gradients(estimator, chain, agent)
+        terms = theorem.meta_gradients(estimator, chain, agent, (0.0, 1.0))
         return [np.einsum("s,so->o", weights, term[0].numpy()[..., 0]) for term in terms]
 
 

@@ -100,7 +100,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         weights = theorem.mean_over_chain(chain_length)
         chain = setting.chain(chain_length)
         for agent in range(n_agents):
-            terms = theorem.meta_gradients(setting.estimator, chain, agent)
+            terms = theorem.meta_gradients(setting.estimator, chain, agent, weights)
             table = setting.initial_params[agent][0].numpy()
             total = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights), table)
             own = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights, chain.links), table)
@@ -122,7 +122,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
                 links = setting.chain(chain_length).links
                 value = sum(w * setting.value(link.joint_params, agent) for w, link in zip(weights, links))
             expected = outer_tape.gradient(value, setting.initial_params[agent])[0]
-            terms = theorem.meta_gradients(setting.estimator, setting.chain(chain_length), agent)
+            terms = theorem.meta_gradients(setting.estimator, setting.chain(chain_length), agent, weights)
             self.assertLess(relative_error(terms.total[0], expected.numpy()), 1e-12)
 
     def test_one_update_is_the_formula_of_theorem_1(self):
@@ -139,7 +139,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
                 setting.estimator, setting.learners, first.joint_params, setting.tasks, ()
             )
             flat = [tf.reshape(params[0], [N_SEEDS * N_TASKS, -1]) for params in updated]
-        terms = theorem.meta_gradients(setting.estimator, setting.chain(1), 1)
+        terms = theorem.meta_gradients(setting.estimator, setting.chain(1), 1, (0.0, 1.0))
         pulled_back = []
         for j in range(3):
             jacobian = update_tape.jacobian(flat[j], first.joint_params[1][0])
@@ -163,7 +163,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
     def test_without_inner_updates_it_is_the_policy_gradient(self):
         setting = Setting()
         chain = setting.chain(0)
-        terms = theorem.meta_gradients(setting.estimator, chain, 1)
+        terms = theorem.meta_gradients(setting.estimator, chain, 1, (1.0,))
         gradients = adaptation.policy_gradient(
             setting.estimator, chain.links[0].joint_params, setting.tasks, (), 1
         )
@@ -174,7 +174,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
     def test_opponents_that_do_not_learn_cannot_be_shaped(self):
         setting = Setting()
         setting.learners[1] = PolicyGradient(0.0)
-        terms = theorem.meta_gradients(setting.estimator, setting.chain(2), 0)
+        terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(2), 0)
         self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
         self.assertNotAllClose(terms.self_shaping[0], tf.zeros_like(terms.self_shaping[0]))
 
@@ -195,6 +195,19 @@ class AgentsTest(tf.test.TestCase):
         setting = Setting()
         terms = PolicyGradient().meta_gradients(setting.estimator, setting.chain(1), 0)
         self.assertAllEqual(terms.total[0], tf.zeros_like(setting.initial_params[0][0]))
+
+    def test_value_weights_are_a_function_of_the_chain_length(self):
+        setting = Setting()
+        chain = setting.chain(2)
+        for value_weights, expected in (
+            (theorem.mean_over_chain, (0.0, 0.5, 0.5)), (theorem.last_link, (0.0, 0.0, 1.0))
+        ):
+            self.assertEqual(value_weights(2), expected)
+            by_agent = MetaMAPG(1.0, value_weights).meta_gradients(setting.estimator, chain, 0)
+            by_weights = theorem.meta_gradients(setting.estimator, chain, 0, expected)
+            self.assertAllEqual(by_agent.total[0], by_weights.total[0])
+        self.assertEqual(theorem.mean_over_chain(0), (1.0,))
+        self.assertEqual(theorem.last_link(0), (1.0,))
 
     def test_negative_inner_learning_rate_is_refused(self):
         with self.assertRaisesRegex(ValueError, r"MetaMAPG.inner_learning_rate = -1.0: must be"):
@@ -219,14 +232,14 @@ class SampledTermsTest(tf.test.TestCase):
 
         for estimator, is_alive in ((DiceEstimator, True), (OwnLogProbsOnly, False)):
             setting = Setting(make_estimator=make(estimator))
-            terms = theorem.meta_gradients(setting.estimator, setting.chain(1), 0)
+            terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(1), 0)
             self.assertEqual(np.max(np.abs(terms.opponent_shaping[0])) > 1e-3, is_alive)
             self.assertGreater(np.max(np.abs(terms.self_shaping[0])), 1e-3)
             self.assertAllEqual(terms.current_policy[0], tf.zeros_like(terms.current_policy[0]))
 
     def test_the_sampled_reading_shapes_through_the_current_policy_term_alone(self):
         setting = Setting(make_estimator=lambda *args: ScoreFunctionEstimator(*args, n_trajectories=4, horizon=5))
-        terms = theorem.meta_gradients(setting.estimator, setting.chain(2), 0)
+        terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(2), 0)
         self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
         self.assertGreater(np.max(np.abs(terms.current_policy[0])), 1e-3)
         self.assertGreater(np.max(np.abs(terms.self_shaping[0])), 1e-3)

@@ -20,6 +20,7 @@ from tf_metamapg import checks
 from tf_metamapg import experiment
 from tf_metamapg import returns
 from tf_metamapg import run_directory
+from tf_metamapg.agents import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.policy_gradient import PolicyGradient
@@ -45,6 +46,7 @@ _CONFIGURABLES = (
     ExactEstimator, DiceEstimator, ScoreFunctionEstimator,
     PolicyGradient, MetaPG, MetaMAPG,
     returns.no_baseline, returns.leave_one_out_baseline,
+    theorem.mean_over_chain, theorem.last_link,
     payoffs.prisoners_dilemma,
 )
 for _configurable in _CONFIGURABLES:

@@ -1,16 +1,10 @@
 """Meta-MAPG (Kim et al. 2020; Eq. 7): a meta-agent that also shapes how the others learn."""
 
-from tf_metamapg.agents import theorem
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.theorem import MetaAgent
 
 
-class MetaMAPG(PolicyGradient):
-    """Learns an initial policy with all three terms of Theorem 1.
-
-    It adapts by policy gradient like every other agent.
-    """
-
-    learns_initial_policy = True
+class MetaMAPG(MetaAgent):
+    """Learns an initial policy with all three terms of Theorem 1."""
 
     def meta_gradients(self, estimator, chain, agent_index):
         """Current policy + self-shaping + opponent-shaping.
@@ -18,4 +12,4 @@ class MetaMAPG(PolicyGradient):
         Returns:
             MetaGradients with leaves [S, ...].
         """
-        return theorem.meta_gradients(estimator, chain, agent_index)
+        return self.theorem_1(estimator, chain, agent_index)

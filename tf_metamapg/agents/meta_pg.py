@@ -2,25 +2,19 @@
 
 import tensorflow as tf
 
-from tf_metamapg.agents import theorem
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.theorem import MetaAgent
 
 
-class MetaPG(PolicyGradient):
-    """Learns an initial policy with the current-policy and the self-shaping term of Theorem 1.
-
-    It adapts by policy gradient like every other agent.
-    """
-
-    learns_initial_policy = True
+class MetaPG(MetaAgent):
+    """Learns an initial policy with the current-policy and the self-shaping term of Theorem 1."""
 
     def meta_gradients(self, estimator, chain, agent_index):
-        """Theorem 1 without opponent-shaping, which is returned as zero.
+        """Current policy + self-shaping; opponent-shaping is returned as zero.
 
         Returns:
             MetaGradients with leaves [S, ...].
         """
-        terms = theorem.meta_gradients(estimator, chain, agent_index)
+        terms = self.theorem_1(estimator, chain, agent_index)
         return terms._replace(
             opponent_shaping=tf.nest.map_structure(tf.zeros_like, terms.opponent_shaping)
         )

@@ -15,6 +15,8 @@ L = 1 these are ∂Vⁱ/∂φⁱ · dφⁱ/dθⁱ and Σ_{j≠i} ∂Vⁱ/∂φ^j
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import checks
+from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.types import MetaGradients
 
 
@@ -28,7 +30,39 @@ def mean_over_chain(chain_length):
     return (0.0,) + (1.0 / chain_length,) * chain_length
 
 
-def meta_gradients(estimator, chain, agent_index, value_weights=None):
+def last_link(chain_length):
+    """The weights w_0..w_L of a meta-value that is the value after the last inner update."""
+    return (0.0,) * chain_length + (1.0,)
+
+
+class MetaAgent(PolicyGradient):
+    """An agent that learns where to start; it adapts by policy gradient like every other agent."""
+
+    learns_initial_policy = True
+
+    def __init__(self, inner_learning_rate=1.0, value_weights=mean_over_chain):
+        """
+        Args:
+            inner_learning_rate: α ≥ 0, the step on the discounted, unnormalised value.
+            value_weights: function of the chain length L that returns the weights w_0..w_L of the
+                meta-value: `mean_over_chain` or `last_link`.
+
+        Raises:
+            InvalidInputError: if one of these does not hold.
+        """
+        super().__init__(inner_learning_rate)
+        checks.check(
+            callable(value_weights), f"{type(self).__name__}.value_weights", value_weights,
+            "a function of the chain length",
+        )
+        self._value_weights = value_weights
+
+    def theorem_1(self, estimator, chain, agent_index):
+        """All three terms of Theorem 1 for this agent's meta-value; see `meta_gradients`."""
+        return meta_gradients(estimator, chain, agent_index, self._value_weights(len(chain.links) - 1))
+
+
+def meta_gradients(estimator, chain, agent_index, value_weights):
     """The three terms of Theorem 1, averaged over tasks.
 
     Args:
@@ -36,15 +70,13 @@ def meta_gradients(estimator, chain, agent_index, value_weights=None):
             inner update is differentiated, see `estimators/`.
         chain: Chain of L + 1 links.
         agent_index: i, the agent whose meta-value is differentiated.
-        value_weights: w_0..w_L, by default `mean_over_chain(L)`.
+        value_weights: w_0..w_L.
 
     Returns:
         MetaGradients with leaves [S, ...], derivatives with respect to the initial parameters of
         agent i. What link 0 itself is worth (w_0) is the derivative of a policy that has not been
         updated, and is part of `current_policy`.
     """
-    if value_weights is None:
-        value_weights = mean_over_chain(chain_length=len(chain.links) - 1)
     own = agent_index
     opponents = [agent for agent in range(len(chain.learners)) if agent != own]
 
