@@ -51,7 +51,8 @@ def train(
         n_evaluation_tasks: tasks per seed in meta-validation, and again in meta-testing.
         checkpoint_every: meta-updates between checkpoints.
         export_all_seeds: whether to export every seed's policies beside those of the best seed.
-        jit_compile: whether XLA compiles the meta-gradient.
+        jit_compile: whether XLA compiles the meta-gradient. It may round differently for another
+            number of seeds; without it a seed's bits never depend on the seeds beside it.
 
     Returns:
         the summary, as it stands in `summary.json`.

@@ -52,7 +52,8 @@ class MetaTrainer:
             chain_length: L, inner updates per meta-update.
             n_tasks: N, tasks per seed and meta-update.
             meta_learning_rate: Adam's step size.
-            jit_compile: whether XLA compiles the meta-gradient.
+            jit_compile: whether XLA compiles the meta-gradient. It may round differently for
+                another number of seeds; without it a seed's bits never depend on the seeds beside it.
         """
         self._n_agents = game.n_agents
         self._agents = agents
