@@ -3,6 +3,7 @@
 import sys
 import time
 
+import numpy as np
 import tqdm
 
 from tf_metamapg import statistics
@@ -53,12 +54,17 @@ def adaptation_table(average_reward, agent_names):
         agent_names: one name for each agent.
 
     Returns:
-        lines of text: mean and half-width of its 95% interval over seeds, for each agent.
+        lines of text: mean and half-width of its 95% interval over seeds, for each agent and for the
+        mean of all agents, and the least of that mean over seeds.
     """
-    mean, half_width = statistics.mean_and_interval(average_reward)
+    of_all_agents = average_reward.mean(axis=-1)
+    columns = np.concatenate([average_reward, of_all_agents[..., np.newaxis]], axis=-1)
+    mean, half_width = statistics.mean_and_interval(columns)
     names = [f"agent {index}: {name}" for index, name in enumerate(agent_names)]
+    names += ["mean of all agents", "worst seed"]
     lines = ["inner updates  " + "  ".join(f"{name:>18}" for name in names)]
     for link, (means, half_widths) in enumerate(zip(mean, half_width)):
         cells = [f"{value:+.3f} ± {half:.3f}" for value, half in zip(means, half_widths)]
+        cells.append(f"{of_all_agents[:, link].min():+.3f}")
         lines.append(f"{link:>13}  " + "  ".join(f"{cell:>18}" for cell in cells))
     return "\n".join(lines)
