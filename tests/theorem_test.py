@@ -167,7 +167,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         gradients = adaptation.policy_gradient(
             setting.estimator, chain.links[0].joint_params, setting.tasks, (), 1
         )
-        self.assertAllClose(terms.total[0], tf.reduce_mean(gradients[0], axis=1), rtol=1e-12)
+        self.assertAllClose(terms.total[0], tf.reduce_mean(gradients[0], axis=1), rtol=1e-12, atol=1e-15)
         self.assertAllEqual(terms.self_shaping[0], tf.zeros_like(terms.self_shaping[0]))
         self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
 
@@ -188,7 +188,7 @@ class AgentsTest(tf.test.TestCase):
         meta_pg = MetaPG().meta_gradients(setting.estimator, chain, 0)
         self.assertAllEqual(meta_pg.self_shaping[0], meta_mapg.self_shaping[0])
         self.assertAllEqual(meta_pg.opponent_shaping[0], tf.zeros_like(meta_pg.opponent_shaping[0]))
-        self.assertAllClose(meta_pg.total[0] + meta_mapg.opponent_shaping[0], meta_mapg.total[0], rtol=1e-12)
+        self.assertAllClose(meta_pg.total[0] + meta_mapg.opponent_shaping[0], meta_mapg.total[0], rtol=1e-12, atol=1e-15)
         self.assertGreater(np.max(np.abs(meta_mapg.opponent_shaping[0])), 1e-3)
 
     def test_a_naive_learner_does_not_choose_where_it_starts(self):

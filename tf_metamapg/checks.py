@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import sys
 
 
 class InvalidInputError(ValueError):
@@ -30,8 +31,9 @@ def check_integer(parameter, value, minimum):
 def check_number(parameter, value, minimum=-math.inf):
     """Raises `InvalidInputError` unless `value` is a finite number of at least `minimum`."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    is_finite = is_number and abs(value) <= sys.float_info.max
     allowed = "a finite number" + (f" ≥ {minimum}" if minimum > -math.inf else "")
-    check(is_number and math.isfinite(value) and value >= minimum, parameter, value, allowed)
+    check(is_finite and value >= minimum, parameter, value, allowed)
 
 
 def check_length(parameter, value, length):

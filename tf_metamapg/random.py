@@ -61,6 +61,11 @@ def uniforms(keys, shape, dtype, seed_axis=0):
     return tf.experimental.numpy.moveaxis(draws, 0, seed_axis)
 
 
-def integer_seed(*path):
-    """An integer that is a hash of the given non-negative integers, for code that wants one integer."""
-    return int(np.random.SeedSequence(path).generate_state(1)[0] >> 1)
+def integer_seed(seed, stream):
+    """An integer that is a hash of a seed and a stream, for code that wants a single integer.
+
+    Args:
+        seed: an integer ≥ 0.
+        stream: an integer in [0, 2³²).
+    """
+    return int(np.random.SeedSequence(seed, spawn_key=(stream,)).generate_state(1)[0] >> 1)

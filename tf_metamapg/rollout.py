@@ -40,7 +40,9 @@ def rollout(game, policies, joint_params, tasks, noise):
     samplers = [policy.sampler(params) for policy, params in zip(policies, joint_params)]
     agents = range(game.n_agents)
     horizon = noise.shape[0]
-    empty = tf.TensorArray(tf.int32, size=horizon, element_shape=noise.shape[2:])
+
+    def empty():
+        return tuple(tf.TensorArray(tf.int32, size=horizon, element_shape=noise.shape[2:]) for _ in agents)
 
     def step(time, state, observations, actions):
         seen = tuple(game.observe(state, agent) for agent in agents)
@@ -52,7 +54,7 @@ def rollout(game, policies, joint_params, tasks, noise):
     _, _, observations, actions = tf.while_loop(
         cond=lambda time, *_: time < horizon,
         body=step,
-        loop_vars=(0, game.initial_state(noise.shape[2:]), (empty,) * game.n_agents, (empty,) * game.n_agents),
+        loop_vars=(0, game.initial_state(noise.shape[2:]), empty(), empty()),
         maximum_iterations=horizon,
     )
     observations = tuple(_time_last(array) for array in observations)

@@ -49,7 +49,7 @@ class IteratedMatrixGame:
             0.0 <= discount < 1.0, "IteratedMatrixGame.discount", discount, "in [0, 1)"
         )
         checks.check(
-            dtype in ("float32", "float64"), "IteratedMatrixGame.dtype", dtype, "'float32' or 'float64'"
+            str(dtype) in ("float32", "float64"), "IteratedMatrixGame.dtype", dtype, "'float32' or 'float64'"
         )
         self.discount = float(discount)
         self.dtype = dtype

@@ -1,0 +1,528 @@
+"""Proves that the estimators' values and derivatives are right, by enumerating all trajectories of small games."""
+
+import itertools
+import math
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tests.tiny_game import TinyGame
+from tf_metamapg import checks
+from tf_metamapg import random
+from tf_metamapg import returns
+from tf_metamapg import scoring
+from tf_metamapg.estimators import dice
+from tf_metamapg.estimators import score_function
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.games import matrix
+from tf_metamapg.policies import tabular
+
+DISCOUNT = 0.9
+TIME_BASELINE = np.array([3.0, -2.0, 0.7])
+BASELINES = {
+    "none": returns.no_baseline,
+    "leave_one_out": returns.leave_one_out_baseline,
+    # Depends on the time step only.
+    "time": lambda to_go: tf.zeros_like(to_go) + tf.constant(TIME_BASELINE[: to_go.shape[-1]], to_go.dtype),
+}
+SAMPLED_ESTIMATORS = (dice.DiceEstimator, score_function.ScoreFunctionEstimator)
+
+
+class Enumeration(TinyGame):
+    """All sets of joint trajectories of a tiny game, and what the estimators make of them."""
+
+    def __init__(self, n_agents=2, horizon=3, size=1):
+        super().__init__(n_agents, horizon, DISCOUNT)
+        # All sets of `size` trajectories, each with the probability that it is what is sampled.
+        self.members = self.oracle.all_sets(size)
+        self.probs = self.oracle.set_probs(self.logits, self.members)
+
+    def estimator(self, estimator_class, baseline="none"):
+        return estimator_class(
+            self.game, self.policies, n_trajectories=self.members.shape[1],
+            horizon=self.oracle.actions.shape[1], baseline=BASELINES[baseline],
+        )
+
+    def leaves(self):
+        """One tensor [n_observations] for each agent."""
+        return [tf.constant(table) for table in self.logits]
+
+    def joint_params(self, leaves, shape):
+        """The same parameters for all seeds and tasks: JointParams with leaves [S, N, n_observations, 1]."""
+        return tuple((tf.broadcast_to(leaf[:, tf.newaxis], [*shape, len(leaf), 1]),) for leaf in leaves)
+
+    def expected_objectives(self, estimator, leaves):
+        """E[objective] of every agent: the set of trajectories is another one in every task."""
+        trajectory = self.trajectory(self.members[np.newaxis])
+        joint_params = self.joint_params(leaves, [1, len(self.members)])
+        objectives = estimator.objectives(joint_params, None, trajectory)
+        return [tf.reduce_sum(self.probs * objective) for objective in objectives]
+
+
+def _complex_step(function, logits):
+    """All first derivatives of `function`, values [..] of logits [n, o], to machine precision: [.., n, o]."""
+    columns = []
+    for index in np.ndindex(*logits.shape):
+        moved = logits.astype(complex)
+        moved[index] += 1e-30j
+        columns.append(function(moved).imag / 1e-30)
+    return np.stack(columns, axis=-1).reshape([*columns[0].shape, *logits.shape])
+
+
+def _oracle_derivatives(function, logits, step=1e-3):
+    """Gradients [.., n, o] and Hessians [.., n, o, n, o]; the latter by central differences of fourth order."""
+    columns = []
+    for index in np.ndindex(*logits.shape):
+        shift = np.zeros_like(logits)
+        shift[index] = step
+        moved = [_complex_step(function, logits + factor * shift) for factor in (1, -1, 2, -2)]
+        columns.append((8 * (moved[0] - moved[1]) - (moved[2] - moved[3])) / (12 * step))
+    gradients = _complex_step(function, logits)
+    return gradients, np.stack(columns, axis=-1).reshape([*gradients.shape, *logits.shape])
+
+
+def _derivatives(function, leaves):
+    """The same of scalars by gradient tapes: lists [value][agent] and [value][agent][other], None if unconnected."""
+    with tf.GradientTape(persistent=True) as outer_tape:
+        outer_tape.watch(leaves)
+        with tf.GradientTape(persistent=True) as inner_tape:
+            inner_tape.watch(leaves)
+            values = function(leaves)
+        gradients = [inner_tape.gradient(value, leaves) for value in values]
+        entries = [[None if leaf is None else tf.unstack(leaf) for leaf in gradient] for gradient in gradients]
+    hessians = []
+    for of_value in entries:
+        rows = [None if row is None else [outer_tape.gradient(entry, leaves) for entry in row] for row in of_value]
+        hessians.append([None if row is None else [_stack(column) for column in zip(*row)] for row in rows])
+    return gradients, hessians
+
+
+def _stack(tensors):
+    return None if all(tensor is None for tensor in tensors) else np.stack(tensors)
+
+
+class DiceTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_magic_box(self):
+        x = tf.constant([-700.0, -1.5, 0.0, 3.0], tf.float64)
+        with tf.GradientTape(persistent=True) as outer_tape:
+            outer_tape.watch(x)
+            with tf.GradientTape() as inner_tape:
+                inner_tape.watch(x)
+                y = x**2
+                box = dice.magic_box(y)
+            first = inner_tape.gradient(box, x)
+        # □(y)' = □(y) y' and □(y)'' = □(y) (y'² + y'').
+        self.assertAllEqual(box, np.ones(4))
+        self.assertAllClose(first, 2 * x, rtol=1e-14, atol=0.0)
+        self.assertAllClose(outer_tape.gradient(first, x), 4 * x**2 + 2, rtol=1e-14, atol=0.0)
+
+    def test_the_value_is_zero(self):
+        rng = np.random.default_rng(0)
+        log_probs, advantages = tf.constant(-rng.exponential(size=[2, 3, 4, 5])), rng.normal(size=[2, 3, 4, 5])
+        surrogate = dice.dice_surrogate(log_probs, tf.constant(advantages), DISCOUNT)
+        self.assertAllEqual(surrogate, np.zeros([2, 3]))
+        setting = Enumeration()
+        for objective in setting.expected_objectives(setting.estimator(dice.DiceEstimator), setting.leaves()):
+            self.assertAllEqual(objective, 0.0)
+
+    def test_advantages_are_constants(self):
+        log_probs, advantages = tf.constant([[[[-0.5, -0.2]]]]), tf.constant([[[[1.0, 2.0]]]])
+        with tf.GradientTape() as tape:
+            tape.watch([log_probs, advantages])
+            surrogate = dice.dice_surrogate(log_probs, advantages, DISCOUNT)
+        of_log_probs, of_advantages = tape.gradient(surrogate, [log_probs, advantages])
+        self.assertIsNone(of_advantages)
+        self.assertAllClose(of_log_probs, [[[[1.0, 0.9 * 2.0]]]], rtol=1e-6, atol=0.0)
+
+    def test_derivatives_in_the_log_probs(self):
+        # The first is γ^t A_t / K, and the second γ^m A_m / K with m the later of the two time steps: the
+        # advantage at a step is credited to what was done until then, which keeps the variance low.
+        rng = np.random.default_rng(0)
+        log_probs, advantages = tf.constant(-rng.exponential(size=[2, 4])), rng.normal(size=[2, 4])
+        with tf.GradientTape(persistent=True) as outer_tape:
+            outer_tape.watch(log_probs)
+            with tf.GradientTape() as inner_tape:
+                inner_tape.watch(log_probs)
+                surrogate = dice.dice_surrogate(log_probs[tf.newaxis, tf.newaxis], advantages[None, None], DISCOUNT)
+            gradient = inner_tape.gradient(surrogate, log_probs)
+            entries = [tf.unstack(row) for row in tf.unstack(gradient)]
+        for k, t in np.ndindex(2, 4):
+            self.assertAllClose(gradient[k, t], DISCOUNT**t * advantages[k, t] / 2, rtol=1e-13, atol=0.0)
+            expected = np.zeros([2, 4])
+            for other in range(4):
+                later = max(t, other)
+                expected[k, other] = DISCOUNT**later * advantages[k, later] / 2
+            self.assertAllClose(outer_tape.gradient(entries[k][t], log_probs), expected, rtol=1e-12, atol=1e-14)
+
+    @parameterized.parameters(
+        (3, 1, "none"), (3, 1, "time"), (2, 2, "none"), (2, 2, "leave_one_out"), (2, 2, "time")
+    )
+    def test_first_and_second_derivatives_are_those_of_the_value(self, horizon, size, baseline):
+        setting = Enumeration(horizon=horizon, size=size)
+        self.assertAllClose(setting.probs.sum(), 1.0, rtol=1e-12, atol=0.0)
+        estimator = setting.estimator(dice.DiceEstimator, baseline)
+        gradients, hessians = _derivatives(
+            lambda leaves: setting.expected_objectives(estimator, leaves), setting.leaves()
+        )
+        expected_gradients, expected_hessians = _oracle_derivatives(setting.oracle.values, setting.logits)
+        for value, agent in itertools.product(range(2), repeat=2):
+            self.assertAllClose(gradients[value][agent], expected_gradients[value, agent], rtol=0.0, atol=1e-12)
+            for other in range(2):
+                expected = expected_hessians[value, agent, :, other]
+                self.assertGreater(np.abs(expected).max(), 1e-3)
+                self.assertAllClose(hessians[value][agent][other], expected, rtol=0.0, atol=1e-9)
+
+    @parameterized.parameters((2, 3, "none"), (3, 2, "none"), (3, 2, "time"))
+    def test_third_derivatives_are_those_of_the_value(self, n_agents, horizon, baseline):
+        # Along a random direction in the parameters of all agents, f(x) = V(θ + x d). The oracle's f is
+        # analytic, so Cauchy's integral over a circle, an average over its points, gives f^(m) / m!.
+        setting = Enumeration(n_agents, horizon)
+        direction = np.random.default_rng(1).normal(size=setting.logits.shape)
+        estimator = setting.estimator(dice.DiceEstimator, baseline)
+        radius, n_points = 0.3, 64
+        points = radius * np.exp(2j * np.pi * np.arange(n_points) / n_points)
+        values = np.array([setting.oracle.values(setting.logits + x * direction) for x in points])
+        expected = [
+            math.factorial(order) * np.mean(values * points[:, np.newaxis] ** -order, axis=0).real
+            for order in (1, 2, 3)
+        ]
+
+        for agent in range(n_agents):
+            x = tf.constant(0.0, tf.float64)
+            with tf.GradientTape() as third_tape:
+                third_tape.watch(x)
+                with tf.GradientTape() as second_tape:
+                    second_tape.watch(x)
+                    with tf.GradientTape() as first_tape:
+                        first_tape.watch(x)
+                        leaves = [leaf + x * own for leaf, own in zip(setting.leaves(), direction)]
+                        objective = setting.expected_objectives(estimator, leaves)[agent]
+                    first = first_tape.gradient(objective, x)
+                second = second_tape.gradient(first, x)
+            third = third_tape.gradient(second, x)
+            for order, derivative in enumerate((first, second, third)):
+                self.assertGreater(abs(expected[order][agent]), 1e-2)
+                self.assertAllClose(derivative, expected[order][agent], rtol=1e-9, atol=0.0)
+
+    def test_own_log_probs_alone_would_lose_opponent_shaping(self):
+        # The derivative of agent 1's gradient with respect to agent 0's parameters, with the
+        # log-probabilities of agent 1 alone and with those of both.
+        setting = Enumeration()
+        trajectory = setting.trajectory(setting.members[np.newaxis])
+        advantages = returns.returns_to_go(trajectory.rewards[1], DISCOUNT)
+
+        def surrogate(leaves, dependencies):
+            log_probs = scoring.score(setting.policies, setting.joint_params(leaves, [1, 64]), trajectory)
+            joint_log_probs = tf.add_n([log_probs[agent] for agent in dependencies])
+            return [tf.reduce_sum(setting.probs * dice.dice_surrogate(joint_log_probs, advantages, DISCOUNT))]
+
+        own_gradients, own_hessians = _derivatives(lambda leaves: surrogate(leaves, [1]), setting.leaves())
+        gradients, hessians = _derivatives(lambda leaves: surrogate(leaves, [0, 1]), setting.leaves())
+        expected = _oracle_derivatives(setting.oracle.values, setting.logits)[1][1, 1, :, 0]
+        self.assertGreater(np.abs(expected).max(), 0.01)
+        # Agent 1's own gradient is the same, so nothing but the cross derivative would tell.
+        self.assertAllClose(own_gradients[0][1], gradients[0][1], rtol=1e-12, atol=1e-12)
+        self.assertIsNone(own_gradients[0][0])
+        self.assertIsNone(own_hessians[0][1][0])
+        self.assertAllClose(hessians[0][1][0], expected, rtol=0.0, atol=1e-9)
+
+    def test_current_policy_surrogate_is_zero(self):
+        setting = Enumeration(horizon=1, size=1)
+        leaves = setting.leaves()
+        later_values = tf.constant(np.random.default_rng(0).normal(size=[1, 4]))
+        with tf.GradientTape() as tape:
+            tape.watch(leaves)
+            objective = setting.estimator(dice.DiceEstimator).current_policy_objective(
+                setting.joint_params(leaves, [1, 4]), setting.trajectory(setting.members[np.newaxis]), 0, later_values
+            )
+        self.assertEqual(objective.dtype, tf.float64)
+        self.assertAllEqual(objective, np.zeros([1, 4]))
+        self.assertEqual(tape.gradient(objective, leaves), [None, None])
+
+
+class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_surrogate(self):
+        rng = np.random.default_rng(0)
+        log_probs, advantages = (tf.constant(rng.normal(size=[2, 3, 4, 5])) for _ in range(2))
+        with tf.GradientTape() as tape:
+            tape.watch([log_probs, advantages])
+            surrogate = score_function.score_function_surrogate(log_probs, advantages, DISCOUNT)
+        self.assertEqual(surrogate.shape, [2, 3])
+        of_log_probs, of_advantages = tape.gradient(surrogate, [log_probs, advantages])
+        self.assertIsNone(of_advantages)
+        for s, n, k, t in np.ndindex(2, 3, 4, 5):
+            expected = DISCOUNT**t * advantages[s, n, k, t] / 4
+            self.assertAllClose(of_log_probs[s, n, k, t], expected, rtol=1e-13, atol=0.0)
+
+    @parameterized.parameters(
+        (2, 3, 1, "none"), (2, 3, 1, "time"), (2, 2, 2, "none"), (2, 2, 2, "leave_one_out"), (3, 2, 1, "time")
+    )
+    def test_first_derivative_is_the_policy_gradient_of_the_agent(self, n_agents, horizon, size, baseline):
+        setting = Enumeration(n_agents, horizon, size)
+        estimator = setting.estimator(score_function.ScoreFunctionEstimator, baseline)
+        leaves = setting.leaves()
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(leaves)
+            objectives = setting.expected_objectives(estimator, leaves)
+        expected = _complex_step(setting.oracle.values, setting.logits)
+        for agent in range(n_agents):
+            for other, gradient in enumerate(tape.gradient(objectives[agent], leaves)):
+                if other == agent:
+                    self.assertAllClose(gradient, expected[agent, agent], rtol=0.0, atol=1e-12)
+                else:
+                    self.assertIsNone(gradient)
+
+    def test_current_policy_surrogate_sums_over_trajectories_and_leaves_out_the_task(self):
+        rng = np.random.default_rng(0)
+        log_probs, later_values = tf.constant(rng.normal(size=[2, 3, 4, 5])), tf.constant(rng.normal(size=[2, 3]))
+        estimator = Enumeration(horizon=1).estimator(score_function.ScoreFunctionEstimator)
+        with tf.GradientTape() as tape:
+            tape.watch([log_probs, later_values])
+            surrogate = estimator.current_policy_surrogate(log_probs, later_values)
+        of_log_probs, of_later_values = tape.gradient(surrogate, [log_probs, later_values])
+        self.assertIsNone(of_later_values)
+        for s, n in np.ndindex(2, 3):
+            baseline = sum(later_values[s, other] for other in range(3) if other != n) / 2
+            advantage = later_values[s, n] - baseline
+            score = sum(log_probs[s, n, k, t] for k in range(4) for t in range(5))
+            self.assertAllClose(surrogate[s, n], score * advantage, rtol=1e-12, atol=0.0)
+            self.assertAllClose(of_log_probs[s, n], np.full([4, 5], advantage), rtol=1e-12, atol=0.0)
+
+    def test_current_policy_surrogate_of_one_task_has_no_baseline(self):
+        estimator = Enumeration(horizon=1).estimator(score_function.ScoreFunctionEstimator)
+        surrogate = estimator.current_policy_surrogate(
+            tf.constant([[[[-1.0, -2.0], [-0.5, 0.0]]]]), tf.constant([[10.0]])
+        )
+        self.assertAllClose(surrogate, [[-35.0]], rtol=1e-6, atol=0.0)
+
+    @parameterized.parameters((0, 1), (1, 1), (0, 2), (1, 2))
+    def test_current_policy_objective_is_what_the_samples_do_to_the_later_value(self, agent, n_tasks):
+        # For later values f that are any function of a task's own set of two trajectories:
+        # E[∇ objective] = ∇ E[Σ_n f(set_n)]. Every seed has another combination of sets.
+        setting = Enumeration(horizon=2 if n_tasks == 1 else 1, size=2)
+        n_sets = len(setting.members)
+        later_values = np.random.default_rng(0).normal(size=[n_tasks, n_sets]) + 5.0
+        combinations = np.array(list(itertools.product(range(n_sets), repeat=n_tasks)))  # [S, N]
+        weights = np.prod(setting.probs[combinations], axis=1)
+        self.assertAllClose(weights.sum(), 1.0, rtol=1e-12, atol=0.0)
+
+        leaves = setting.leaves()
+        with tf.GradientTape() as tape:
+            tape.watch(leaves)
+            objective = setting.estimator(score_function.ScoreFunctionEstimator).current_policy_objective(
+                setting.joint_params(leaves, combinations.shape), setting.trajectory(setting.members[combinations]),
+                agent, tf.constant(later_values[np.arange(n_tasks), combinations]),
+            )
+            expected_objective = tf.reduce_sum(weights * tf.reduce_sum(objective, axis=1))
+        gradients = tape.gradient(expected_objective, leaves)
+
+        def later_value(logits):
+            return np.sum(later_values @ setting.oracle.set_probs(logits, setting.members))
+
+        expected = _complex_step(later_value, setting.logits)
+        self.assertGreater(np.abs(expected[agent]).max(), 0.05)
+        self.assertAllClose(gradients[agent], expected[agent], rtol=0.0, atol=1e-11)
+        self.assertIsNone(gradients[1 - agent])
+
+
+def _endless_values(payoffs, logits, discount=0.8):
+    """V of two agents with two actions, the sum over time until γ^t is nothing; for complex logits, too."""
+    joint_actions = list(itertools.product(range(2), repeat=2))
+    cooperate = 1 / (1 + np.exp(-logits))
+
+    def probability(joint_action, first_sees, second_sees):
+        first, second = cooperate[0, first_sees], cooperate[1, second_sees]
+        return (second if joint_action[1] == 0 else 1 - second) * (first if joint_action[0] == 0 else 1 - first)
+
+    distribution = np.array([probability(after, 0, 0) for after in joint_actions])
+    # The second agent sees CD and DC swapped.
+    transitions = np.array(
+        [[probability(after, 1 + 2 * a + b, 1 + 2 * b + a) for after in joint_actions] for a, b in joint_actions]
+    )
+    values, weight = 0.0, 1.0
+    while weight > 1e-18:
+        values = values + weight * (payoffs.reshape(2, 4) @ distribution)
+        distribution, weight = distribution @ transitions, weight * discount
+    return values
+
+
+class ExactTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        rng = np.random.default_rng(0)
+        self.tables, self.logits = rng.normal(size=[2, 3, 2, 2, 2]), rng.normal(size=[2, 3, 2, 5])
+        game = matrix.IteratedMatrixGame(self.tables[0, 0], 0.8, dtype="float64")
+        self.estimator = ExactEstimator(game, [tabular.tabular_policy(game, agent) for agent in range(2)])
+        self.joint_params = tuple((tf.constant(self.logits[:, :, agent, :, np.newaxis]),) for agent in range(2))
+
+    def test_objectives_and_values_are_the_values_of_the_game(self):
+        tasks = tf.constant(self.tables)
+        objectives = self.estimator.objectives(self.joint_params, tasks, ())
+        values = self.estimator.values(self.joint_params, tasks, ())
+        average_rewards = self.estimator.average_rewards(self.joint_params, tasks, ())
+        for s, n in np.ndindex(2, 3):
+            expected = _endless_values(self.tables[s, n], self.logits[s, n])
+            for agent in range(2):
+                self.assertAllClose(objectives[agent][s, n], expected[agent], rtol=1e-12, atol=0.0)
+                self.assertAllClose(values[agent][s, n], expected[agent], rtol=1e-12, atol=0.0)
+                self.assertAllClose(average_rewards[agent][s, n], (1 - 0.8) * expected[agent], rtol=1e-12, atol=0.0)
+
+    def test_first_and_second_derivatives(self):
+        table, logits = self.tables[1, 2], self.logits[1, 2]
+
+        def objectives(leaves):
+            joint_params = tuple((leaf[tf.newaxis, tf.newaxis, :, tf.newaxis],) for leaf in leaves)
+            tasks = tf.constant(table[np.newaxis, np.newaxis])
+            return [value[0, 0] for value in self.estimator.objectives(joint_params, tasks, ())]
+
+        gradients, hessians = _derivatives(objectives, [tf.constant(own) for own in logits])
+        expected_gradients, expected_hessians = _oracle_derivatives(lambda moved: _endless_values(table, moved), logits)
+        for value, agent, other in itertools.product(range(2), repeat=3):
+            self.assertAllClose(gradients[value][agent], expected_gradients[value, agent], rtol=0.0, atol=1e-12)
+            expected = expected_hessians[value, agent, :, other]
+            self.assertGreater(np.abs(expected).max(), 0.01)
+            self.assertAllClose(hessians[value][agent][other], expected, rtol=0.0, atol=1e-9)
+
+    def test_average_rewards_of_the_prisoners_dilemma(self):
+        table = np.array([[[-1.0, -3.0], [0.0, -2.0]], [[-1.0, 0.0], [-3.0, -2.0]]])
+        game = matrix.IteratedMatrixGame(table, dtype="float64")
+        estimator = ExactEstimator(game, [tabular.tabular_policy(game, agent) for agent in range(2)])
+        for logits, expected in (
+            ([0, 0, 0, 0, 0], -1.5), ([-999] * 5, -2), ([999, 999, -999, 999, -999], -1)  # tit for tat
+        ):
+            params = (tf.constant(logits, tf.float64)[tf.newaxis, tf.newaxis, :, tf.newaxis],)
+            for average_reward in estimator.average_rewards((params, params), tf.constant(table[None, None]), ()):
+                self.assertAllClose(average_reward, [[expected]], rtol=1e-12, atol=0.0)
+
+    def test_nothing_is_sampled(self):
+        self.assertEqual(self.estimator.draw_noise(random.root_keys(range(2)), 3), ())
+        self.assertEqual(self.estimator.sample(self.joint_params, tf.constant(self.tables), ()), ())
+
+    def test_current_policy_objective_is_zero(self):
+        later_values = tf.constant(np.random.default_rng(1).normal(size=[2, 3]))
+        objective = self.estimator.current_policy_objective(self.joint_params, (), 0, later_values)
+        self.assertEqual(objective.dtype, tf.float64)
+        self.assertAllEqual(objective, np.zeros([2, 3]))
+
+
+class SampledTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(*SAMPLED_ESTIMATORS)
+    def test_values_and_average_rewards_of_given_trajectories(self, estimator_class):
+        setting = Enumeration()
+        rewards = np.random.default_rng(0).normal(size=[2, 2, 3, 4, 3])  # agent, S, N, K, T
+        trajectory = Trajectory((), (), tuple(map(tf.constant, rewards)))
+        estimator = setting.estimator(estimator_class)
+        values = estimator.values(None, None, trajectory)
+        average_rewards = estimator.average_rewards(None, None, trajectory)
+        for agent, s, n in np.ndindex(2, 2, 3):
+            own = rewards[agent, s, n]
+            expected = sum(DISCOUNT**t * own[k, t] for k in range(4) for t in range(3)) / 4
+            self.assertAllClose(values[agent][s, n], expected, rtol=1e-12, atol=0.0)
+            self.assertAllClose(average_rewards[agent][s, n], own.sum() / 12, rtol=1e-12, atol=0.0)
+
+    @parameterized.product(estimator_class=SAMPLED_ESTIMATORS, n_agents=(2, 3))
+    def test_values_and_average_rewards_have_the_exact_mean(self, estimator_class, n_agents):
+        setting = Enumeration(n_agents, horizon=2)
+        n_trajectories, n_tasks = 4000, 3
+        estimator = estimator_class(setting.game, setting.policies, n_trajectories, horizon=2)
+        logits = np.random.default_rng(2).normal(size=[2, n_tasks, *setting.logits.shape])
+        joint_params = tuple((tf.constant(logits[:, :, agent, :, np.newaxis]),) for agent in range(n_agents))
+        tasks = tf.constant(np.broadcast_to(setting.payoffs, [2, n_tasks, *setting.payoffs.shape]))
+        noise = estimator.draw_noise(random.root_keys(range(2)), n_tasks)
+        trajectory = estimator.sample(joint_params, tasks, noise)
+        self.assertEqual(trajectory.actions[0].shape, [2, n_tasks, n_trajectories, 2])
+        values = estimator.values(joint_params, tasks, trajectory)
+        average_rewards = estimator.average_rewards(joint_params, tasks, trajectory)
+        # The mean and the variance over all trajectories, by enumeration.
+        probs = setting.oracle.probs(logits)
+        # 2 · 6 · n_agents ≤ 36 means, all within z standard errors with confidence 99.9 %:
+        # z = Φ⁻¹(1 − 0.001 / 72) = 4.19.
+        for weights, estimates in ((setting.oracle.discounts, values), (np.full(2, 0.5), average_rewards)):
+            of_trajectory = np.einsum("mti,t->mi", setting.oracle.rewards, weights)
+            mean = probs @ of_trajectory
+            standard_error = np.sqrt((probs @ of_trajectory**2 - mean**2) / n_trajectories)
+            for agent in range(n_agents):
+                distance = np.abs(estimates[agent] - mean[..., agent]) / standard_error[..., agent]
+                self.assertAllInRange(distance, 0.0, 4.19)
+
+    @parameterized.parameters(*SAMPLED_ESTIMATORS)
+    def test_sampled_policy_gradients_have_the_exact_mean(self, estimator_class):
+        # The whole path, noise, rollout, leave-one-out baseline, surrogate: gradients of 1000 independent
+        # tasks of 4 trajectories.
+        setting = Enumeration()
+        n_tasks = 1000
+        estimator = estimator_class(setting.game, setting.policies, n_trajectories=4, horizon=3)
+        joint_params = setting.joint_params(setting.leaves(), [1, n_tasks])
+        tasks = tf.constant(np.broadcast_to(setting.payoffs, [1, n_tasks, 2, 2, 2]))
+        trajectory = estimator.sample(joint_params, tasks, estimator.draw_noise(random.root_keys([0]), n_tasks))
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(joint_params)
+            objectives = estimator.objectives(joint_params, tasks, trajectory)
+        expected = _complex_step(setting.oracle.values, setting.logits)
+        # 10 means, all within z standard errors with confidence 99.9 %: z = Φ⁻¹(1 − 0.001 / 20) = 3.89.
+        for agent in range(2):
+            gradients = tape.gradient(objectives[agent], joint_params[agent])[0].numpy()[0, :, :, 0]
+            distance = np.abs(gradients.mean(axis=0) - expected[agent, agent])
+            self.assertAllInRange(distance / (gradients.std(axis=0, ddof=1) / np.sqrt(n_tasks)), 0.0, 3.89)
+
+    @parameterized.parameters(*SAMPLED_ESTIMATORS)
+    def test_leave_one_out_baseline_is_the_default(self, estimator_class):
+        setting = Enumeration(horizon=2, size=2)
+        estimator = setting.estimator(estimator_class, "leave_one_out")
+        default = estimator_class(setting.game, setting.policies)
+        noise = default.draw_noise(random.root_keys([0]), 1)
+        self.assertEqual(noise.shape, [150, 2, 1, 1, 64])
+        gradients = []
+        for either in (estimator, default):
+            leaves = setting.leaves()
+            with tf.GradientTape() as tape:
+                tape.watch(leaves)
+                objective = setting.expected_objectives(either, leaves)[0]
+            gradients.append(tape.gradient(objective, leaves)[0])
+        self.assertAllEqual(*gradients)
+
+    @parameterized.product(estimator_class=SAMPLED_ESTIMATORS, jit_compile=(False, True))
+    def test_compiled_gradients_are_the_same(self, estimator_class, jit_compile):
+        setting = Enumeration()
+        estimator = estimator_class(setting.game, setting.policies, n_trajectories=5, horizon=4)
+        logits = np.random.default_rng(3).normal(size=[2, 3, 2, 5])
+        joint_params = tuple((tf.constant(logits[:, :, agent, :, np.newaxis]),) for agent in range(2))
+        tasks = tf.constant(np.broadcast_to(setting.payoffs, [2, 3, 2, 2, 2]))
+        noise = estimator.draw_noise(random.root_keys(range(2)), 3)
+
+        def own_gradients(joint_params, tasks, noise):
+            trajectory = estimator.sample(joint_params, tasks, noise)
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(joint_params)
+                objectives = estimator.objectives(joint_params, tasks, trajectory)
+            return [tape.gradient(objectives[agent], joint_params[agent])[0] for agent in range(2)]
+
+        compiled = tf.function(own_gradients, autograph=False, jit_compile=jit_compile)(joint_params, tasks, noise)
+        for gradient, expected in zip(compiled, own_gradients(joint_params, tasks, noise)):
+            self.assertGreater(np.abs(expected).max(), 0.1)
+            self.assertAllClose(gradient, expected, rtol=1e-12, atol=1e-12)
+
+    @parameterized.parameters(
+        ("n_trajectories", 0, "an integer ≥ 1"), ("n_trajectories", 2.0, "an integer ≥ 1"),
+        ("n_trajectories", True, "an integer ≥ 1"), ("n_trajectories", None, "an integer ≥ 1"),
+        ("horizon", 0, "an integer ≥ 1"), ("horizon", -5, "an integer ≥ 1"), ("horizon", "150", "an integer ≥ 1"),
+        ("horizon", math.inf, "an integer ≥ 1"), ("baseline", None, "a function"), ("baseline", 0.0, "a function"),
+        ("baseline", "leave_one_out", "a function"),
+    )
+    def test_bad_input_is_rejected(self, parameter, value, allowed):
+        setting = Enumeration(horizon=1)
+        for estimator_class in SAMPLED_ESTIMATORS:
+            with self.assertRaises(checks.InvalidInputError) as caught:
+                estimator_class(setting.game, setting.policies, **{parameter: value})
+            self.assertEqual(
+                str(caught.exception), f"{estimator_class.__name__}.{parameter} = {value!r}: must be {allowed}"
+            )
+
+
+if __name__ == "__main__":
+    tf.test.main()

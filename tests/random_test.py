@@ -1,0 +1,134 @@
+"""Proves that every seed has a stream of its own, that streams differ, and that they never change."""
+
+import itertools
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import random
+
+# What was drawn when the first results were made.
+FOLDED = [[-6856063536328932722, 7], [-7441388444004093363, 7]]
+FLOAT64_DRAWS = [[0.6881243022270687, 0.4005076135896002], [0.027906033135913777, 0.8023308951269792]]
+FLOAT32_DRAWS = [[0.2110154628753662, 0.7060099840164185], [0.8784881830215454, 0.4599802494049072]]
+INTEGER_SEEDS = [1878776328, 822710854]
+
+
+class RandomTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_root_keys(self):
+        keys = random.root_keys([7, 0, 2**40])
+        self.assertEqual(keys.dtype, tf.int64)
+        self.assertAllEqual(keys[:, 0], [7, 0, 2**40])
+        self.assertEqual(keys.shape, [3, 2])
+
+    @parameterized.parameters("float32", "float64")
+    def test_draws_depend_on_their_own_row_only(self, dtype):
+        together = random.uniforms(random.root_keys(range(5)), [4, 3], dtype)
+        self.assertEqual(together.shape, [5, 4, 3])
+        self.assertEqual(together.dtype, dtype)
+        for seed in range(5):
+            alone = random.uniforms(random.root_keys([seed]), [4, 3], dtype)
+            self.assertAllEqual(together[seed], alone[0])
+        reordered = random.uniforms(random.root_keys([3, 9, 1]), [4, 3], dtype)
+        self.assertAllEqual(reordered[0], together[3])
+        self.assertAllEqual(reordered[2], together[1])
+        self.assertLen(np.unique(together), 5 * 4 * 3)
+
+    def test_folded_keys_depend_on_their_own_row_only(self):
+        together = random.fold_in(random.root_keys(range(5)), 11)
+        self.assertEqual(together.shape, [5, 2])
+        self.assertEqual(together.dtype, tf.int64)
+        for seed in range(5):
+            self.assertAllEqual(together[seed], random.fold_in(random.root_keys([seed]), 11)[0])
+
+    def test_different_data_give_different_streams(self):
+        # As a run uses them: phase, then index of the meta-update, then what is drawn.
+        root = random.root_keys(range(4))
+        phases = (random.META_TRAIN, random.META_VALIDATION, random.META_TEST)
+        self.assertLen(set(phases), 3)
+        streams = {}
+        for phase, index, draw in itertools.product(phases, range(3), range(3)):
+            keys = random.fold_in(random.fold_in(random.fold_in(root, phase), index), draw)
+            for seed, numbers in enumerate(random.uniforms(keys, [8], "float64").numpy()):
+                streams[phase, index, draw, seed] = numbers
+        self.assertLen(np.unique(np.stack(list(streams.values()))), 3 * 3 * 3 * 4 * 8)
+
+    def test_fold_in_is_not_commutative(self):
+        keys = random.root_keys([0])
+        one_two = random.fold_in(random.fold_in(keys, 1), 2)
+        two_one = random.fold_in(random.fold_in(keys, 2), 1)
+        self.assertNotAllEqual(one_two, two_one)
+
+    @parameterized.parameters(tf.int32, tf.int64)
+    def test_data_may_be_a_tensor(self, dtype):
+        keys = random.root_keys(range(2))
+        self.assertAllEqual(random.fold_in(keys, tf.constant(5, dtype)), random.fold_in(keys, 5))
+        self.assertAllEqual(random.fold_in(keys, tf.Variable(5, dtype=dtype)), random.fold_in(keys, 5))
+
+    @parameterized.parameters(0, 1, 2)
+    def test_seed_axis(self, seed_axis):
+        keys = random.root_keys([4, 5, 6])
+        draws = random.uniforms(keys, [2, 5], "float64", seed_axis=seed_axis).numpy()
+        shape = [2, 5]
+        shape.insert(seed_axis, 3)
+        self.assertEqual(list(draws.shape), shape)
+        for row in range(3):
+            alone = random.uniforms(keys[row : row + 1], [2, 5], "float64")[0]
+            self.assertAllEqual(draws.take(row, axis=seed_axis), alone)
+
+    def test_the_same_seed_gives_the_same_bits(self):
+        def draw(keys):
+            return random.uniforms(random.fold_in(keys, 3), [50], "float64")
+
+        keys = random.root_keys([0, 1])
+        first = draw(keys)
+        tf.random.set_seed(123)
+        self.assertAllEqual(draw(keys), first)
+        self.assertAllEqual(tf.function(draw, autograph=False)(keys), first)
+
+    def test_bits_stay_what_they_have_always_been(self):
+        # Published results name their seeds, so these numbers must not change.
+        self.assertAllEqual(random.fold_in(random.root_keys([0, 1]), 7), FOLDED)
+        self.assertAllEqual(random.uniforms(random.root_keys([0, 1]), [2], "float64"), FLOAT64_DRAWS)
+        self.assertAllEqual(
+            random.uniforms(random.root_keys([0, 1]), [2], "float32"), np.array(FLOAT32_DRAWS, np.float32)
+        )
+        self.assertEqual([random.integer_seed(0, 0), random.integer_seed(3, 1)], INTEGER_SEEDS)
+
+    def test_draws_are_uniform(self):
+        # By the Dvoretzky-Kiefer-Wolfowitz inequality, with confidence 99.9 % for all six streams together.
+        n_draws, n_streams = 20000, 6
+        allowed = np.sqrt(np.log(2 * n_streams / 0.001) / (2 * n_draws))
+        root = random.root_keys(range(3))
+        streams = [random.uniforms(random.fold_in(root, phase), [n_draws], "float64") for phase in range(2)]
+        for stream in np.concatenate(streams):
+            self.assertAllInRange(stream, 0.0, 1.0, open_upper_bound=True)
+            empirical = np.arange(n_draws + 1) / n_draws
+            ordered = np.sort(stream)
+            distance = max(np.max(empirical[1:] - ordered), np.max(ordered - empirical[:-1]))
+            self.assertLess(distance, allowed)
+
+    def test_streams_are_uncorrelated(self):
+        # 15 correlations, all within z / √n with confidence 99.9 %: z = Φ⁻¹(1 − 0.001 / 30) = 3.99.
+        n_draws = 20000
+        root = random.root_keys(range(3))
+        streams = np.concatenate(
+            [random.uniforms(random.fold_in(root, phase), [n_draws], "float64") for phase in range(2)]
+        )
+        correlations = np.corrcoef(streams)[np.triu_indices(6, k=1)]
+        self.assertLen(correlations, 15)
+        self.assertAllInRange(np.abs(correlations), 0.0, 3.99 / np.sqrt(n_draws))
+
+    def test_integer_seeds(self):
+        paths = list(itertools.product(range(20), range(5)))
+        seeds = [random.integer_seed(*path) for path in paths]
+        self.assertLen(set(seeds), len(paths))
+        self.assertAllInRange(seeds, 0, 2**31 - 1)
+        self.assertEqual([type(seed) for seed in seeds[:1]], [int])
+        self.assertEqual([random.integer_seed(*path) for path in paths], seeds)
+
+
+if __name__ == "__main__":
+    tf.test.main()
