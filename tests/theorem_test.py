@@ -188,7 +188,8 @@ class AgentsTest(tf.test.TestCase):
         meta_pg = MetaPG().meta_gradients(setting.estimator, chain, 0)
         self.assertAllEqual(meta_pg.self_shaping[0], meta_mapg.self_shaping[0])
         self.assertAllEqual(meta_pg.opponent_shaping[0], tf.zeros_like(meta_pg.opponent_shaping[0]))
-        self.assertAllClose(meta_pg.total[0] + meta_mapg.opponent_shaping[0], meta_mapg.total[0], rtol=1e-12, atol=1e-15)
+        total = meta_pg.total[0] + meta_mapg.opponent_shaping[0]
+        self.assertAllClose(total, meta_mapg.total[0], rtol=1e-12, atol=1e-15)
         self.assertGreater(np.max(np.abs(meta_mapg.opponent_shaping[0])), 1e-3)
 
     def test_a_naive_learner_does_not_choose_where_it_starts(self):
