@@ -33,15 +33,15 @@ class Checkpointer:
         """Restores the last complete checkpoint; without any, everything stays as it was built.
 
         Raises:
-            InvalidInputError: if the checkpoint is of other variables or other shapes.
+            InvalidInputError: if the checkpoint is damaged, or of other variables or other shapes.
         """
         if self.latest is None:
             return
         try:
             status = self._checkpoint.restore(self.latest)
             status.assert_consumed()
-        except (ValueError, AssertionError, tf.errors.OpError) as error:
+        except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
             reason = " ".join(str(error).split())[:200]
             raise checks.InvalidInputError(
-                f"checkpoint {os.path.abspath(self.latest)}: does not fit this config ({reason})"
+                f"checkpoint {os.path.abspath(self.latest)}: is damaged or does not fit this config ({reason})"
             ) from error

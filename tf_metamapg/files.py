@@ -10,7 +10,8 @@ import shutil
 def written_aside(path):
     """Gives a temporary path beside `path` to write a file or a directory to, and renames it at the end.
 
-    A reader of `path` finds the old content or all of the new, also if the writer fails or is killed.
+    A reader of `path` finds the old content or all of the new, also if the writer fails or is killed. Only
+    where a directory takes the place of another is there a moment without either.
     """
     aside = f"{path}.partial"
     _remove(aside)

@@ -1,6 +1,7 @@
 """The metrics of a run: a CSV file with every seed, and TensorBoard events with the means over seeds."""
 
 import csv
+import itertools
 import os
 import shutil
 
@@ -42,8 +43,10 @@ class MetricsLog:
 
         kept = []
         if n_meta_updates_done > 0:
+            # What comes after them may end in the middle of a row.
+            n_kept = n_meta_updates_done * len(self._seeds) * n_agents
             with open(csv_path, newline="", encoding="utf-8") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= n_meta_updates_done]
+                kept = list(itertools.islice(csv.reader(file), 1, 1 + n_kept))
         with files.written_aside(csv_path) as aside:
             with open(aside, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file, lineterminator="\n").writerows([header] + kept)
@@ -52,9 +55,9 @@ class MetricsLog:
 
         shutil.rmtree(events_directory, ignore_errors=True)
         self._events = tf.summary.create_file_writer(os.fspath(events_directory))
-        shape = [n_meta_updates_done, len(self._seeds), n_agents, len(self._values)]
-        for index, table in enumerate(np.array([row[3:] for row in kept], np.float64).reshape(shape)):
-            self._write_events(index + 1, table)
+        n_rows = len(self._seeds) * n_agents
+        for start in range(0, len(kept), n_rows):
+            self._write_events(kept[start : start + n_rows])
 
     def write(self, meta_update, metrics):
         """Appends what one meta-update reported.
@@ -65,10 +68,13 @@ class MetricsLog:
         """
         average_reward = np.swapaxes(metrics.average_reward, 1, 2)
         table = np.concatenate([average_reward, metrics.term_norms], axis=-1)
-        for seed, seed_table in zip(self._seeds, table):
-            for agent_index, values in enumerate(seed_table):
-                self._csv.writerow([meta_update, seed, agent_index] + [f"{value:.7g}" for value in values])
-        self._write_events(meta_update, table)
+        rows = [
+            [meta_update, seed, agent_index] + [f"{value:.9g}" for value in values]
+            for seed, seed_table in zip(self._seeds, table)
+            for agent_index, values in enumerate(seed_table)
+        ]
+        self._csv.writerows(rows)
+        self._write_events(rows)
 
     def flush(self):
         """Leaves nothing in buffers."""
@@ -80,8 +86,11 @@ class MetricsLog:
         self._file.close()
         self._events.close()
 
-    def _write_events(self, meta_update, table):
-        with self._events.as_default(step=meta_update):
-            for agent_index, means in enumerate(table.mean(axis=0)):
-                for name, mean in zip(self._values, means):
+    def _write_events(self, rows):
+        """Means over seeds, from the rows of one meta-update as they stand in the CSV file."""
+        table = np.array([row[3:] for row in rows], np.float64)
+        means = table.reshape(len(self._seeds), self._n_agents, -1).mean(axis=0)
+        with self._events.as_default(step=int(rows[0][0])):
+            for agent_index, agent_means in enumerate(means):
+                for name, mean in zip(self._values, agent_means):
                     tf.summary.write(f"agent_{agent_index}/{name}", np.float32(mean), metadata=_SCALAR)

@@ -141,6 +141,11 @@ class IteratedMatrixGame:
         for agent_index, (probs, view) in enumerate(zip(action_probs, self._views)):
             own_probs = tf.gather(probs, view, axis=-2)
             joint_probs *= tf.gather(own_probs, self._joint_actions[:, agent_index], axis=-1)
+        # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, such
+        # probabilities are kept from it, and values and gradients are NaN for that seed and task alone.
+        is_finite = tf.math.is_finite(joint_probs)
+        nan_or_one = tf.where(tf.reduce_all(is_finite, axis=[-2, -1]), 1.0, float("nan"))
+        joint_probs = tf.where(is_finite, joint_probs, tf.zeros_like(joint_probs))
         start, transitions = joint_probs[..., 0, :], joint_probs[..., 1:, :]
         identity = tf.eye(self.n_observations - 1, dtype=transitions.dtype)
         # The discounted number of visits to each joint action, d = (I − γPᵀ)⁻¹ p0, serves every agent.
@@ -148,6 +153,7 @@ class IteratedMatrixGame:
             identity - self.discount * tf.linalg.matrix_transpose(transitions), start[..., tf.newaxis]
         )
         values = tf.linalg.matvec(self._flat(payoffs), visits[..., 0])
+        values *= tf.cast(nan_or_one, values.dtype)[..., tf.newaxis]
         return tuple(tf.unstack(values, self.n_agents, axis=-1))
 
     def _flat(self, payoffs):
