@@ -61,15 +61,17 @@ def train(
         InvalidInputError: if an argument cannot be used; nothing has been written then.
         MetaTrainingStopped: if a meta-gradient is NaN or infinite.
     """
-    checks.check_length("train.agents", agents, game.n_agents)
-    checks.check_length("train.policies", policies, game.n_agents)
+    _check_parts(game, policies, agents, estimator, task_distribution)
     for name, value, minimum in (
         ("n_seeds", n_seeds, 1), ("first_seed", first_seed, 0), ("n_meta_updates", n_meta_updates, 0),
         ("chain_length", chain_length, 0), ("n_tasks", n_tasks, 1), ("checkpoint_every", checkpoint_every, 1),
         ("evaluation_chain_length", evaluation_chain_length, 0), ("n_evaluation_tasks", n_evaluation_tasks, 1),
     ):
         checks.check_integer(f"train.{name}", value, minimum)
+    checks.check(first_seed + n_seeds <= 2**31, "train.first_seed", first_seed, "such that all seeds are below 2³¹")
     checks.check_number("train.meta_learning_rate", meta_learning_rate, minimum=0.0)
+    for name, value in (("export_all_seeds", export_all_seeds), ("jit_compile", jit_compile)):
+        checks.check(isinstance(value, bool), f"train.{name}", value, "True or False")
 
     seeds = range(first_seed, first_seed + n_seeds)
     policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
@@ -77,6 +79,7 @@ def train(
         game, policies, agents, estimator(game, policies), task_distribution(game),
         seeds, chain_length, n_tasks, meta_learning_rate, jit_compile,
     )
+    trainer.trace()  # What cannot be computed fails here, before anything is written.
     directory = RunDirectory(run_directory)
     directory.open(describe_config(), seeds, resume)
     checkpointed_seconds = tf.Variable(0.0, dtype=tf.float64)
@@ -98,6 +101,10 @@ def train(
 
     validation = trainer.evaluate(random.META_VALIDATION, evaluation_chain_length, n_evaluation_tasks)
     meta_test = trainer.evaluate(random.META_TEST, evaluation_chain_length, n_evaluation_tasks)
+    if not (np.all(np.isfinite(validation)) and np.all(np.isfinite(meta_test))):
+        raise MetaTrainingStopped(
+            f"an average reward in evaluation is NaN or infinite; the last checkpoint is {checkpointer.latest}"
+        )
     best = _best_seed_index(validation, agents, min(chain_length, evaluation_chain_length))
     export.export_policies(directory.initial_policies, policies, trainer.initial_params, best)
     if export_all_seeds:
@@ -128,6 +135,22 @@ def train(
     return summary
 
 
+def _check_parts(game, policies, agents, estimator, task_distribution):
+    """Checks that everything is of the kind that it should be: made already, or a function that makes it."""
+    is_game = hasattr(game, "n_agents") and not callable(game)
+    checks.check(is_game, "train.game", game, "a game, such as @IteratedMatrixGame() with parentheses")
+    checks.check_length("train.agents", agents, game.n_agents)
+    for index, agent in enumerate(agents):
+        is_agent = hasattr(agent, "meta_gradients") and not callable(agent)
+        checks.check(is_agent, f"train.agents[{index}]", agent, "an agent, such as @MetaMAPG() with parentheses")
+    checks.check_length("train.policies", policies, game.n_agents)
+    makers = [(f"train.policies[{index}]", maker, "@tabular_policy") for index, maker in enumerate(policies)]
+    makers.append(("train.estimator", estimator, "@DiceEstimator"))
+    makers.append(("train.task_distribution", task_distribution, "@PayoffNoise"))
+    for name, maker, example in makers:
+        checks.check(callable(maker), name, maker, f"a function of the game, such as {example} without parentheses")
+
+
 def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint):
     bar = progress.Progress(n_meta_updates, int(trainer.n_meta_updates_done))
     while (done := int(trainer.n_meta_updates_done)) < n_meta_updates:
@@ -141,8 +164,8 @@ def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, sa
             ) from error
         done += 1
         log.write(done, metrics)
-        before, *_, after = metrics.average_reward.mean(axis=(0, 2))
-        bar.step(f"average reward {before:+.3f} before and {after:+.3f} after adaptation")
+        by_link = metrics.average_reward.mean(axis=(0, 2))
+        bar.step(f"average reward {by_link[0]:+.3f} before and {by_link[-1]:+.3f} after adaptation")
         if done % checkpoint_every == 0 or done == n_meta_updates:
             log.flush()
             save_checkpoint()

@@ -20,9 +20,12 @@ def written_aside(path):
     except BaseException:
         _remove(aside)
         raise
+    discarded = f"{path}.discarded.partial"
+    _remove(discarded)
     if os.path.isdir(path):
-        _remove(path)
+        os.replace(path, discarded)
     os.replace(aside, path)
+    _remove(discarded)
 
 
 def write_text(path, text):

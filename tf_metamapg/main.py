@@ -62,7 +62,7 @@ def run(argv, started):
         started: when the program started, in seconds since the epoch.
 
     Returns:
-        exit status: 0, 1 if a run had to stop, 2 for input that cannot be used.
+        exit status: 0, 1 if a run had to stop, 2 for input that cannot be used, 130 if interrupted.
     """
     try:
         if {"--help", "-h"} & set(argv):
@@ -76,6 +76,9 @@ def run(argv, started):
     except experiment.MetaTrainingStopped as error:
         print(f"stopped: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: go on with the same command, --run_dir=DIRECTORY and --resume", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -85,6 +88,7 @@ def _run(argv, started):
     gin_files, run_dir = flags.FLAGS.gin_file, flags.FLAGS.run_dir
     if not gin_files:
         raise checks.InvalidInputError("--gin_file: name at least one, such as gin_configs/ipd.gin")
+    checks.check(run_dir != "", "--run_dir", run_dir, "the name of a directory")
     if flags.FLAGS.resume and run_dir is None:
         raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
     _parse_config(gin_files, flags.FLAGS.gin_param)
@@ -108,12 +112,19 @@ def _parse_config(gin_files, bindings):
             raise checks.InvalidInputError(f"--gin_file={path}: there is no such file")
         # What a file includes is looked for beside it.
         gin.add_config_file_search_path(os.path.dirname(path))
+        _parse(gin.parse_config_file, f"--gin_file={path}", path)
+    for binding in bindings:
+        _parse(gin.parse_config, f"--gin_param={binding!r}", binding)
+    _parse(lambda _: gin.finalize(), "config", None)
+
+
+def _parse(parse, flag, config):
     # Gin reports every place where an included file is not, before it finds the file.
     logging.disable(logging.ERROR)
     try:
-        gin.parse_config_files_and_bindings(gin_files, bindings)
-    except (ValueError, SyntaxError, TypeError, OSError, ImportError, tokenize.TokenError) as error:
+        parse(config)
+    except (ValueError, SyntaxError, TypeError, OSError, ImportError, RecursionError, tokenize.TokenError) as error:
         lines = [line.strip() for line in str(error).splitlines()]
-        raise checks.InvalidInputError(" ".join(lines)) from error
+        raise checks.InvalidInputError(f"{flag}: {' '.join(lines)[:300]}") from error
     finally:
         logging.disable(logging.NOTSET)

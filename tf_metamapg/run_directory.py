@@ -47,11 +47,11 @@ class RunDirectory:
             InvalidInputError: if the directory cannot be written, holds a run although `resume` is
                 false, holds another run, or holds something else. Nothing is changed then.
         """
-        if resume:
-            self._check_holds(config)
-            return
-        self._check_free()
         try:
+            if resume:
+                self._check_holds(config)
+                return
+            self._check_free()
             for directory in (self.path, self.checkpoints, self.adaptation_figure.parent):
                 directory.mkdir(parents=True, exist_ok=True)
             files.write_json(self.run_info, {"seeds": list(seeds), "versions": _versions()})
@@ -76,8 +76,11 @@ class RunDirectory:
 
     def _is_unfinished_start(self):
         """Whether there is nothing but what `open` leaves when it is killed half-way."""
-        own = {self.checkpoints.name, self.adaptation_figure.parent.name, self.run_info.name}
-        return all(entry.name in own or entry.suffix == ".partial" for entry in self.path.iterdir())
+        own = {self.checkpoints, self.adaptation_figure.parent, self.run_info}
+        return all(
+            entry.suffix == ".partial" or (entry in own and not (entry.is_dir() and any(entry.iterdir())))
+            for entry in self.path.iterdir()
+        )
 
     def _check_holds(self, config):
         if not self.config.exists():

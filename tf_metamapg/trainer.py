@@ -85,6 +85,11 @@ class MetaTrainer:
         )
         self._apply = tf.function(self._apply_gradients, autograph=False)
 
+    def trace(self):
+        """Traces the meta-gradient, without computing it; the first `step` need not do so again."""
+        drawn = self._draw(random.META_TRAIN, self.n_meta_updates_done, self._chain_length, self._n_tasks)
+        self._compiled_gradients.get_concrete_function(self._param_values(), *drawn)
+
     def step(self):
         """One meta-update of every meta-agent.
 
@@ -146,12 +151,11 @@ class MetaTrainer:
             for agent_index, agent in enumerate(self._agents)
         ]
         gradients = tuple(agent_terms.total for agent_terms in terms)
-        square_norms = [_square_norms(agent_gradients) for agent_gradients in gradients]
+        finite = tf.reduce_all([_all_finite(leaf) for leaf in tf.nest.flatten(gradients)], axis=0)
         term_norms = tf.stack(
             [tf.stack([tf.sqrt(_square_norms(term)) for term in agent_terms], axis=-1) for agent_terms in terms],
             axis=1,
         )
-        finite = tf.math.is_finite(tf.add_n(square_norms))
         return gradients, finite, Metrics(average_reward, term_norms)
 
     def _apply_gradients(self, gradients):
@@ -159,6 +163,11 @@ class MetaTrainer:
             ascent = [-gradient for gradient in agent_gradients]
             optimizer.apply(ascent)
         self.n_meta_updates_done.assign_add(1)
+
+
+def _all_finite(leaf):
+    """[S, ...] → [S]."""
+    return tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(1, len(leaf.shape))))
 
 
 def _square_norms(gradients):

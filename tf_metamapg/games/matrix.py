@@ -51,6 +51,7 @@ class IteratedMatrixGame:
         checks.check(
             str(dtype) in ("float32", "float64"), "IteratedMatrixGame.dtype", dtype, "'float32' or 'float64'"
         )
+        checks.check(isinstance(name, str), "IteratedMatrixGame.name", name, "a text")
         self.discount = float(discount)
         self.dtype = dtype
         self.name = name
@@ -168,7 +169,8 @@ def _checked_payoffs(payoffs):
     try:
         array = np.array(payoffs, np.float64)
     except (TypeError, ValueError):
-        raise checks.InvalidInputError(f"{name}: must be {allowed}") from None
+        array = None
+    checks.check(array is not None, name, payoffs, allowed)
     described = f"array of shape {array.shape}"
     checks.check(array.ndim >= 2 and array.ndim == array.shape[0] + 1, name, described, allowed)
     checks.check(min(array.shape[1:]) >= 1, name, described, "such that every agent has an action")

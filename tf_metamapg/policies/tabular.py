@@ -31,7 +31,8 @@ class Tabular(keras.layers.Layer):
         """int32 tensor [B] → logits [..., B, n_actions], with the leading axes of the table."""
         one_hot = keras.ops.one_hot(observations, self._n_observations, dtype=self.compute_dtype)
         free_logits = keras.ops.matmul(one_hot, self.table)
-        return keras.ops.concatenate([free_logits, keras.ops.zeros_like(free_logits[..., :1])], axis=-1)
+        last_logits = keras.ops.zeros((*keras.ops.shape(free_logits)[:-1], 1), free_logits.dtype)
+        return keras.ops.concatenate([free_logits, last_logits], axis=-1)
 
 
 def tabular_policy(game, agent_index, initial_stddev=1.0):

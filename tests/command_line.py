@@ -1,0 +1,77 @@
+"""Runs `bin/train`: in the test's own process, which saves importing TensorFlow again, or in one of its own."""
+
+import contextlib
+import io
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+from unittest import mock
+
+from absl import flags
+import gin
+
+from tf_metamapg import main
+
+ROOT = pathlib.Path(__file__).parent.parent
+GIN_CONFIGS = ROOT / "gin_configs"
+
+# Bindings that make a run of any config small.
+TINY = (
+    "train.n_seeds = 2",
+    "train.n_meta_updates = 2",
+    "train.n_tasks = 2",
+    "train.n_evaluation_tasks = 2",
+    "train.evaluation_chain_length = 1",
+    "train.jit_compile = False",
+    "DiceEstimator.n_trajectories = 4",
+    "DiceEstimator.horizon = 3",
+    "ScoreFunctionEstimator.n_trajectories = 4",
+    "ScoreFunctionEstimator.horizon = 3",
+)
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def gin_params(*bindings):
+    """The bindings as flags."""
+    return [f"--gin_param={binding}" for binding in bindings]
+
+
+def run(*arguments):
+    """Runs the command line here, from a clean state."""
+    gin.clear_config()
+    for name in ("gin_file", "gin_param", "run_dir", "resume"):
+        flags.FLAGS[name].unparse()
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as stdout,
+        contextlib.redirect_stderr(io.StringIO()) as stderr,
+        # Gin never forgets where it has looked for files.
+        mock.patch.object(gin.config, "_LOCATION_PREFIXES", [""]),
+    ):
+        status = main.run(["bin/train", *map(str, arguments)], time.time())
+    return Outcome(status, stdout.getvalue(), stderr.getvalue())
+
+
+def start(*arguments, code=None, **keywords):
+    """Starts `bin/train`, or Python code in its place, in a process of its own."""
+    script = ["-c", code] if code else [str(ROOT / "bin" / "train")]
+    return subprocess.Popen(
+        [sys.executable, *script, *map(str, arguments)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        **keywords,
+    )
+
+
+def finish(process):
+    """Waits for a process that `start` started."""
+    stdout, stderr = process.communicate()
+    return Outcome(process.returncode, stdout, stderr)

@@ -1,0 +1,55 @@
+"""Proves that every shipped config runs from end to end, and that its numbers are explained."""
+
+import json
+import pathlib
+import re
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from tests import command_line
+
+CONFIGS = sorted(command_line.GIN_CONFIGS.glob("**/*.gin"))
+BINDING = re.compile(r"^[\w./]+ *=")
+NUMERIC_BINDING = re.compile(r"^[\w./]+ *= *-?[\d.]")
+
+
+class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_there_are_configs(self):
+        self.assertGreaterEqual(len(CONFIGS), 3)
+
+    @parameterized.named_parameters((path.stem, path) for path in CONFIGS)
+    def test_runs(self, path):
+        run_dir = pathlib.Path(self.get_temp_dir()) / "run"
+        outcome = command_line.run(
+            f"--gin_file={path}", f"--run_dir={run_dir}",
+            *command_line.gin_params(*command_line.TINY, "train.n_meta_updates = 1"),
+        )
+        self.assertEqual(outcome.status, 0, outcome.stderr)
+        self.assertEqual(outcome.stderr, "")
+        summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
+        self.assertEqual(summary["meta_updates"], 1)
+        average_reward = summary["meta_test"]["average_reward"]
+        self.assertEqual(tf.constant(average_reward).shape, (2, 2, len(summary["agent"])))
+        for agent_index in range(len(summary["agent"])):
+            self.assertTrue((run_dir / "initial_policies" / f"agent_{agent_index}" / "saved_model.pb").exists())
+
+    @parameterized.named_parameters((path.stem, path) for path in CONFIGS)
+    def test_is_documented(self, path):
+        text = path.read_text("utf-8")
+        self.assertStartsWith(text, "# ")
+        commented = False
+        for line in text.splitlines():
+            if line.startswith("#"):
+                commented = True
+            elif not line.strip():
+                # A number is explained in its own paragraph.
+                commented = False
+            elif NUMERIC_BINDING.match(line):
+                self.assertTrue(commented, f"no comment says what this is, in which unit and why: {line}")
+        self.assertTrue(any(map(BINDING.match, text.splitlines())))
+
+
+if __name__ == "__main__":
+    tf.test.main()

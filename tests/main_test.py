@@ -1,0 +1,326 @@
+"""Proves what `bin/train` promises: its files, its refusals in one line, and the same bits twice."""
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tests import command_line
+
+IPD = command_line.GIN_CONFIGS / "ipd.gin"
+
+# One meta-agent, which halves the time to build a run, and an ordinary learner.
+MIXED = "train.agents = [@MetaMAPG(), @PolicyGradient()]"
+NO_META_AGENT = "train.agents = [@PolicyGradient(), @PolicyGradient()]"
+
+# name, binding, what the one line must contain: the parameter, its value, what is allowed.
+BAD_BINDINGS = (
+    ("unknown_configurable", "IteratedGame.discount = 0.5", ["IteratedGame"]),
+    ("unknown_parameter", "IteratedMatrixGame.discounts = 0.5", ["IteratedMatrixGame", "discounts"]),
+    ("unknown_reference", "train.estimator = @ExactEstimat", ["ExactEstimat"]),
+    ("unknown_reference_in_list", "train.agents = [@MetaMAPG(), @MetaMPG()]", ["MetaMPG"]),
+    ("unknown_macro", "train.n_seeds = %n_sedes", ["n_sedes"]),
+    ("no_value", "train.n_seeds =", ["train.n_seeds"]),
+    ("no_binding", "train.n_seeds", ["train.n_seeds"]),
+    ("no_such_value", "train.n_seeds = five", ["train.n_seeds", "five"]),
+    ("payoffs_without_agents", "IteratedMatrixGame.payoffs = [[-1, -3], [0, -2]]",
+     ["IteratedMatrixGame.payoffs", "(2, 2)", "[n_agents, A_0, .., A_{n-1}]"]),
+    ("payoffs_of_one_agent", "IteratedMatrixGame.payoffs = [[[-1, -3], [0, -2]]]",
+     ["IteratedMatrixGame.payoffs", "(1, 2, 2)", "[n_agents, A_0, .., A_{n-1}]"]),
+    ("ragged_payoffs", "IteratedMatrixGame.payoffs = [[[-1, -3], [0]], [[-1, -3], [0, -2]]]",
+     ["IteratedMatrixGame.payoffs", "[0]", "[n_agents, A_0, .., A_{n-1}]"]),
+    ("payoffs_of_words", "IteratedMatrixGame.payoffs = 'high'", ["IteratedMatrixGame.payoffs", "high", "numbers"]),
+    ("infinite_payoff", "IteratedMatrixGame.payoffs = [[[-1, -3], [0, -1e999]], [[-1, 0], [-3, -2]]]",
+     ["IteratedMatrixGame.payoffs", "-inf", "finite"]),
+    ("discount_1", "IteratedMatrixGame.discount = 1.0", ["IteratedMatrixGame.discount", "1.0", "[0, 1)"]),
+    ("discount_negative", "IteratedMatrixGame.discount = -0.1", ["IteratedMatrixGame.discount", "-0.1", "[0, 1)"]),
+    ("discount_string", "IteratedMatrixGame.discount = '0.9'", ["IteratedMatrixGame.discount", "'0.9'", "number"]),
+    ("dtype", "IteratedMatrixGame.dtype = 'float16'", ["IteratedMatrixGame.dtype", "float16", "float32"]),
+    ("no_trajectories", "DiceEstimator.n_trajectories = 0", ["DiceEstimator.n_trajectories", "= 0", "1"]),
+    ("half_a_trajectory", "DiceEstimator.n_trajectories = 0.5", ["DiceEstimator.n_trajectories", "0.5", "integer"]),
+    ("no_horizon", "DiceEstimator.horizon = 0", ["DiceEstimator.horizon", "= 0", "1"]),
+    ("baseline", "DiceEstimator.baseline = 0.0", ["DiceEstimator.baseline", "0.0", "function"]),
+    ("chain_length", "train.chain_length = -1", ["train.chain_length", "-1", "0"]),
+    ("evaluation_chain_length", "train.evaluation_chain_length = -1", ["train.evaluation_chain_length", "-1", "0"]),
+    ("n_seeds", "train.n_seeds = 0", ["train.n_seeds", "= 0", "1"]),
+    ("n_seeds_true", "train.n_seeds = True", ["train.n_seeds", "True", "integer"]),
+    ("first_seed", "train.first_seed = -1", ["train.first_seed", "-1", "0"]),
+    ("first_seed_beyond_int64", "train.first_seed = 99999999999999999999", ["train.first_seed", "9999999999999999"]),
+    ("n_tasks", "train.n_tasks = 0", ["train.n_tasks", "= 0", "1"]),
+    ("n_evaluation_tasks", "train.n_evaluation_tasks = 0", ["train.n_evaluation_tasks", "= 0", "1"]),
+    ("n_meta_updates", "train.n_meta_updates = -1", ["train.n_meta_updates", "-1", "0"]),
+    ("checkpoint_every", "train.checkpoint_every = 0", ["train.checkpoint_every", "= 0", "1"]),
+    ("meta_learning_rate", "train.meta_learning_rate = -0.1", ["train.meta_learning_rate", "-0.1", "0"]),
+    ("meta_learning_rate_infinite", "train.meta_learning_rate = 1e999", ["train.meta_learning_rate", "inf", "finite"]),
+    ("inner_learning_rate", "MetaMAPG.inner_learning_rate = -1", ["MetaMAPG.inner_learning_rate", "-1", "0"]),
+    ("payoff_noise", "PayoffNoise.width = -1", ["PayoffNoise.width", "-1", "0"]),
+    ("initial_stddev", "tabular_policy.initial_stddev = -1", ["tabular_policy.initial_stddev", "-1", "0"]),
+    ("jit_compile", "train.jit_compile = 'no'", ["train.jit_compile", "'no'", "True"]),
+    ("export_all_seeds", "train.export_all_seeds = 'no'", ["train.export_all_seeds", "'no'", "True"]),
+    ("one_agent_for_two", "train.agents = [@MetaMAPG()]", ["train.agents", "MetaMAPG", "2"]),
+    ("one_policy_for_two", "train.policies = [@tabular_policy]", ["train.policies", "tabular_policy", "2"]),
+    ("agents_by_name", "train.agents = ['MetaMAPG', 'MetaPG']", ["train.agents", "'MetaMAPG'"]),
+    ("agents_not_made", "train.agents = [@MetaMAPG, @MetaMAPG]", ["train.agents", "MetaMAPG"]),
+    ("policies_by_name", "train.policies = ['tabular', 'tabular']", ["train.policies", "'tabular'"]),
+    ("game_not_made", "train.game = @IteratedMatrixGame", ["train.game", "IteratedMatrixGame"]),
+    ("game_by_name", "train.game = 'ipd'", ["train.game", "'ipd'"]),
+    ("estimator_by_name", "train.estimator = 'exact'", ["train.estimator", "'exact'"]),
+    ("no_task_distribution", "train.task_distribution = None", ["train.task_distribution", "None"]),
+)
+
+BAD_FLAGS = (
+    ("no_such_flag", ["--gin_fiel=ipd.gin"], ["gin_fiel"]),
+    ("argument", ["ipd.gin"], ["ipd.gin"]),
+    ("resume_maybe", ["--resume=maybe"], ["resume", "maybe"]),
+    ("missing_gin_file", ["--gin_file=no/such.gin"], ["--gin_file", "no/such.gin"]),
+    ("gin_file_is_a_directory", ["--gin_file=."], ["--gin_file", "."]),
+    ("resume_nothing", ["--resume"], ["--resume", "--run_dir", "run"]),
+)
+
+# name, content of a config, what the one line must contain.
+BAD_FILES = (
+    ("open_parenthesis", "train.game = @IteratedMatrixGame(\n", ["bad.gin"]),
+    ("not_a_config", "Dear gin,\n", ["bad.gin"]),
+    ("missing_include", "include 'no_such.gin'\n", ["no_such.gin", "bad.gin"]),
+    ("includes_itself", "include 'bad.gin'\n", ["bad.gin"]),
+    ("not_text", b"\x89PNG\r\n\x1a\n\xff", ["bad.gin"]),
+    ("unknown_parameter", "train.n_seed = 3\n", ["train", "n_seed", "bad.gin"]),
+    ("empty", "", ["game", "policies", "agents", "estimator", "task_distribution"]),
+)
+
+
+class MainTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.get_temp_dir())
+        self.run_dir = pathlib.Path(self.get_temp_dir()) / "run"
+
+    def arguments(self, *bindings):
+        return [
+            f"--gin_file={IPD}", f"--run_dir={self.run_dir}",
+            *command_line.gin_params(*command_line.TINY, MIXED, *bindings),
+        ]
+
+    def assert_refused(self, outcome, parts=()):
+        self.assertEqual(outcome.status, 2, outcome.stderr)
+        self.assertEqual(outcome.stdout, "")
+        self.assertRegex(outcome.stderr, r"^error: [^\n]+\n$")
+        # One line that a person reads, not a whole config on one line.
+        self.assertLess(len(outcome.stderr), 400)
+        for part in parts:
+            self.assertIn(part, outcome.stderr)
+
+    @parameterized.named_parameters(*BAD_BINDINGS)
+    def test_bad_binding(self, binding, parts):
+        # The last binding wins.
+        bindings = [] if binding.startswith("train.agents") else ["train.agents = [@MetaMAPG(), @MetaMAPG()]"]
+        self.assert_refused(command_line.run(*self.arguments(*bindings, binding)), parts)
+        self.assertEmpty(os.listdir("."))
+
+    @parameterized.named_parameters(*BAD_FLAGS)
+    def test_bad_flag(self, bad_arguments, parts):
+        self.assert_refused(command_line.run(*self.arguments(), *bad_arguments), parts)
+        self.assertEmpty(os.listdir("."))
+
+    @parameterized.named_parameters(*BAD_FILES)
+    def test_bad_file(self, content, parts):
+        directory = pathlib.Path(self.get_temp_dir()) / "configs"
+        directory.mkdir()
+        (directory / "bad.gin").write_bytes(content if isinstance(content, bytes) else content.encode())
+        outcome = command_line.run("--gin_file=configs/bad.gin", f"--run_dir={self.run_dir}")
+        self.assert_refused(outcome, parts)
+        self.assertEqual(os.listdir("."), ["configs"])
+
+    def test_gin_file_is_needed(self):
+        self.assert_refused(command_line.run(f"--run_dir={self.run_dir}"), ["--gin_file"])
+        self.assert_refused(command_line.run(f"--gin_file={IPD}", "--resume"), ["--resume", "--run_dir"])
+        self.assertEmpty(os.listdir("."))
+
+    @parameterized.parameters("thesis.tex", "thesis.tex/run", "/proc/no/such", "folder")
+    def test_bad_run_directory(self, run_dir):
+        pathlib.Path("thesis.tex").write_text("years of work")
+        os.mkdir("folder")
+        pathlib.Path("folder/thesis.tex").write_text("years of work")
+        self.assert_refused(command_line.run(*self.arguments(), f"--run_dir={run_dir}"), ["--run_dir", run_dir])
+        self.assertCountEqual(os.listdir("."), ["folder", "thesis.tex"])
+        self.assertEqual(os.listdir("folder"), ["thesis.tex"])
+        self.assertEqual(pathlib.Path("thesis.tex").read_text(), "years of work")
+
+    @parameterized.parameters("--help", "-h")
+    def test_help(self, flag):
+        outcome = command_line.run(flag)
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        for name in ("--gin_file", "--gin_param", "--run_dir", "resume"):
+            self.assertIn(name, outcome.stdout)
+
+    def test_order_of_bindings_and_numbered_run_directory(self):
+        """Without meta-updates, which need not be compiled."""
+        pathlib.Path("first.gin").write_text(
+            f"include '{IPD}'\ntrain.n_meta_updates = 0\nPayoffNoise.width = 0.5\ntrain.first_seed = 3\n"
+        )
+        pathlib.Path("second.gin").write_text("PayoffNoise.width = 0.25\nIteratedMatrixGame.discount = 0.5\n")
+        os.makedirs("runs/second-1")
+        tiny = command_line.gin_params(*(binding for binding in command_line.TINY if "meta_updates" not in binding))
+        outcome = command_line.run(
+            "--gin_file=first.gin", "--gin_file", "second.gin", *tiny,
+            "--gin_param", "IteratedMatrixGame.discount = 0.125", "--gin_param", "IteratedMatrixGame.discount = 0.75",
+        )
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        self.assertCountEqual(os.listdir("runs"), ["second-1", "second-2"])
+        self.assertEmpty(os.listdir("runs/second-1"))
+        self.assertIn("runs/second-2/summary.json", outcome.stdout)
+        config = pathlib.Path("runs/second-2/config.gin").read_text("utf-8")
+        for line in ("IteratedMatrixGame.discount = 0.75", "PayoffNoise.width = 0.25", "train.first_seed = 3"):
+            self.assertIn(f"{line}\n", config)
+        summary = json.loads(pathlib.Path("runs/second-2/summary.json").read_text("utf-8"))
+        self.assertEqual((summary["seeds"], summary["meta_updates"]), ([3, 4], 0))
+
+    def test_include_is_looked_for_beside_the_file(self):
+        os.makedirs("configs")
+        pathlib.Path("configs/base.gin").write_text("train.n_seeds = -2\n")
+        pathlib.Path("configs/top.gin").write_text("include 'base.gin'\n")
+        outcome = command_line.run(f"--gin_file={IPD}", "--gin_file=configs/top.gin")
+        self.assert_refused(outcome, ["train.n_seeds = -2"])
+
+    def assert_stopped(self, outcome, *parts):
+        self.assertEqual(outcome.status, 1, outcome.stderr)
+        self.assertRegex(outcome.stderr, r"^stopped: [^\n]+\n$")
+        for part in parts:
+            self.assertIn(part, outcome.stderr)
+
+    def test_stops_at_a_meta_gradient_that_is_not_finite(self):
+        absurd = "IteratedMatrixGame.payoffs = [[[1e30, 0], [0, 1]], [[1e30, 0], [0, 1]]]"
+        outcome = command_line.run(*self.arguments(absurd))
+        self.assert_stopped(outcome, "meta-update 1 ", "seeds 0, 1", "checkpoint")
+        self.assertFalse((self.run_dir / "summary.json").exists())
+
+    def test_stop_names_the_last_checkpoint(self):
+        # The third step finds parameters beyond the largest float32.
+        outcome = command_line.run(
+            *self.arguments("train.n_meta_updates = 5", "train.checkpoint_every = 1", "train.meta_learning_rate = 3e38")
+        )
+        self.assert_stopped(outcome, "meta-update 3 ", "seeds 0, 1", f"{self.run_dir}/checkpoints/ckpt-2")
+        with open(self.run_dir / "metrics.csv", newline="", encoding="utf-8") as file:
+            self.assertEqual({row["meta_update"] for row in csv.DictReader(file)}, {"1", "2"})
+
+    @parameterized.named_parameters(
+        ("score_function", ["train.estimator = @ScoreFunctionEstimator", "train.n_seeds = 1"]),
+        ("no_inner_updates", ["train.chain_length = 0"]),
+        # Trained for a longer chain than is evaluated.
+        ("no_meta_agent", [NO_META_AGENT, "train.evaluation_chain_length = 0"]),
+    )
+    def test_runs(self, bindings):
+        outcome = command_line.run(*self.arguments("train.n_meta_updates = 1", *bindings))
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
+        self.assertAllInRange(np.array(summary["meta_test"]["average_reward"]), -3.1, 0.1)
+
+    def test_run_from_end_to_end(self):
+        """One run, what it leaves, who may use its directory, and the same run again."""
+        every_seed = "train.export_all_seeds = True"
+        outcome = command_line.run(*self.arguments(every_seed))
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        # The same in another process, from nothing but the config that the run left.
+        again_dir = pathlib.Path(self.get_temp_dir()) / "again"
+        again = command_line.start(f"--gin_file={self.run_dir / 'config.gin'}", f"--run_dir={again_dir}", cwd="/")
+        self.check_files(outcome)
+        self.check_metrics()
+        self.check_refusals(every_seed)
+        outcome = command_line.finish(again)
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        for path in ("metrics.csv", "config.gin", "run.json"):
+            self.assertEqual((again_dir / path).read_bytes(), (self.run_dir / path).read_bytes())
+        summaries = [json.loads((path / "summary.json").read_text("utf-8")) for path in (self.run_dir, again_dir)]
+        for summary in summaries:
+            self.assertGreater(summary.pop("wall_seconds"), 0.0)
+        # As text: TensorFlow compares the numbers of two dicts only roughly.
+        self.assertEqual(*map(json.dumps, summaries))
+        self.check_refusals_of_the_command()
+
+    def check_files(self, outcome):
+        self.assertCountEqual(
+            os.listdir(self.run_dir),
+            ["checkpoints", "config.gin", "figures", "initial_policies", "metrics.csv", "run.json", "summary.json",
+             "tensorboard"],
+        )
+        self.assertEqual((self.run_dir / "figures" / "adaptation.png").read_bytes()[:4], b"\x89PNG")
+        agents = ["agent_0", "agent_1"]
+        policies = self.run_dir / "initial_policies"
+        self.assertCountEqual(os.listdir(policies), [*agents, "seed_0", "seed_1"])
+        for seed in (0, 1):
+            self.assertCountEqual(os.listdir(policies / f"seed_{seed}"), agents)
+        config = (self.run_dir / "config.gin").read_text("utf-8")
+        for line in (MIXED, "train.n_seeds = 2", "DiceEstimator.horizon = 3", "MetaMAPG.inner_learning_rate = 2.0"):
+            self.assertIn(f"{line}\n", config)
+        run = json.loads((self.run_dir / "run.json").read_text("utf-8"))
+        self.assertEqual(run["seeds"], [0, 1])
+        self.assertEqual(run["versions"]["tensorflow"], tf.__version__)
+        summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
+        expected = [
+            ("agent", ["MetaMAPG", "PolicyGradient"]), ("game", "iterated prisoner's dilemma"), ("n_seeds", 2),
+            ("seeds", [0, 1]), ("meta_updates", 2), ("chain_length", 1), ("estimator", "DiceEstimator"),
+        ]
+        self.assertEqual([(name, summary[name]) for name, _ in expected], expected)
+        for phase in ("meta_validation", "meta_test"):
+            average_reward = np.array(summary[phase]["average_reward"])
+            self.assertEqual(average_reward.shape, (2, 2, 2))
+            self.assertAllInRange(average_reward, -3.1, 0.1)
+        # The report has the mean over the seeds of every inner update and agent.
+        for mean in average_reward.mean(axis=0).ravel():
+            self.assertIn(f"{mean:+.3f} ± ", outcome.stdout)
+        # The best seed is the one whose meta-agent, agent 0, ends best in meta-validation.
+        scores = np.array(summary["meta_validation"]["average_reward"])[:, 1, 0]
+        self.assertEqual(summary["exported_seed"], np.argmax(scores))
+        for agent in agents:
+            best, same = (
+                tf.saved_model.load(str(directory / agent)).signatures["serving_default"](observations=tf.range(5))
+                for directory in (policies, policies / f"seed_{summary['exported_seed']}")
+            )
+            self.assertAllEqual(best["probabilities"], same["probabilities"])
+
+    def check_metrics(self):
+        with open(self.run_dir / "metrics.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(
+            [(row["meta_update"], row["seed"], row["agent"]) for row in rows],
+            [(update, seed, agent) for update in "12" for seed in "01" for agent in "01"],
+        )
+        for row in rows:
+            # Agent 0 is a meta-agent; in the expected reading it has two of the three terms.
+            self.assertEqual(float(row["current_policy_norm"]), 0.0)
+            for term in ("self_shaping_norm", "opponent_shaping_norm"):
+                self.assertEqual(float(row[term]) > 0.0, row["agent"] == "0")
+        (events,) = (self.run_dir / "tensorboard").iterdir()
+        steps = [tf.compat.v1.Event.FromString(record.numpy()).step for record in tf.data.TFRecordDataset(str(events))]
+        self.assertEqual(set(steps), {0, 1, 2})
+
+    def check_refusals(self, every_seed):
+        before = [(path, path.stat().st_mtime_ns) for path in sorted(self.run_dir.rglob("*"))]
+        other = self.arguments(every_seed, "train.n_tasks = 3")
+        self.assert_refused(command_line.run(*self.arguments(every_seed)), [str(self.run_dir), "--resume"])
+        self.assert_refused(command_line.run(*other), [str(self.run_dir)])
+        self.assert_refused(
+            command_line.run(*other, "--resume"), [str(self.run_dir), "train.n_tasks = 2", "this config has 3"]
+        )
+        self.assertEqual([(path, path.stat().st_mtime_ns) for path in sorted(self.run_dir.rglob("*"))], before)
+
+    def check_refusals_of_the_command(self):
+        """In processes of their own, since TensorFlow says more when it starts and when it ends."""
+        config = self.run_dir / "config.gin"
+        config.write_text(config.read_text("utf-8").replace("train.n_seeds = 2", "train.n_seeds = 3"), "utf-8")
+        shutil.copy(config, "three_seeds.gin")
+        misfit = command_line.start("--gin_file=three_seeds.gin", f"--run_dir={self.run_dir}", "--resume")
+        bad_value = command_line.start(*self.arguments("train.n_seeds = 0"))
+        self.assertEqual(command_line.finish(bad_value), (2, "", "error: train.n_seeds = 0: must be an integer ≥ 1\n"))
+        self.assert_refused(command_line.finish(misfit), [f"{self.run_dir}/checkpoints/ckpt-2", "fit"])
+
+
+if __name__ == "__main__":
+    tf.test.main()
