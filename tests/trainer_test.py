@@ -71,6 +71,10 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
         """Everything that one program must do, since compiling it takes seconds."""
         trainer = make_trainer(SEEDS, estimator, jit_compile, dtype)
         start = arrays_of(trainer)
+        # Finds errors early, and spares the first step from doing so again.
+        trainer.trace()
+        for array, other in zip(arrays_of(trainer), start):
+            self.assertAllEqual(array, other)
         metrics = [trainer.step() for _ in range(3)]
         end = arrays_of(trainer)
 
