@@ -126,7 +126,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(*BAD_FLAGS)
     def test_bad_flag(self, bad_arguments, parts):
-        self.assert_refused(command_line.run(*self.arguments(), *bad_arguments), parts)
+        self.assert_refused(command_line.run(*self.arguments(NO_META_AGENT), *bad_arguments), parts)
         self.assertEmpty(os.listdir("."))
 
     @parameterized.named_parameters(*BAD_FILES)
@@ -143,12 +143,13 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_refused(command_line.run(f"--gin_file={IPD}", "--resume"), ["--resume", "--run_dir"])
         self.assertEmpty(os.listdir("."))
 
-    @parameterized.parameters("thesis.tex", "thesis.tex/run", "/proc/no/such", "folder")
+    @parameterized.parameters("thesis.tex/run", "folder")
     def test_bad_run_directory(self, run_dir):
         pathlib.Path("thesis.tex").write_text("years of work")
         os.mkdir("folder")
         pathlib.Path("folder/thesis.tex").write_text("years of work")
-        self.assert_refused(command_line.run(*self.arguments(), f"--run_dir={run_dir}"), ["--run_dir", run_dir])
+        outcome = command_line.run(*self.arguments(NO_META_AGENT), f"--run_dir={run_dir}")
+        self.assert_refused(outcome, ["--run_dir", run_dir])
         self.assertCountEqual(os.listdir("."), ["folder", "thesis.tex"])
         self.assertEqual(os.listdir("folder"), ["thesis.tex"])
         self.assertEqual(pathlib.Path("thesis.tex").read_text(), "years of work")
@@ -167,9 +168,9 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         )
         pathlib.Path("second.gin").write_text("PayoffNoise.width = 0.25\nIteratedMatrixGame.discount = 0.5\n")
         os.makedirs("runs/second-1")
-        tiny = command_line.gin_params(*(binding for binding in command_line.TINY if "meta_updates" not in binding))
+        bindings = [binding for binding in (*command_line.TINY, NO_META_AGENT) if "n_meta_updates" not in binding]
         outcome = command_line.run(
-            "--gin_file=first.gin", "--gin_file", "second.gin", *tiny,
+            "--gin_file=first.gin", "--gin_file", "second.gin", *command_line.gin_params(*bindings),
             "--gin_param", "IteratedMatrixGame.discount = 0.125", "--gin_param", "IteratedMatrixGame.discount = 0.75",
         )
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
@@ -212,7 +213,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("score_function", ["train.estimator = @ScoreFunctionEstimator", "train.n_seeds = 1"]),
-        ("no_inner_updates", ["train.chain_length = 0"]),
+        ("no_inner_updates", [NO_META_AGENT, "train.chain_length = 0"]),
         # Trained for a longer chain than is evaluated.
         ("no_meta_agent", [NO_META_AGENT, "train.evaluation_chain_length = 0"]),
     )
@@ -303,11 +304,10 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
 
     def check_refusals(self, every_seed):
         before = [(path, path.stat().st_mtime_ns) for path in sorted(self.run_dir.rglob("*"))]
-        other = self.arguments(every_seed, "train.n_tasks = 3")
         self.assert_refused(command_line.run(*self.arguments(every_seed)), [str(self.run_dir), "--resume"])
-        self.assert_refused(command_line.run(*other), [str(self.run_dir)])
         self.assert_refused(
-            command_line.run(*other, "--resume"), [str(self.run_dir), "train.n_tasks = 2", "this config has 3"]
+            command_line.run(*self.arguments(every_seed, "train.n_tasks = 3"), "--resume"),
+            [str(self.run_dir), "train.n_tasks = 2", "this config has 3"],
         )
         self.assertEqual([(path, path.stat().st_mtime_ns) for path in sorted(self.run_dir.rglob("*"))], before)
 
