@@ -7,8 +7,8 @@ import tensorflow as tf
 from tf_metamapg import adaptation
 from tf_metamapg import random
 from tf_metamapg.agents.policy_gradient import PolicyGradient
-from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
@@ -28,7 +28,7 @@ def make_setting(n_agents, make_estimator):
 
 
 def dice(game, policies):
-    return DiceEstimator(game, policies, n_trajectories=8, horizon=5)
+    return LoadedDiceEstimator(game, policies, n_trajectories=8, horizon=5)
 
 
 def score_function(game, policies):
@@ -40,10 +40,11 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(n_agents=[2, 3])
     def test_exact_update_against_finite_differences(self, n_agents):
         """φ^j = θ^j + α^j ∂V^j/∂θ^j with each agent's own objective and learning rate."""
-        estimator, initial_params, tasks, _ = make_setting(n_agents, ExactEstimator)
+        estimator, initial_params, tasks, keys = make_setting(n_agents, ExactEstimator)
         rates = [0.5, 2.0, 0.1][:n_agents]
         learners = [PolicyGradient(rate) for rate in rates]
-        start, end = adaptation.adapt(estimator, learners, initial_params, tasks, [(), ()]).links
+        noise = [adaptation.draw_noise(estimator, learners, keys, N_TASKS)] * 2
+        start, end = adaptation.adapt(estimator, learners, initial_params, tasks, noise).links
         for agent, rate in enumerate(rates):
             table = start.joint_params[agent][0].numpy()
             for entry in range(table.shape[2]):
@@ -62,16 +63,15 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
     def test_chain_is_repeated_inner_updates_from_shared_initial_params(self, make_estimator):
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
         learners = [PolicyGradient(0.5), PolicyGradient(1.5)]
-        noise = [estimator.draw_noise(random.fold_in(keys, link), N_TASKS) for link in range(4)]
+        noise = [adaptation.draw_noise(estimator, learners, random.fold_in(keys, link), N_TASKS) for link in range(4)]
         chain = adaptation.adapt(estimator, learners, initial_params, tasks, noise)
         self.assertLen(chain.links, 4)
+        rates = tuple(tf.fill([N_SEEDS], tf.constant(rate, tf.float64)) for rate in (0.5, 1.5))
         for params, initial in zip(chain.links[0].joint_params, initial_params):
             for task in range(N_TASKS):
                 self.assertAllEqual(params[0][:, task], initial[0])
         for before, after in zip(chain.links[:-1], chain.links[1:]):
-            updated = adaptation.inner_update(
-                estimator, learners, before.joint_params, tasks, before.trajectory
-            )
+            updated = adaptation.inner_update(estimator, learners, rates, tasks, before)
             tf.nest.map_structure(self.assertAllEqual, updated, after.joint_params)
             self.assertNotAllClose(after.joint_params[0][0], before.joint_params[0][0])
 
@@ -80,7 +80,7 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         """Changing one task changes how agents adapt to it, and to no other."""
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
         learners = [PolicyGradient(1.0)] * 2
-        noise = [estimator.draw_noise(random.fold_in(keys, link), N_TASKS) for link in range(3)]
+        noise = [adaptation.draw_noise(estimator, learners, random.fold_in(keys, link), N_TASKS) for link in range(3)]
         change = tf.constant([[[1.0, -2.0], [3.0, 0.5]]] * 2, tasks.dtype)
         other_tasks = tf.tensor_scatter_nd_add(tasks, [[1, 2]], change[tf.newaxis])
         first, second = (

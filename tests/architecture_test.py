@@ -18,16 +18,20 @@ ROOT = pathlib.Path(tf_metamapg.__file__).parent
 # modules of one row do not know each other.
 ROWS = (
     (0, "types checks random files"),
-    (1, "games.payoffs games.matrix games.tasks policies.distributions policies.functional"),
-    (1, "policies.categorical"),
+    (1, "games.payoffs games.finite games.differentiable games.tasks"),
+    (1, "games.matrix"),
+    (1, "policies.distributions policies.functional"),
+    (1, "policies.categorical policies.raw"),
     (1, "policies.tabular"),
     (1, "returns statistics"),
     (2, "rollout scoring"),
     (2, "estimators.exact estimators.sampled"),
     (2, "estimators.dice estimators.score_function"),
+    (2, "estimators.loaded_dice"),
     (3, "adaptation"),
-    (4, "agents.policy_gradient"),
-    (4, "agents.theorem"),
+    (4, "agents.policy_gradient agents.opponent_modelling"),
+    (4, "agents.fixed agents.anticipation agents.theorem"),
+    (4, "agents.look_ahead agents.lola_shaping agents.lola_taylor agents.lola_dice agents.sos"),
     (4, "agents.meta_pg agents.meta_mapg"),
     # What a user of the library gets without naming a module.
     (5, "__init__"),
@@ -117,7 +121,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         ("absl", {"main"}),
         ("matplotlib", {"figures"}),
         ("tqdm", {"progress"}),
-        ("tensorflow_probability", {"policies.distributions", "statistics"}),
+        ("tensorflow_probability", {"policies.distributions", "statistics", "agents.opponent_modelling"}),
         ("tf_keras", set()),
     )
     def test_libraries_are_in_one_place(self, package, modules):

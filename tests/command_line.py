@@ -26,8 +26,8 @@ TINY = (
     "train.n_evaluation_tasks = 2",
     "train.evaluation_chain_length = 1",
     "train.jit_compile = False",
-    "DiceEstimator.n_trajectories = 4",
-    "DiceEstimator.horizon = 3",
+    "LoadedDiceEstimator.n_trajectories = 4",
+    "LoadedDiceEstimator.horizon = 3",
     "ScoreFunctionEstimator.n_trajectories = 4",
     "ScoreFunctionEstimator.horizon = 3",
 )

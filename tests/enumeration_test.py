@@ -13,7 +13,7 @@ from tf_metamapg import adaptation
 from tf_metamapg import returns
 from tf_metamapg.agents import theorem
 from tf_metamapg.agents.policy_gradient import PolicyGradient
-from tf_metamapg.estimators.dice import DiceEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 
 DISCOUNT = 0.8
@@ -47,15 +47,19 @@ class Enumeration(TinyGame):
             (tf.constant(np.broadcast_to(table[:, None], (n_first * n_last, n_tasks, len(table), 1))),)
             for table in self.logits
         )
-        links = [adaptation.Link(joint_params, self.trajectory(first))]
-        updated = adaptation.inner_update(estimator, self.learners, joint_params, tasks, links[0].trajectory)
-        links.append(adaptation.Link(updated, self.trajectory(last)))
-        chain = adaptation.Chain(tuple(self.learners), tasks, tuple(links))
+        nothing = ((),) * len(self.learners)
+        links = [adaptation.Link(joint_params, self.trajectory(first), nothing)]
+        rates = adaptation.constant_rates(self.learners, len(first), 1, tf.float64)
+        updated = adaptation.inner_update(
+            estimator, self.learners, [of_agent[:, 0] for of_agent in rates], tasks, links[0]
+        )
+        links.append(adaptation.Link(updated, self.trajectory(last), nothing))
+        chain = adaptation.Chain(tuple(self.learners), rates, tasks, tuple(links))
         adapted = np.stack([params[0].numpy()[:, 0, :, 0] for params in updated], axis=1)
         last_probs = self.oracle.probs(adapted)[np.arange(len(last)), last[:, 0, 0]]
         weights = np.repeat(first_probs, n_last) * last_probs
         terms = theorem.meta_gradients(estimator, chain, agent, (0.0, 1.0))
-        return [np.einsum("s,so->o", weights, term[0].numpy()[..., 0]) for term in terms]
+        return [np.einsum("s,so->o", weights, term.initial_params[0].numpy()[..., 0]) for term in terms]
 
 
 def estimator_class(base, baseline):
@@ -123,7 +127,8 @@ class EnumerationTest(tf.test.TestCase, parameterized.TestCase):
             orders = [math.factorial(size) / math.prod(map(math.factorial, row)) for row in counts.tolist()]
             probs = np.array(orders) * setting.oracle.set_probs(setting.logits, members)
             self.assertAllClose(np.sum(probs), 1.0, rtol=1e-12, atol=1e-15)
-            terms = setting.expected_terms(estimator_class(DiceEstimator, baseline), members[:, None], probs, agent)
+            make_estimator = estimator_class(LoadedDiceEstimator, baseline)
+            terms = setting.expected_terms(make_estimator, members[:, None], probs, agent)
             self.assertAllEqual(terms[0], np.zeros_like(expected))
             biases.append(np.max(np.abs(sum(terms) - expected)))
         self.assertGreater(biases[0], 1e-4)
@@ -136,12 +141,12 @@ class EnumerationTest(tf.test.TestCase, parameterized.TestCase):
         members = setting.oracle.all_sets(3)
         probs = setting.oracle.set_probs(setting.logits, members)
 
-        class Mixed(DiceEstimator):
+        class Mixed(LoadedDiceEstimator):
             current_policy_surrogate = ScoreFunctionEstimator.current_policy_surrogate
 
         mixed, dice, score_function = (
             setting.expected_terms(estimator_class(base, returns.no_baseline), members[:, None], probs, 0)
-            for base in (Mixed, DiceEstimator, ScoreFunctionEstimator)
+            for base in (Mixed, LoadedDiceEstimator, ScoreFunctionEstimator)
         )
         self.assertAllClose(sum(mixed), sum(dice) + mixed[0], rtol=1e-12, atol=1e-15)
         # What is added is the other reading's account of the same effect.

@@ -13,8 +13,10 @@ from tf_metamapg import random
 from tf_metamapg import returns
 from tf_metamapg import scoring
 from tf_metamapg.estimators import dice
+from tf_metamapg.estimators import loaded_dice
 from tf_metamapg.estimators import score_function
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import loaded_dice_surrogate
 from tf_metamapg.games import matrix
 from tf_metamapg.policies import tabular
 from tf_metamapg.types import Trajectory
@@ -27,7 +29,7 @@ BASELINES = {
     # Depends on the time step only.
     "time": lambda to_go: tf.zeros_like(to_go) + tf.constant(TIME_BASELINE[: to_go.shape[-1]], to_go.dtype),
 }
-SAMPLED_ESTIMATORS = (dice.DiceEstimator, score_function.ScoreFunctionEstimator)
+SAMPLED_ESTIMATORS = (loaded_dice.LoadedDiceEstimator, score_function.ScoreFunctionEstimator)
 
 
 class Enumeration(TinyGame):
@@ -122,17 +124,18 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     def test_the_value_is_zero(self):
         rng = np.random.default_rng(0)
         log_probs, advantages = tf.constant(-rng.exponential(size=[2, 3, 4, 5])), rng.normal(size=[2, 3, 4, 5])
-        surrogate = dice.dice_surrogate(log_probs, tf.constant(advantages), DISCOUNT)
+        surrogate = loaded_dice_surrogate(log_probs, tf.constant(advantages), DISCOUNT)
         self.assertAllEqual(surrogate, np.zeros([2, 3]))
         setting = Enumeration()
-        for objective in setting.expected_objectives(setting.estimator(dice.DiceEstimator), setting.leaves()):
+        estimator = setting.estimator(loaded_dice.LoadedDiceEstimator)
+        for objective in setting.expected_objectives(estimator, setting.leaves()):
             self.assertAllEqual(objective, 0.0)
 
     def test_advantages_are_constants(self):
         log_probs, advantages = tf.constant([[[[-0.5, -0.2]]]]), tf.constant([[[[1.0, 2.0]]]])
         with tf.GradientTape() as tape:
             tape.watch([log_probs, advantages])
-            surrogate = dice.dice_surrogate(log_probs, advantages, DISCOUNT)
+            surrogate = loaded_dice_surrogate(log_probs, advantages, DISCOUNT)
         of_log_probs, of_advantages = tape.gradient(surrogate, [log_probs, advantages])
         self.assertIsNone(of_advantages)
         self.assertAllClose(of_log_probs, [[[[1.0, 0.9 * 2.0]]]], rtol=1e-6, atol=0.0)
@@ -146,7 +149,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
             outer_tape.watch(log_probs)
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(log_probs)
-                surrogate = dice.dice_surrogate(log_probs[tf.newaxis, tf.newaxis], advantages[None, None], DISCOUNT)
+                surrogate = loaded_dice_surrogate(log_probs[tf.newaxis, tf.newaxis], advantages[None, None], DISCOUNT)
             gradient = inner_tape.gradient(surrogate, log_probs)
             entries = [tf.unstack(row) for row in tf.unstack(gradient)]
         for k, t in np.ndindex(2, 4):
@@ -163,7 +166,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     def test_first_and_second_derivatives_are_those_of_the_value(self, horizon, size, baseline):
         setting = Enumeration(horizon=horizon, size=size)
         self.assertAllClose(setting.probs.sum(), 1.0, rtol=1e-12, atol=0.0)
-        estimator = setting.estimator(dice.DiceEstimator, baseline)
+        estimator = setting.estimator(loaded_dice.LoadedDiceEstimator, baseline)
         gradients, hessians = _derivatives(
             lambda leaves: setting.expected_objectives(estimator, leaves), setting.leaves()
         )
@@ -181,7 +184,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         # analytic, so Cauchy's integral over a circle, an average over its points, gives f^(m) / m!.
         setting = Enumeration(n_agents, horizon)
         direction = np.random.default_rng(1).normal(size=setting.logits.shape)
-        estimator = setting.estimator(dice.DiceEstimator, baseline)
+        estimator = setting.estimator(loaded_dice.LoadedDiceEstimator, baseline)
         radius, n_points = 0.3, 64
         points = radius * np.exp(2j * np.pi * np.arange(n_points) / n_points)
         values = np.array([setting.oracle.values(setting.logits + x * direction) for x in points])
@@ -217,7 +220,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         def surrogate(leaves, dependencies):
             log_probs = scoring.score(setting.policies, setting.joint_params(leaves, [1, 64]), trajectory)
             joint_log_probs = tf.add_n([log_probs[agent] for agent in dependencies])
-            return [tf.reduce_sum(setting.probs * dice.dice_surrogate(joint_log_probs, advantages, DISCOUNT))]
+            return [tf.reduce_sum(setting.probs * loaded_dice_surrogate(joint_log_probs, advantages, DISCOUNT))]
 
         own_gradients, own_hessians = _derivatives(lambda leaves: surrogate(leaves, [1]), setting.leaves())
         gradients, hessians = _derivatives(lambda leaves: surrogate(leaves, [0, 1]), setting.leaves())
@@ -235,7 +238,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         later_values = tf.constant(np.random.default_rng(0).normal(size=[1, 4]))
         with tf.GradientTape() as tape:
             tape.watch(leaves)
-            objective = setting.estimator(dice.DiceEstimator).current_policy_objective(
+            objective = setting.estimator(loaded_dice.LoadedDiceEstimator).current_policy_objective(
                 setting.joint_params(leaves, [1, 4]), setting.trajectory(setting.members[np.newaxis]), 0, later_values
             )
         self.assertEqual(objective.dtype, tf.float64)

@@ -52,7 +52,7 @@ class ExportTest(tf.test.TestCase):
     def action_probs(self, agent):
         """The probabilities of the policy that was exported: [n_observations, A]."""
         params = tuple(leaf[:, tf.newaxis] for leaf in self.joint_params[agent])
-        return self.policies[agent].action_probs(params)[SEED_INDEX, 0].numpy()
+        return self.policies[agent].behaviour(params)[SEED_INDEX, 0].numpy()
 
     def sample(self, agent, observations, seed):
         return self.loaded[agent].signatures["sample"](
@@ -135,7 +135,7 @@ class ExportTest(tf.test.TestCase):
             observations=tf.range(N_OBSERVATIONS)
         )["probabilities"]
         params = tuple(leaf[:, tf.newaxis] for leaf in self.joint_params[1])
-        self.assertAllClose(probabilities, self.policies[1].action_probs(params)[2, 0], rtol=1e-6, atol=0)
+        self.assertAllClose(probabilities, self.policies[1].behaviour(params)[2, 0], rtol=1e-6, atol=0)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,13 @@ BAD_BINDINGS = (
     ("discount_negative", "IteratedMatrixGame.discount = -0.1", ["IteratedMatrixGame.discount", "-0.1", "[0, 1)"]),
     ("discount_string", "IteratedMatrixGame.discount = '0.9'", ["IteratedMatrixGame.discount", "'0.9'", "number"]),
     ("dtype", "IteratedMatrixGame.dtype = 'float16'", ["IteratedMatrixGame.dtype", "float16", "float32"]),
-    ("no_trajectories", "DiceEstimator.n_trajectories = 0", ["DiceEstimator.n_trajectories", "= 0", "1"]),
-    ("half_a_trajectory", "DiceEstimator.n_trajectories = 0.5", ["DiceEstimator.n_trajectories", "0.5", "integer"]),
-    ("no_horizon", "DiceEstimator.horizon = 0", ["DiceEstimator.horizon", "= 0", "1"]),
-    ("baseline", "DiceEstimator.baseline = 0.0", ["DiceEstimator.baseline", "0.0", "function"]),
+    ("no_trajectories", "LoadedDiceEstimator.n_trajectories = 0", ["LoadedDiceEstimator.n_trajectories", "= 0", "1"]),
+    (
+        "half_a_trajectory", "LoadedDiceEstimator.n_trajectories = 0.5",
+        ["LoadedDiceEstimator.n_trajectories", "0.5", "integer"],
+    ),
+    ("no_horizon", "LoadedDiceEstimator.horizon = 0", ["LoadedDiceEstimator.horizon", "= 0", "1"]),
+    ("baseline", "LoadedDiceEstimator.baseline = 0.0", ["LoadedDiceEstimator.baseline", "0.0", "function"]),
     ("chain_length", "train.chain_length = -1", ["train.chain_length", "-1", "0"]),
     ("evaluation_chain_length", "train.evaluation_chain_length = -1", ["train.evaluation_chain_length", "-1", "0"]),
     ("n_seeds", "train.n_seeds = 0", ["train.n_seeds", "= 0", "1"]),
@@ -258,7 +261,9 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         for seed in (0, 1):
             self.assertCountEqual(os.listdir(policies / f"seed_{seed}"), agents)
         config = (self.run_dir / "config.gin").read_text("utf-8")
-        for line in (MIXED, "train.n_seeds = 2", "DiceEstimator.horizon = 3", "MetaMAPG.inner_learning_rate = 2.0"):
+        for line in (
+            MIXED, "train.n_seeds = 2", "LoadedDiceEstimator.horizon = 3", "MetaMAPG.inner_learning_rate = 2.0",
+        ):
             self.assertIn(f"{line}\n", config)
         run = json.loads((self.run_dir / "run.json").read_text("utf-8"))
         self.assertEqual(run["seeds"], [0, 1])
@@ -266,7 +271,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
         expected = [
             ("agent", ["MetaMAPG", "PolicyGradient"]), ("game", "iterated prisoner's dilemma"), ("n_seeds", 2),
-            ("seeds", [0, 1]), ("meta_updates", 2), ("chain_length", 1), ("estimator", "DiceEstimator"),
+            ("seeds", [0, 1]), ("meta_updates", 2), ("chain_length", 1), ("estimator", "LoadedDiceEstimator"),
         ]
         self.assertEqual([(name, summary[name]) for name, _ in expected], expected)
         for phase in ("meta_validation", "meta_test"):

@@ -67,7 +67,7 @@ class ViewsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((game.n_agents, game.n_actions, game.n_observations), (2, (2, 2), 5))
         start = game.initial_state([])
         states = [start] + [
-            game.next_state(start, (tf.constant(first), tf.constant(second)))
+            game.next_state(start, (tf.constant(first), tf.constant(second)), [])
             for first, second in [(C, C), (C, D), (D, C), (D, D)]
         ]
         self.assertAllEqual(states, [0, 1, 2, 3, 4])
@@ -80,7 +80,7 @@ class ViewsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((game.n_agents, game.n_observations), (3, 9))
         # Only agent 1 defected: state CDC. Each agent reads its own action first, then the others' in their
         # order: CDC for agent 0, DCC for agent 1, CCD for agent 2.
-        state = game.next_state(game.initial_state([]), (tf.constant(C), tf.constant(D), tf.constant(C)))
+        state = game.next_state(game.initial_state([]), (tf.constant(C), tf.constant(D), tf.constant(C)), [])
         self.assertAllEqual(state, 1 + 0b010)
         self.assertAllEqual(game.observe(state, 0), 1 + 0b010)
         self.assertAllEqual(game.observe(state, 1), 1 + 0b100)
@@ -94,7 +94,7 @@ class ViewsTest(tf.test.TestCase, parameterized.TestCase):
         columns = tuple(tf.constant(column) for column in zip(*joint_actions))
         # Whatever was before.
         before = tf.constant(np.random.default_rng(0).integers(game.n_observations, size=len(joint_actions)), tf.int32)
-        states = game.next_state(before, columns)
+        states = game.next_state(before, columns, [])
         self.assertAllEqual(states, 1 + np.arange(len(joint_actions)))
         for agent in range(len(n_actions)):
             seen = game.observe(states, agent)
@@ -108,7 +108,7 @@ class ViewsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(start.dtype, tf.int32)
         self.assertAllEqual(start, np.zeros([2, 3, 4]))
         actions = tuple(np.random.default_rng(agent).integers(2, size=[2, 3, 4], dtype=np.int32) for agent in range(2))
-        state = game.next_state(start, tuple(map(tf.constant, actions)))
+        state = game.next_state(start, tuple(map(tf.constant, actions)), [])
         self.assertAllEqual(state, 1 + 2 * actions[0] + actions[1])
         self.assertAllEqual(game.observe(state, 1), 1 + 2 * actions[1] + actions[0])
 
@@ -128,7 +128,7 @@ class RewardsTest(tf.test.TestCase, parameterized.TestCase):
         rng = np.random.default_rng(2)
         tables = rng.normal(size=[2, 3, len(n_actions), *n_actions])
         actions = tuple(rng.integers(size, size=[2, 3, 4, 5], dtype=np.int32) for size in n_actions)
-        rewards = game.rewards(tf.constant(tables), tuple(map(tf.constant, actions)))
+        rewards = game.rewards(tf.constant(tables), None, tuple(map(tf.constant, actions)))
         self.assertLen(rewards, len(n_actions))
         for agent in range(len(n_actions)):
             expected = np.zeros([2, 3, 4, 5])

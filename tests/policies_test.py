@@ -97,7 +97,7 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
                 distribution = policy.distribution(params, observations)
                 return (
                     policy.log_probs(params, observations, actions), distribution.log_prob(actions),
-                    policy.logits(params), policy.action_probs(params), distribution.probs_parameter(),
+                    policy.logits(params), policy.behaviour(params), distribution.probs_parameter(),
                 )
 
             log_probs, same, all_logits, all_probs, probs = mode(run)(
@@ -198,7 +198,7 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
             results = (
                 policy.log_probs(params, observations, actions),
                 policy.distribution(params, observations).log_prob(actions),
-                policy.action_probs(params),
+                policy.behaviour(params),
             )
             read = tape.watched_variables()
         self.assertEmpty(read)
@@ -290,7 +290,7 @@ class TabularTest(tf.test.TestCase, parameterized.TestCase):
         game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype="float64")
         logits = np.array([0.3, -2.0, 0.0, 1.5, 4.0])
         params = (tf.constant(logits[np.newaxis, np.newaxis, :, np.newaxis]),)
-        probs = tabular.tabular_policy(game, 0).action_probs(params)
+        probs = tabular.tabular_policy(game, 0).behaviour(params)
         self.assertAllClose(probs[0, 0, :, 0], 1.0 / (1.0 + np.exp(-logits)), rtol=1e-13, atol=0.0)
 
     def test_large_logits_stay_finite(self):

@@ -15,7 +15,7 @@ class ReadmeTest(tf.test.TestCase):
         self.assertLen(EXAMPLES, 1)
         names = {}
         exec(compile(EXAMPLES[0], "README.md", "exec"), names)
-        gradients = names["terms"].total[0]
+        gradients = names["terms"].total.initial_params[0]
         self.assertEqual(gradients.shape, (3, 5, 1))
         self.assertGreater(tf.norm(gradients), 0.0)
 

@@ -142,7 +142,7 @@ class RolloutTest(tf.test.TestCase, parameterized.TestCase):
         # The closed form is for an endless game; what comes after 60 steps is at most this.
         cut_off = np.abs(setting.tables).max() * DISCOUNT**horizon / (1 - DISCOUNT)
         self.assertLess(cut_off, 1e-4)
-        probs = tuple(policy.action_probs((tf.constant(own),)) for policy, own in zip(setting.policies, setting.logits))
+        probs = tuple(policy.behaviour((tf.constant(own),)) for policy, own in zip(setting.policies, setting.logits))
         closed_form = setting.game.exact_values(tf.constant(setting.tables), probs)
         # At most 12 means, all within z standard errors with confidence 99.9 %: z = Φ⁻¹(1 − 0.001 / 24) = 3.94.
         for s, n, agent in np.ndindex(2, 2, len(n_actions)):

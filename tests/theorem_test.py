@@ -11,8 +11,8 @@ from tf_metamapg.agents import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.policy_gradient import PolicyGradient
-from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
@@ -40,12 +40,20 @@ class Setting:
 
     def chain(self, chain_length, initial_params=None):
         noise = [
-            self.estimator.draw_noise(random.fold_in(self.keys, link), self.n_tasks)
+            adaptation.draw_noise(self.estimator, self.learners, random.fold_in(self.keys, link), self.n_tasks)
             for link in range(chain_length + 1)
         ]
         return adaptation.adapt(
             self.estimator, self.learners, initial_params or self.initial_params, self.tasks, noise
         )
+
+    def updated(self, joint_params):
+        """φ_{l+1} of exact updates."""
+        rates = tuple(
+            tf.fill([N_SEEDS], tf.constant(learner.inner_learning_rate, tf.float64)) for learner in self.learners
+        )
+        link = adaptation.Link(joint_params, (), ((),) * len(self.learners))
+        return adaptation.inner_update(self.estimator, self.learners, rates, self.tasks, link)
 
     def value(self, joint_params, agent):
         """Vⁱ, averaged over tasks: [S]."""
@@ -67,7 +75,7 @@ class Setting:
         for weight, link in zip(weights, held):
             joint_params = tuple(own if j == agent else other for j, other in enumerate(link.joint_params))
             total += weight * self.value(joint_params, agent)
-            own = adaptation.inner_update(self.estimator, self.learners, joint_params, self.tasks, ())[agent]
+            own = self.updated(joint_params)[agent]
         return total
 
 
@@ -88,6 +96,11 @@ def finite_differences(objective, table, step=2e-3):
     return gradient
 
 
+def of_table(term):
+    """What a term says of the initial table of logits: [S, n_observations, 1]."""
+    return term.initial_params[0]
+
+
 def relative_error(actual, expected):
     return np.max(np.abs(actual - expected)) / np.max(np.abs(expected))
 
@@ -104,10 +117,10 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
             table = setting.initial_params[agent][0].numpy()
             total = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights), table)
             own = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights, chain.links), table)
-            self.assertLess(relative_error(terms.total[0], total), 1e-7)
-            self.assertLess(relative_error(terms.self_shaping[0], own), 1e-7)
-            self.assertLess(relative_error(terms.opponent_shaping[0], total - own), 1e-6)
-            self.assertAllEqual(terms.current_policy[0], np.zeros_like(table))
+            self.assertLess(relative_error(of_table(terms.total), total), 1e-7)
+            self.assertLess(relative_error(of_table(terms.self_shaping), own), 1e-7)
+            self.assertLess(relative_error(of_table(terms.opponent_shaping), total - own), 1e-6)
+            self.assertAllEqual(of_table(terms.current_policy), np.zeros_like(table))
             # The differences would not notice a term that is zero beside a large one.
             self.assertGreater(np.max(np.abs(total - own)), 1e-3)
             self.assertGreater(np.max(np.abs(own)), 1e-3)
@@ -123,7 +136,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
                 value = sum(w * setting.value(link.joint_params, agent) for w, link in zip(weights, links))
             expected = outer_tape.gradient(value, setting.initial_params[agent])[0]
             terms = theorem.meta_gradients(setting.estimator, setting.chain(chain_length), agent, weights)
-            self.assertLess(relative_error(terms.total[0], expected.numpy()), 1e-12)
+            self.assertLess(relative_error(of_table(terms.total), expected.numpy()), 1e-12)
 
     def test_one_update_is_the_formula_of_theorem_1(self):
         """Both shaping terms from explicit Jacobians dφ^j/dθⁱ, multiplied out."""
@@ -135,9 +148,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         slopes = value_tape.gradient(value, last.joint_params)
         with tf.GradientTape(persistent=True) as update_tape:
             update_tape.watch(first.joint_params)
-            updated = adaptation.inner_update(
-                setting.estimator, setting.learners, first.joint_params, setting.tasks, ()
-            )
+            updated = setting.updated(first.joint_params)
             flat = [tf.reshape(params[0], [N_SEEDS * N_TASKS, -1]) for params in updated]
         terms = theorem.meta_gradients(setting.estimator, setting.chain(1), 1, (0.0, 1.0))
         pulled_back = []
@@ -146,9 +157,9 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
             jacobian = tf.reduce_sum(jacobian, axis=0)[..., 0]  # [φ^j, S, N, θ¹]; other tasks' blocks are zero
             slope = tf.reshape(slopes[j][0], [N_SEEDS, N_TASKS, -1])
             pulled_back.append(tf.reduce_mean(tf.einsum("snp,psnq->snq", slope, jacobian), axis=1))
-        self.assertLess(relative_error(terms.self_shaping[0][..., 0], pulled_back[1].numpy()), 1e-12)
+        self.assertLess(relative_error(of_table(terms.self_shaping)[..., 0], pulled_back[1].numpy()), 1e-12)
         others = (pulled_back[0] + pulled_back[2]).numpy()
-        self.assertLess(relative_error(terms.opponent_shaping[0][..., 0], others), 1e-12)
+        self.assertLess(relative_error(of_table(terms.opponent_shaping)[..., 0], others), 1e-12)
 
     def test_value_weights(self):
         setting = Setting()
@@ -156,27 +167,25 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         terms = theorem.meta_gradients(setting.estimator, setting.chain(2), 0, weights)
         table = setting.initial_params[0][0].numpy()
         expected = finite_differences(lambda t: setting.meta_value(t, 0, weights), table)
-        self.assertLess(relative_error(terms.total[0], expected), 1e-7)
+        self.assertLess(relative_error(of_table(terms.total), expected), 1e-7)
         first_link = finite_differences(lambda t: setting.meta_value(t, 0, (0.5,)), table)
-        self.assertLess(relative_error(terms.current_policy[0], first_link), 1e-7)
+        self.assertLess(relative_error(of_table(terms.current_policy), first_link), 1e-7)
 
     def test_without_inner_updates_it_is_the_policy_gradient(self):
         setting = Setting()
         chain = setting.chain(0)
         terms = theorem.meta_gradients(setting.estimator, chain, 1, (1.0,))
-        gradients = adaptation.policy_gradient(
-            setting.estimator, chain.links[0].joint_params, setting.tasks, (), 1
-        )
-        self.assertAllClose(terms.total[0], tf.reduce_mean(gradients[0], axis=1), rtol=1e-12, atol=1e-15)
-        self.assertAllEqual(terms.self_shaping[0], tf.zeros_like(terms.self_shaping[0]))
-        self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
+        gradients = adaptation.value_gradients(setting.estimator, setting.tasks, chain.links[0], 1, 1)
+        self.assertAllClose(of_table(terms.total), tf.reduce_mean(gradients[0], axis=1), rtol=1e-12, atol=1e-15)
+        self.assertAllEqual(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))
+        self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
 
     def test_opponents_that_do_not_learn_cannot_be_shaped(self):
         setting = Setting()
         setting.learners[1] = PolicyGradient(0.0)
         terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(2), 0)
-        self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
-        self.assertNotAllClose(terms.self_shaping[0], tf.zeros_like(terms.self_shaping[0]))
+        self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
+        self.assertNotAllClose(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))
 
 
 class AgentsTest(tf.test.TestCase):
@@ -186,16 +195,16 @@ class AgentsTest(tf.test.TestCase):
         chain = setting.chain(2)
         meta_mapg = MetaMAPG().meta_gradients(setting.estimator, chain, 0)
         meta_pg = MetaPG().meta_gradients(setting.estimator, chain, 0)
-        self.assertAllEqual(meta_pg.self_shaping[0], meta_mapg.self_shaping[0])
-        self.assertAllEqual(meta_pg.opponent_shaping[0], tf.zeros_like(meta_pg.opponent_shaping[0]))
-        total = meta_pg.total[0] + meta_mapg.opponent_shaping[0]
-        self.assertAllClose(total, meta_mapg.total[0], rtol=1e-12, atol=1e-15)
-        self.assertGreater(np.max(np.abs(meta_mapg.opponent_shaping[0])), 1e-3)
+        self.assertAllEqual(of_table(meta_pg.self_shaping), of_table(meta_mapg.self_shaping))
+        self.assertAllEqual(of_table(meta_pg.opponent_shaping), tf.zeros_like(of_table(meta_pg.opponent_shaping)))
+        total = of_table(meta_pg.total) + of_table(meta_mapg.opponent_shaping)
+        self.assertAllClose(total, of_table(meta_mapg.total), rtol=1e-12, atol=1e-15)
+        self.assertGreater(np.max(np.abs(of_table(meta_mapg.opponent_shaping))), 1e-3)
 
     def test_a_naive_learner_does_not_choose_where_it_starts(self):
         setting = Setting()
         terms = PolicyGradient().meta_gradients(setting.estimator, setting.chain(1), 0)
-        self.assertAllEqual(terms.total[0], tf.zeros_like(setting.initial_params[0][0]))
+        self.assertAllEqual(of_table(terms.total), tf.zeros_like(setting.initial_params[0][0]))
 
     def test_value_weights_are_a_function_of_the_chain_length(self):
         setting = Setting()
@@ -204,9 +213,9 @@ class AgentsTest(tf.test.TestCase):
             (theorem.mean_over_chain, (0.0, 0.5, 0.5)), (theorem.last_link, (0.0, 0.0, 1.0))
         ):
             self.assertEqual(value_weights(2), expected)
-            by_agent = MetaMAPG(1.0, value_weights).meta_gradients(setting.estimator, chain, 0)
+            by_agent = MetaMAPG(1.0, value_weights=value_weights).meta_gradients(setting.estimator, chain, 0)
             by_weights = theorem.meta_gradients(setting.estimator, chain, 0, expected)
-            self.assertAllEqual(by_agent.total[0], by_weights.total[0])
+            self.assertAllEqual(of_table(by_agent.total), of_table(by_weights.total))
         self.assertEqual(theorem.mean_over_chain(0), (1.0,))
         self.assertEqual(theorem.last_link(0), (1.0,))
 
@@ -215,13 +224,13 @@ class AgentsTest(tf.test.TestCase):
             MetaMAPG(inner_learning_rate=-1.0)
 
 
-class OwnLogProbsOnly(DiceEstimator):
+class OwnLogProbsOnly(LoadedDiceEstimator):
     """The classical mistake: an agent's surrogate that depends on its own log-probabilities alone."""
 
-    def surrogates(self, log_probs, advantages):
+    def surrogates(self, log_probs, rewards):
         return tuple(
-            super(OwnLogProbsOnly, self).surrogates((own,), (own_advantages,))[0]
-            for own, own_advantages in zip(log_probs, advantages)
+            super(OwnLogProbsOnly, self).surrogates((own,), (own_rewards,))[0]
+            for own, own_rewards in zip(log_probs, rewards)
         )
 
 
@@ -231,19 +240,19 @@ class SampledTermsTest(tf.test.TestCase):
         def make(estimator):
             return lambda game, policies: estimator(game, policies, n_trajectories=64, horizon=10)
 
-        for estimator, is_alive in ((DiceEstimator, True), (OwnLogProbsOnly, False)):
+        for estimator, is_alive in ((LoadedDiceEstimator, True), (OwnLogProbsOnly, False)):
             setting = Setting(make_estimator=make(estimator))
             terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(1), 0)
-            self.assertEqual(np.max(np.abs(terms.opponent_shaping[0])) > 1e-3, is_alive)
-            self.assertGreater(np.max(np.abs(terms.self_shaping[0])), 1e-3)
-            self.assertAllEqual(terms.current_policy[0], tf.zeros_like(terms.current_policy[0]))
+            self.assertEqual(np.max(np.abs(of_table(terms.opponent_shaping))) > 1e-3, is_alive)
+            self.assertGreater(np.max(np.abs(of_table(terms.self_shaping))), 1e-3)
+            self.assertAllEqual(of_table(terms.current_policy), tf.zeros_like(of_table(terms.current_policy)))
 
     def test_the_sampled_reading_shapes_through_the_current_policy_term_alone(self):
         setting = Setting(make_estimator=lambda *args: ScoreFunctionEstimator(*args, n_trajectories=4, horizon=5))
         terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(2), 0)
-        self.assertAllEqual(terms.opponent_shaping[0], tf.zeros_like(terms.opponent_shaping[0]))
-        self.assertGreater(np.max(np.abs(terms.current_policy[0])), 1e-3)
-        self.assertGreater(np.max(np.abs(terms.self_shaping[0])), 1e-3)
+        self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
+        self.assertGreater(np.max(np.abs(of_table(terms.current_policy))), 1e-3)
+        self.assertGreater(np.max(np.abs(of_table(terms.self_shaping))), 1e-3)
 
     def test_cosine_with_the_exact_meta_gradient(self):
         """The expected reading at L = 1, inner step 1, K = 65,536, T = 150, for 10 draws of θ ~ N(0, 1)."""
@@ -252,19 +261,19 @@ class SampledTermsTest(tf.test.TestCase):
         learners = [MetaMAPG(inner_learning_rate=1.0)] * 2
         tasks = tf.constant(game.payoffs, tf.float32)[tf.newaxis, tf.newaxis]
         exact = ExactEstimator(game, policies)
-        dice = DiceEstimator(game, policies, 65536, 150, returns.leave_one_out_baseline)
+        dice = LoadedDiceEstimator(game, policies, 65536, 150, returns.leave_one_out_baseline)
 
         def meta_gradient(estimator, initial_params, noise):
             chain = adaptation.adapt(estimator, learners, initial_params, tasks, noise)
-            return learners[0].meta_gradients(estimator, chain, 0).total[0]
+            return of_table(learners[0].meta_gradients(estimator, chain, 0).total)
 
         sampled = tf.function(lambda *arguments: meta_gradient(dice, *arguments), jit_compile=True, autograph=False)
         cosines = []
         for seed in range(10):
             keys = random.root_keys([seed])
             initial_params = tuple(policy.initial_params([seed]) for policy in policies)
-            noise = tuple(dice.draw_noise(random.fold_in(keys, link), 1) for link in range(2))
-            expected = meta_gradient(exact, initial_params, [(), ()])
+            noise = tuple(adaptation.draw_noise(dice, learners, random.fold_in(keys, link), 1) for link in range(2))
+            expected = meta_gradient(exact, initial_params, [adaptation.LinkNoise((), ((), ()))] * 2)
             actual = sampled(initial_params, noise)
             cosines.append(tf.reduce_sum(expected * actual) / (tf.norm(expected) * tf.norm(actual)))
         self.assertGreaterEqual(np.mean(cosines), 0.97)

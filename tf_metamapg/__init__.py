@@ -3,25 +3,46 @@
 from tf_metamapg import random
 from tf_metamapg.adaptation import adapt
 from tf_metamapg.adaptation import Chain
+from tf_metamapg.adaptation import draw_noise
 from tf_metamapg.adaptation import inner_update
 from tf_metamapg.adaptation import Link
-from tf_metamapg.adaptation import policy_gradient
+from tf_metamapg.adaptation import sample_link
+from tf_metamapg.adaptation import value_gradients
+from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.lola_taylor import LOLATaylor
+from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
+from tf_metamapg.agents.opponent_modelling import MaximumLikelihood
 from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.sos import SOS
 from tf_metamapg.checks import InvalidInputError
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import payoffs
+from tf_metamapg.games.differentiable import bilinear_game
+from tf_metamapg.games.differentiable import DifferentiableGame
+from tf_metamapg.games.differentiable import tandem_game
+from tf_metamapg.games.finite import FiniteGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.types import MetaGradients
+from tf_metamapg.types import MetaParams
 from tf_metamapg.types import Trajectory
 
 __all__ = [
-    "Chain", "DiceEstimator", "ExactEstimator", "InvalidInputError", "IteratedMatrixGame", "Link",
-    "MetaGradients", "MetaMAPG", "MetaPG", "PayoffNoise", "PolicyGradient", "ScoreFunctionEstimator",
-    "Trajectory", "adapt", "inner_update", "payoffs", "policy_gradient", "random", "tabular_policy",
+    "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "FiniteGame", "Fixed",
+    "InvalidInputError", "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "Link",
+    "LoadedDiceEstimator", "LookAhead", "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG",
+    "MetaParams", "PayoffNoise",
+    "PolicyGradient", "SOS", "ScoreFunctionEstimator", "Trajectory", "adapt", "bilinear_game", "draw_noise",
+    "inner_update", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy", "tandem_game",
+    "value_gradients",
 ]

@@ -36,6 +36,11 @@ def check_number(parameter, value, minimum=-math.inf):
     check(is_finite and value >= minimum, parameter, value, allowed)
 
 
+def check_boolean(parameter, value):
+    """Raises `InvalidInputError` unless `value` is True or False."""
+    check(isinstance(value, bool), parameter, value, "True or False")
+
+
 def check_length(parameter, value, length):
     """Raises `InvalidInputError` unless `value` is a list or tuple with one entry per agent."""
     is_sequence = isinstance(value, (list, tuple))

@@ -71,7 +71,7 @@ def train(
     checks.check(first_seed + n_seeds <= 2**31, "train.first_seed", first_seed, "such that all seeds are below 2³¹")
     checks.check_number("train.meta_learning_rate", meta_learning_rate, minimum=0.0)
     for name, value in (("export_all_seeds", export_all_seeds), ("jit_compile", jit_compile)):
-        checks.check(isinstance(value, bool), f"train.{name}", value, "True or False")
+        checks.check_boolean(f"train.{name}", value)
 
     seeds = range(first_seed, first_seed + n_seeds)
     policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
@@ -126,6 +126,7 @@ def train(
         "chain_length": chain_length,
         "wall_seconds": time.time() - started,
         "exported_seed": seeds[best],
+        "inner_learning_rates": [rates.numpy().tolist() for rates in trainer.inner_learning_rates()],
         "axes": "[seed][inner update][agent], inner update 0 is before adaptation",
         "meta_validation": {"average_reward": validation.tolist()},
         "meta_test": {"average_reward": meta_test.tolist()},

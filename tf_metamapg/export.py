@@ -1,9 +1,13 @@
 """Exports learned initial policies as SavedModels, which load without this package.
 
-Signatures, for B observations:
+Signatures of a categorical policy, for B observations:
 
     serving_default(observations)    int32 [B] → {"logits": [B, A], "probabilities": [B, A]}
     sample(observations, seed)       int32 [B], int32 [2] → {"actions": int32 [B]}
+
+and of raw parameters:
+
+    serving_default()                → {"vector": [P]}
 """
 
 import os
@@ -11,7 +15,6 @@ import os
 import tensorflow as tf
 
 from tf_metamapg import files
-from tf_metamapg.policies.distributions import Categorical
 
 
 def export_policy(path, policy, params):
@@ -25,27 +28,14 @@ def export_policy(path, policy, params):
     model = policy.model()
     model.set_weights([leaf.numpy() for leaf in params])
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="observations")], autograph=False)
-    def probabilities(observations):
-        logits = model(observations)
-        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.int32, name="observations"),
-            tf.TensorSpec([2], tf.int32, name="seed"),
-        ],
-        autograph=False,
-    )
-    def sample(observations, seed):
-        return {"actions": Categorical(logits=model(observations)).sample(seed=seed)}
-
+    signatures = {
+        name: tf.function(function, input_signature=specs, autograph=False)
+        for name, (function, specs) in policy.signatures(model).items()
+    }
     module = tf.Module()
     module.model = model
     with files.written_aside(path) as aside:
-        tf.saved_model.save(
-            module, aside, signatures={"serving_default": probabilities, "sample": sample}
-        )
+        tf.saved_model.save(module, aside, signatures=signatures)
 
 
 def export_policies(directory, policies, joint_params, seed_index):

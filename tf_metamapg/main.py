@@ -21,15 +21,28 @@ from tf_metamapg import experiment
 from tf_metamapg import returns
 from tf_metamapg import run_directory
 from tf_metamapg.agents import theorem
+from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.lola_taylor import LOLATaylor
+from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
+from tf_metamapg.agents.opponent_modelling import MaximumLikelihood
 from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.sos import SOS
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import payoffs
+from tf_metamapg.games.differentiable import bilinear_game
+from tf_metamapg.games.differentiable import tandem_game
+from tf_metamapg.games.finite import FiniteGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 flags.DEFINE_multi_string("gin_file", [], "A gin config; several are read in the order given.")
@@ -42,12 +55,14 @@ flags.DEFINE_string(
 flags.DEFINE_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.")
 
 _CONFIGURABLES = (
-    IteratedMatrixGame, PayoffNoise, tabular_policy,
-    ExactEstimator, DiceEstimator, ScoreFunctionEstimator,
-    PolicyGradient, MetaPG, MetaMAPG,
+    FiniteGame, MatrixGame, IteratedMatrixGame, bilinear_game, tandem_game, PayoffNoise,
+    tabular_policy, raw_policy,
+    ExactEstimator, DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator,
+    Fixed, PolicyGradient, LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, MetaPG, MetaMAPG, MaximumLikelihood,
     returns.no_baseline, returns.leave_one_out_baseline,
     theorem.mean_over_chain, theorem.last_link,
-    payoffs.prisoners_dilemma,
+    payoffs.prisoners_dilemma, payoffs.stag_hunt, payoffs.chicken, payoffs.matching_pennies,
+    payoffs.rock_paper_scissors, payoffs.public_goods,
 )
 for _configurable in _CONFIGURABLES:
     gin.external_configurable(_configurable, module="tf_metamapg")

@@ -17,9 +17,10 @@ def draw_noise(keys, game, n_tasks, n_trajectories, horizon):
         horizon: T.
 
     Returns:
-        uniforms in [0, 1) of shape [T, n_agents, S, N, K], one for each action.
+        uniforms in [0, 1) of shape [T, n_agents + n_uniforms, S, N, K]: at each step one for each agent's
+        action, then those that the game's transition takes.
     """
-    shape = [horizon, game.n_agents, n_tasks, n_trajectories]
+    shape = [horizon, game.n_agents + game.n_uniforms, n_tasks, n_trajectories]
     return random.uniforms(keys, shape, game.dtype, seed_axis=2)
 
 
@@ -42,24 +43,26 @@ def rollout(game, policies, joint_params, tasks, noise):
     horizon = noise.shape[0]
 
     def empty():
-        return tuple(tf.TensorArray(tf.int32, size=horizon, element_shape=noise.shape[2:]) for _ in agents)
+        return tf.TensorArray(tf.int32, size=horizon, element_shape=noise.shape[2:])
 
-    def step(time, state, observations, actions):
-        seen = tuple(game.observe(state, agent) for agent in agents)
-        done = tuple(samplers[agent](seen[agent], noise[time, agent]) for agent in agents)
-        observations = tuple(array.write(time, value) for array, value in zip(observations, seen))
-        actions = tuple(array.write(time, value) for array, value in zip(actions, done))
-        return time + 1, game.next_state(state, done), observations, actions
+    def step(time, state, states, actions):
+        uniforms = tf.unstack(noise[time], game.n_agents + game.n_uniforms)
+        joint_action = tuple(
+            samplers[agent](game.observe(state, agent), uniforms[agent]) for agent in agents
+        )
+        next_state = game.next_state(state, joint_action, uniforms[game.n_agents :])
+        actions = tuple(array.write(time, action) for array, action in zip(actions, joint_action))
+        return time + 1, next_state, states.write(time, state), actions
 
-    _, _, observations, actions = tf.while_loop(
+    _, _, states, actions = tf.while_loop(
         cond=lambda time, *_: time < horizon,
         body=step,
-        loop_vars=(0, game.initial_state(noise.shape[2:]), empty(), empty()),
+        loop_vars=(0, game.initial_state(noise.shape[2:]), empty(), tuple(empty() for _ in agents)),
         maximum_iterations=horizon,
     )
-    observations = tuple(_time_last(array) for array in observations)
-    actions = tuple(_time_last(array) for array in actions)
-    return Trajectory(observations, actions, game.rewards(tasks, actions))
+    states, actions = _time_last(states), tuple(map(_time_last, actions))
+    observations = tuple(game.observe(states, agent) for agent in agents)
+    return Trajectory(observations, actions, game.rewards(tasks, states, actions))
 
 
 def _time_last(array):

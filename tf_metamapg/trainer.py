@@ -37,6 +37,8 @@ class MetaTrainer:
     Attributes:
         estimator: the estimator of objectives and average rewards.
         initial_params: JointParams of Keras variables [S, ...].
+        log_inner_learning_rates: tuple over agents of Keras variables [S, L], None for agents that do not
+            learn them. Their logarithms are learned: a step stays positive, and changes by a factor.
         n_meta_updates_done: int64 variable.
         trackables: dict of what a checkpoint must hold to go on exactly.
     """
@@ -66,29 +68,46 @@ class MetaTrainer:
         self.initial_params = tuple(
             tuple(keras.Variable(leaf) for leaf in policy.initial_params(seeds)) for policy in policies
         )
+        self._constant_rates = adaptation.constant_rates(agents, len(self._seeds), chain_length, game.dtype)
+        self.log_inner_learning_rates = tuple(
+            keras.Variable(tf.math.log(rates)) if agent.learns_inner_learning_rates else None
+            for agent, rates in zip(agents, self._constant_rates)
+        )
         # Adam is elementwise, so one optimizer for all seeds keeps them apart. One for each agent.
         self._optimizers = [keras.optimizers.Adam(meta_learning_rate) for _ in agents]
-        for optimizer, variables in zip(self._optimizers, self.initial_params):
-            optimizer.build(variables)
+        for agent_index, optimizer in enumerate(self._optimizers):
+            optimizer.build(self._variables(agent_index))
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
         self.trackables = {
-            "initial_params": [list(variables) for variables in self.initial_params],
+            "meta_params": [self._variables(agent_index) for agent_index in range(game.n_agents)],
             "optimizers": self._optimizers,
             "n_meta_updates_done": self.n_meta_updates_done,
         }
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.
         self._draw = tf.function(self._draw_tasks_and_noise, autograph=False)
+        self._draw_tasks = tf.function(self._draw_tasks_of_phase, autograph=False)
+        self._draw_link = tf.function(self._draw_noise_of_link, autograph=False)
         self._compiled_gradients = tf.function(self._gradients_and_metrics, jit_compile=jit_compile, autograph=False)
-        self._measure = tf.function(
-            lambda *arguments: self._adapt_and_measure(*arguments)[1], autograph=False
-        )
+        self._compiled_update = tf.function(self._measure_and_update, jit_compile=jit_compile, autograph=False)
         self._apply = tf.function(self._apply_gradients, autograph=False)
+
+    def _variables(self, agent_index):
+        """Everything that one agent learns."""
+        rates = self.log_inner_learning_rates[agent_index]
+        return [*self.initial_params[agent_index], *([] if rates is None else [rates])]
+
+    def inner_learning_rates(self):
+        """Tuple over agents of tensors [S, L], α of each step."""
+        return tuple(
+            constant if variable is None else tf.exp(tf.convert_to_tensor(variable.value))
+            for variable, constant in zip(self.log_inner_learning_rates, self._constant_rates)
+        )
 
     def trace(self):
         """Traces the meta-gradient, without computing it; the first `step` need not do so again."""
-        drawn = self._draw(random.META_TRAIN, self.n_meta_updates_done, self._chain_length, self._n_tasks)
-        self._compiled_gradients.get_concrete_function(self._param_values(), *drawn)
+        drawn = self._draw(self.n_meta_updates_done)
+        self._compiled_gradients.get_concrete_function(self._param_values(), self.inner_learning_rates(), *drawn)
 
     def step(self):
         """One meta-update of every meta-agent.
@@ -99,10 +118,10 @@ class MetaTrainer:
         Raises:
             NonFiniteGradientError: before anything is updated.
         """
-        tasks, noise = self._draw(
-            random.META_TRAIN, self.n_meta_updates_done, self._chain_length, self._n_tasks
+        drawn = self._draw(self.n_meta_updates_done)
+        gradients, finite, metrics = self._compiled_gradients(
+            self._param_values(), self.inner_learning_rates(), *drawn
         )
-        gradients, finite, metrics = self._compiled_gradients(self._param_values(), tasks, noise)
         if not np.all(finite):
             bad_seeds = [seed for seed, is_finite in zip(self._seeds, finite.numpy()) if not is_finite]
             raise NonFiniteGradientError(int(self.n_meta_updates_done) + 1, bad_seeds)
@@ -121,42 +140,79 @@ class MetaTrainer:
         Returns:
             array [S, chain_length + 1, n_agents], the average reward per step at each link.
         """
-        tasks, noise = self._draw(phase, 0, chain_length, n_tasks)
-        return self._measure(self._param_values(), tasks, noise).numpy()
+        tasks = self._draw_tasks(phase, 0, n_tasks)
+        joint_params = adaptation.for_each_task(self._param_values(), n_tasks)
+        average_rewards = []
+        for index in range(chain_length + 1):
+            noise = self._draw_link(phase, 0, tf.constant(index), n_tasks)
+            average_reward, joint_params = self._compiled_update(joint_params, self._rates_at(index), tasks, noise)
+            average_rewards.append(average_reward.numpy())
+        return np.stack(average_rewards, axis=1)
+
+    def _rates_at(self, index):
+        """Tuple over agents of tensors [S]; a chain that goes on beyond L links keeps the last step."""
+        rates = self.inner_learning_rates()
+        if self._chain_length == 0:
+            rates = adaptation.constant_rates(self._agents, len(self._seeds), 1, self.estimator.game.dtype)
+        return tuple(of_agent[:, min(index, of_agent.shape[1] - 1)] for of_agent in rates)
 
     def _param_values(self):
         return tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), self.initial_params)
 
-    def _draw_tasks_and_noise(self, phase, index, chain_length, n_tasks):
-        keys = random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)
-        tasks = self._task_distribution.sample(random.fold_in(keys, 0), n_tasks)
+    def _keys(self, phase, index):
+        return random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)
+
+    def _draw_tasks_of_phase(self, phase, index, n_tasks):
+        return self._task_distribution.sample(random.fold_in(self._keys(phase, index), 0), n_tasks)
+
+    def _draw_noise_of_link(self, phase, index, link, n_tasks):
+        keys = random.fold_in(self._keys(phase, index), 1 + link)
+        return adaptation.draw_noise(self.estimator, self._agents, keys, n_tasks)
+
+    def _draw_tasks_and_noise(self, meta_update):
+        """What one meta-update is computed from."""
         noise = tuple(
-            self.estimator.draw_noise(random.fold_in(keys, 1 + link), n_tasks)
-            for link in range(chain_length + 1)
+            self._draw_noise_of_link(random.META_TRAIN, meta_update, link, self._n_tasks)
+            for link in range(self._chain_length + 1)
         )
-        return tasks, noise
+        return self._draw_tasks_of_phase(random.META_TRAIN, meta_update, self._n_tasks), noise
 
-    def _adapt_and_measure(self, initial_params, tasks, noise):
-        chain = adaptation.adapt(self.estimator, self._agents, initial_params, tasks, noise)
-        average_reward = [
-            tf.stack(self.estimator.average_rewards(link.joint_params, tasks, link.trajectory), axis=-1)
-            for link in chain.links
-        ]  # [S, N, n_agents] for each link
-        return chain, tf.reduce_mean(tf.stack(average_reward, axis=1), axis=2)
+    def _average_reward(self, tasks, link):
+        """The mean over tasks: [S, n_agents]."""
+        average_rewards = self.estimator.average_rewards(link.joint_params, tasks, link.trajectory)
+        return tf.reduce_mean(tf.stack(average_rewards, axis=-1), axis=1)
 
-    def _gradients_and_metrics(self, initial_params, tasks, noise):
-        chain, average_reward = self._adapt_and_measure(initial_params, tasks, noise)
+    def _measure_and_update(self, joint_params, inner_learning_rates, tasks, noise):
+        link = adaptation.sample_link(self.estimator, joint_params, tasks, noise)
+        updated = adaptation.inner_update(self.estimator, self._agents, inner_learning_rates, tasks, link)
+        return self._average_reward(tasks, link), updated
+
+    def _gradients_and_metrics(self, initial_params, inner_learning_rates, tasks, noise):
+        chain = adaptation.adapt(self.estimator, self._agents, initial_params, tasks, noise, inner_learning_rates)
+        average_reward = tf.stack([self._average_reward(tasks, link) for link in chain.links], axis=1)
         terms = [
             agent.meta_gradients(self.estimator, chain, agent_index)
             for agent_index, agent in enumerate(self._agents)
         ]
-        gradients = tuple(agent_terms.total for agent_terms in terms)
+        gradients = tuple(
+            self._of_variables(agent_index, agent_terms.total, inner_learning_rates)
+            for agent_index, agent_terms in enumerate(terms)
+        )
         finite = tf.reduce_all([_all_finite(leaf) for leaf in tf.nest.flatten(gradients)], axis=0)
         term_norms = tf.stack(
-            [tf.stack([tf.sqrt(_square_norms(term)) for term in agent_terms], axis=-1) for agent_terms in terms],
+            [
+                tf.stack([tf.sqrt(_square_norms(term.initial_params)) for term in agent_terms], axis=-1)
+                for agent_terms in terms
+            ],
             axis=1,
         )
         return gradients, finite, Metrics(average_reward, term_norms)
+
+    def _of_variables(self, agent_index, total, inner_learning_rates):
+        """MetaParams → derivatives with respect to `_variables`: those of logarithms are times the rates."""
+        if self.log_inner_learning_rates[agent_index] is None:
+            return [*total.initial_params]
+        return [*total.initial_params, inner_learning_rates[agent_index] * total.inner_learning_rates]
 
     def _apply_gradients(self, gradients):
         for optimizer, agent_gradients in zip(self._optimizers, gradients):

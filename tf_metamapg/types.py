@@ -25,14 +25,21 @@ class Trajectory(NamedTuple):
     rewards: tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
 
 
-class MetaGradients(NamedTuple):
-    """The three terms of Theorem 1 (Eq. 7), each with the structure of one agent's parameters."""
+class MetaParams(NamedTuple):
+    """What a meta-agent learns, or derivatives with respect to it."""
 
-    current_policy: Params
-    self_shaping: Params
-    opponent_shaping: Params
+    initial_params: Params  # leaves [S, ...]
+    inner_learning_rates: tf.Tensor  # [S, L], one for each step of the chain
+
+
+class MetaGradients(NamedTuple):
+    """The three terms of Theorem 1 (Eq. 7) for one agent."""
+
+    current_policy: MetaParams
+    self_shaping: MetaParams
+    opponent_shaping: MetaParams
 
     @property
-    def total(self) -> Params:
+    def total(self) -> MetaParams:
         """Their sum: the gradient of the meta-value."""
-        return tuple(tf.add_n(terms) for terms in zip(*self))
+        return tf.nest.map_structure(lambda *terms: tf.add_n(terms), *self)

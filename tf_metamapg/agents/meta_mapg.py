@@ -10,6 +10,6 @@ class MetaMAPG(MetaAgent):
         """Current policy + self-shaping + opponent-shaping.
 
         Returns:
-            MetaGradients with leaves [S, ...].
+            MetaGradients.
         """
         return self.theorem_1(estimator, chain, agent_index)

@@ -12,7 +12,7 @@ class MetaPG(MetaAgent):
         """Current policy + self-shaping; opponent-shaping is returned as zero.
 
         Returns:
-            MetaGradients with leaves [S, ...].
+            MetaGradients.
         """
         terms = self.theorem_1(estimator, chain, agent_index)
         return terms._replace(

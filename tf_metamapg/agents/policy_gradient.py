@@ -5,6 +5,7 @@ import tensorflow as tf
 from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg.types import MetaGradients
+from tf_metamapg.types import MetaParams
 
 
 class PolicyGradient:
@@ -13,9 +14,11 @@ class PolicyGradient:
     Attributes:
         inner_learning_rate: α.
         learns_initial_policy: whether it is a meta-agent.
+        learns_inner_learning_rates: whether it learns a step of its own for each link, starting from α.
     """
 
     learns_initial_policy = False
+    learns_inner_learning_rates = False
 
     def __init__(self, inner_learning_rate=1.0):
         """
@@ -30,17 +33,36 @@ class PolicyGradient:
         )
         self.inner_learning_rate = inner_learning_rate
 
-    def gradients(self, estimator, joint_params, tasks, trajectory, agent_index):
-        """∇_θⁱ Vⁱ(θ); see `adaptation.policy_gradient`."""
-        return adaptation.policy_gradient(estimator, joint_params, tasks, trajectory, agent_index)
+    def draw_noise(self, estimator, keys, n_tasks):
+        """The random numbers of what the learner imagines at one link: none."""
+        del estimator, keys, n_tasks
+        return ()
+
+    def gradients(self, estimator, tasks, link, agent_index):
+        """The direction of its inner updates, ∇_θⁱ Vⁱ(θ).
+
+        Args:
+            estimator: one of `estimators/`.
+            tasks: the tasks, with leading axes [S, N].
+            link: `adaptation.Link` at θ.
+            agent_index: i.
+
+        Returns:
+            Params with leaves [S, N, ...], differentiable with respect to the parameters of every agent
+            so far as the estimator's objectives are.
+        """
+        return adaptation.value_gradients(estimator, tasks, link, agent_index, with_respect_to=agent_index)
 
     def meta_gradients(self, estimator, chain, agent_index):
         """Zeros: an ordinary learner does not choose where it starts.
 
         Returns:
-            MetaGradients with leaves [S, ...].
+            MetaGradients.
         """
         del estimator
         own_params = chain.links[0].joint_params[agent_index]
-        zeros = tuple(tf.zeros_like(leaf[:, 0]) for leaf in own_params)
+        zeros = MetaParams(
+            tuple(tf.zeros_like(leaf[:, 0]) for leaf in own_params),
+            tf.zeros_like(chain.inner_learning_rates[agent_index]),
+        )
         return MetaGradients(zeros, zeros, zeros)

@@ -16,8 +16,10 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg.agents.opponent_modelling import check_opponent_model
 from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.types import MetaGradients
+from tf_metamapg.types import MetaParams
 
 
 def mean_over_chain(chain_length):
@@ -40,25 +42,43 @@ class MetaAgent(PolicyGradient):
 
     learns_initial_policy = True
 
-    def __init__(self, inner_learning_rate=1.0, value_weights=mean_over_chain):
+    def __init__(
+        self, inner_learning_rate=1.0, learn_inner_learning_rates=False, value_weights=mean_over_chain,
+        opponent_model=None,
+    ):
         """
         Args:
             inner_learning_rate: α ≥ 0, the step on the discounted, unnormalised value.
+            learn_inner_learning_rates: whether to learn a step of its own for each link of the chain with
+                the meta-gradient, starting from α.
             value_weights: function of the chain length L that returns the weights w_0..w_L of the
                 meta-value: `mean_over_chain` or `last_link`.
+            opponent_model: how the opponents' policies are estimated, see `opponent_modelling`; by default
+                they are read.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
         super().__init__(inner_learning_rate)
+        kind = type(self).__name__
+        checks.check_boolean(f"{kind}.learn_inner_learning_rates", learn_inner_learning_rates)
         checks.check(
-            callable(value_weights), f"{type(self).__name__}.value_weights", value_weights,
-            "a function of the chain length",
+            not learn_inner_learning_rates or inner_learning_rate > 0.0, f"{kind}.inner_learning_rate",
+            inner_learning_rate, "> 0 to start learning from",
         )
+        checks.check(
+            callable(value_weights), f"{kind}.value_weights", value_weights, "a function of the chain length",
+        )
+        check_opponent_model(f"{kind}.opponent_model", opponent_model)
+        self.learns_inner_learning_rates = learn_inner_learning_rates
         self._value_weights = value_weights
+        self._opponent_model = opponent_model
 
     def theorem_1(self, estimator, chain, agent_index):
         """All three terms of Theorem 1 for this agent's meta-value; see `meta_gradients`."""
+        if self._opponent_model is not None:
+            links = tuple(self._opponent_model.estimate(estimator, link, agent_index) for link in chain.links)
+            chain = chain._replace(links=links)
         return meta_gradients(estimator, chain, agent_index, self._value_weights(len(chain.links) - 1))
 
 
@@ -73,49 +93,52 @@ def meta_gradients(estimator, chain, agent_index, value_weights):
         value_weights: w_0..w_L.
 
     Returns:
-        MetaGradients with leaves [S, ...], derivatives with respect to the initial parameters of
+        MetaGradients, derivatives with respect to the initial parameters and the inner learning rates of
         agent i. What link 0 itself is worth (w_0) is the derivative of a policy that has not been
         updated, and is part of `current_policy`.
     """
     own = agent_index
-    opponents = [agent for agent in range(len(chain.learners)) if agent != own]
+    agents = range(len(chain.learners))
+    opponents = [agent for agent in agents if agent != own]
+    last = len(chain.links) - 1
 
     # What the parameters of the next link are worth to agent i: its own by the term they belong to,
     # and its opponents'. As with a GradientTape, None says that there is no dependence.
-    nothing = tf.nest.map_structure(lambda leaf: None, chain.links[0].joint_params)
-    current_policy = self_shaping = opponent_shaping = nothing[own]
-    opponents_worth = nothing
+    worth = [tuple(None for _ in chain.links[0].joint_params[own]) for _ in MetaGradients._fields]
+    opponents_worth = None
+    rate_gradients = []  # of each step, from the last to the first
     later_value = tf.zeros(chain.links[0].joint_params[own][0].shape[:2], estimator.game.dtype)
 
     for index, link in reversed(list(enumerate(chain.links))):
         with tf.GradientTape(persistent=True) as outer_tape:
             outer_tape.watch(link.joint_params)
-            updated = adaptation.inner_update(
-                estimator, chain.learners, link.joint_params, chain.tasks, link.trajectory
-            )
             objective = estimator.objectives(link.joint_params, chain.tasks, link.trajectory)[own]
             value = value_weights[index] * tf.reduce_sum(objective)
-            score = estimator.current_policy_objective(
-                link.joint_params, link.trajectory, own, later_value
-            )
-            through_samples = _inner_product(current_policy, updated[own]) + tf.reduce_sum(score)
-            through_own = _inner_product(self_shaping, updated[own])
-            if index == 0:
-                through_samples += value
-            else:
-                through_own += value
-            through_opponents = _inner_product(opponent_shaping, updated[own]) + sum(
-                _inner_product(opponents_worth[agent], updated[agent]) for agent in opponents
-            )
-            through_all = through_own + through_opponents
-        current_policy = outer_tape.gradient(through_samples, link.joint_params[own])
-        self_shaping = outer_tape.gradient(through_own, link.joint_params[own])
-        opponent_shaping = outer_tape.gradient(through_opponents, link.joint_params[own])
+            nothing = tf.zeros_like(value)
+            # Through the samples, through agent i's own parameters, and through its opponents'.
+            through = [nothing, value, nothing] if index > 0 else [value, nothing, nothing]
+            if index < last:
+                rates = tuple(of_agent[:, index] for of_agent in chain.inner_learning_rates)
+                outer_tape.watch(rates[own])
+                updated = adaptation.inner_update(estimator, chain.learners, rates, chain.tasks, link)
+                score = estimator.current_policy_objective(link.joint_params, link.trajectory, own, later_value)
+                through = [part + _inner_product(of_term, updated[own]) for part, of_term in zip(through, worth)]
+                through[0] += tf.reduce_sum(score)
+                through[2] += sum(_inner_product(opponents_worth[agent], updated[agent]) for agent in opponents)
+            through_all = through[1] + through[2]
+        worth = [outer_tape.gradient(part, link.joint_params[own]) for part in through]
         opponents_worth = outer_tape.gradient(through_all, link.joint_params)
+        if index < last:
+            rate_gradients.append(
+                [outer_tape.gradient(part, rates[own], unconnected_gradients="zero") for part in through]
+            )
         later_value += value_weights[index] * estimator.values(link.joint_params, chain.tasks, link.trajectory)[own]
 
     return MetaGradients(
-        *(_mean_over_tasks(term, link.joint_params[own]) for term in (current_policy, self_shaping, opponent_shaping))
+        *(
+            MetaParams(_mean_over_tasks(of_term, link.joint_params[own]), rate_gradient)
+            for of_term, rate_gradient in zip(worth, _by_term(rate_gradients, chain, own))
+        )
     )
 
 
@@ -135,3 +158,11 @@ def _mean_over_tasks(gradients, params):
         tf.zeros_like(leaf[:, 0]) if gradient is None else tf.reduce_mean(gradient, axis=1)
         for gradient, leaf in zip(gradients, params)
     )
+
+
+def _by_term(rate_gradients, chain, agent_index):
+    """Sums over tasks [S], by step from the last to the first and by term → means [S, L] of each term."""
+    n_tasks = chain.links[0].joint_params[agent_index][0].shape[1]
+    if not rate_gradients:
+        return [tf.zeros_like(chain.inner_learning_rates[agent_index])] * len(MetaGradients._fields)
+    return [tf.stack(of_term[::-1], axis=1) / n_tasks for of_term in zip(*rate_gradients)]

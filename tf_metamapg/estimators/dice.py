@@ -18,35 +18,37 @@ def magic_box(log_probs):
     return tf.exp(log_probs - tf.stop_gradient(log_probs))
 
 
-def dice_surrogate(joint_log_probs, advantages, discount):
-    """A surrogate all of whose derivatives are those of the value.
+def dice_surrogate(joint_log_probs, rewards, baselines, discount):
+    """A surrogate whose value and all of whose derivatives are those of the value.
 
-    mean_k Σ_t γ^t (□(Σ_{t' ≤ t} l_t') − □(Σ_{t' < t} l_t')) A_t, the form of Loaded DiCE (Farquhar et
-    al. 2019, with λ = τ = 1). It rests on V(θ) = V(θ₀) + E_θ[Σ_t γ^t A_θ₀(o_t, a_t)], which holds for
-    every θ. Without a baseline it is the original DiCE objective, less a constant.
+    mean_k Σ_t γ^t [□(Σ_{t' ≤ t} l_t') r_t + (1 − □(l_t)) b_t], Foerster et al. 2018. The baseline lowers the
+    variance of first derivatives only; `loaded_dice.py` has one for all.
 
     Args:
         joint_log_probs: tensor [S, N, K, T], l_t = Σ_i log π^i(a_t|o_t), the sum over all agents.
-        advantages: tensor [S, N, K, T] of one agent, held constant.
+        rewards: tensor [S, N, K, T] of one agent, held constant.
+        baselines: tensor [S, N, K, T], b_t, what is expected of the return to go; held constant.
         discount: γ.
 
     Returns:
-        tensor [S, N] of zeros; differentiable any number of times in `joint_log_probs`.
+        tensor [S, N], the mean return; differentiable any number of times in `joint_log_probs`.
     """
-    weights = returns.discounts(discount, advantages.shape[-1], advantages.dtype)
-    until_now = returns.cumulative_sums(joint_log_probs)
-    differences = magic_box(until_now) - magic_box(until_now - joint_log_probs)
-    weighted = differences * tf.stop_gradient(advantages) * weights
-    return tf.reduce_mean(tf.reduce_sum(weighted, axis=-1), axis=-1)
+    weights = returns.discounts(discount, rewards.shape[-1], rewards.dtype)
+    with_rewards = magic_box(returns.cumulative_sums(joint_log_probs)) * tf.stop_gradient(rewards)
+    with_baselines = (1.0 - magic_box(joint_log_probs)) * tf.stop_gradient(baselines)
+    return tf.reduce_mean(tf.reduce_sum(weights * (with_rewards + with_baselines), axis=-1), axis=-1)
 
 
 class DiceEstimator(SampledEstimator):
     """DiCE inner updates: the *expected* reading, from samples."""
 
-    def surrogates(self, log_probs, advantages):
+    has_cross_derivatives = True
+
+    def surrogates(self, log_probs, rewards):
         joint_log_probs = tf.add_n(log_probs)
         return tuple(
-            dice_surrogate(joint_log_probs, own_advantages, self.game.discount) for own_advantages in advantages
+            dice_surrogate(joint_log_probs, own_rewards, self.baselines(own_rewards), self.game.discount)
+            for own_rewards in rewards
         )
 
     def current_policy_surrogate(self, own_log_probs, later_values):

@@ -4,12 +4,15 @@ import tensorflow as tf
 
 
 class ExactEstimator:
-    """Objectives in closed form, for games that have `exact_values` and policies without memory.
+    """Objectives in closed form, for games that have `exact_values`; policies must be without memory.
 
     Attributes:
         game: the game that is played.
         policies: one policy for each agent.
+        has_cross_derivatives: see `estimators/`.
     """
+
+    has_cross_derivatives = True
 
     def __init__(self, game, policies):
         self.game = game
@@ -37,10 +40,8 @@ class ExactEstimator:
             tuple over agents of tensors [S, N], differentiable any number of times in `joint_params`.
         """
         del trajectory
-        action_probs = tuple(
-            policy.action_probs(params) for policy, params in zip(self.policies, joint_params)
-        )
-        return self.game.exact_values(tasks, action_probs)
+        behaviours = tuple(policy.behaviour(params) for policy, params in zip(self.policies, joint_params))
+        return self.game.exact_values(tasks, behaviours)
 
     def current_policy_objective(self, joint_params, trajectory, agent_index, later_values):
         """Zero: nothing is sampled, so nothing depends on θ through a sample."""

@@ -16,7 +16,10 @@ class SampledEstimator(abc.ABC):
     Attributes:
         game: the game that is played.
         policies: one policy for each agent.
+        has_cross_derivatives: see `estimators/`.
     """
+
+    has_cross_derivatives: bool
 
     def __init__(
         self, game, policies, n_trajectories=64, horizon=150, baseline=returns.leave_one_out_baseline
@@ -42,12 +45,12 @@ class SampledEstimator(abc.ABC):
         self._baseline = baseline
 
     @abc.abstractmethod
-    def surrogates(self, log_probs, advantages):
+    def surrogates(self, log_probs, rewards):
         """The agents' surrogate objectives.
 
         Args:
             log_probs: tuple over agents of tensors [S, N, K, T].
-            advantages: tuple over agents of tensors [S, N, K, T], held constant.
+            rewards: tuple over agents of tensors [S, N, K, T], held constant.
 
         Returns:
             tuple over agents of tensors [S, N].
@@ -86,11 +89,15 @@ class SampledEstimator(abc.ABC):
         """
         del tasks
         log_probs = scoring.score(self.policies, joint_params, trajectory)
-        return self.surrogates(log_probs, tuple(map(self._advantages, trajectory.rewards)))
+        return self.surrogates(log_probs, trajectory.rewards)
 
-    def _advantages(self, rewards):
-        returns_to_go = returns.returns_to_go(rewards, self.game.discount)
-        return returns_to_go - self._baseline(returns_to_go)
+    def baselines(self, rewards):
+        """What is subtracted from returns to go: [S, N, K, T] → [S, N, K, T]."""
+        return self._baseline(returns.returns_to_go(rewards, self.game.discount))
+
+    def advantages(self, rewards):
+        """Returns to go less their baseline: [S, N, K, T] → [S, N, K, T]."""
+        return returns.returns_to_go(rewards, self.game.discount) - self.baselines(rewards)
 
     def current_policy_objective(self, joint_params, trajectory, agent_index, later_values):
         """`current_policy_surrogate` as a function of all agents' parameters: tensor [S, N]."""

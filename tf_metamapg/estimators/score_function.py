@@ -34,10 +34,12 @@ def score_function_surrogate(own_log_probs, advantages, discount):
 class ScoreFunctionEstimator(SampledEstimator):
     """Score-function inner updates: the *sampled* reading. See the module's text before choosing it."""
 
-    def surrogates(self, log_probs, advantages):
+    has_cross_derivatives = False
+
+    def surrogates(self, log_probs, rewards):
         return tuple(
-            score_function_surrogate(own_log_probs, own_advantages, self.game.discount)
-            for own_log_probs, own_advantages in zip(log_probs, advantages)
+            score_function_surrogate(own_log_probs, self.advantages(own_rewards), self.game.discount)
+            for own_log_probs, own_rewards in zip(log_probs, rewards)
         )
 
     def current_policy_surrogate(self, own_log_probs, later_values):

@@ -1,1 +1,20 @@
-"""Games: payoffs, transitions, exact values, and distributions of tasks."""
+"""Games, and distributions of tasks: what differs between the games that a meta-agent learns across.
+
+The interface of a game, which every floor above relies on:
+
+    name, dtype, discount, n_agents            dtype is 'float32' or 'float64', discount is γ
+    payoffs                                    the numbers in which tasks may differ, of any shape
+    exact_values(tasks, behaviours)            Vⁱ of every agent, if there is a closed form
+
+and, of a game that is played step by step:
+
+    n_actions, n_observations                  per agent, and the same for all agents
+    n_uniforms                                 how many uniform numbers each transition takes
+    initial_state(shape)                       where every trajectory starts
+    observe(states, agent_index)               what an agent sees
+    next_state(state, joint_action, uniforms)  transitions
+    rewards(tasks, states, joint_actions)      every agent's rewards
+
+A task replaces the payoffs; tasks have the leading axes [S, N]. Agents are numbered from 0. What
+`behaviours` are, see `policies/`.
+"""

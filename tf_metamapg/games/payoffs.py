@@ -4,10 +4,65 @@ A table is a float64 array of shape [n_agents, A_0, .., A_{n-1}]: entry [i, a_0,
 agent i gets when the agents play (a_0, .., a_{n-1}). Action 0 is "cooperate" wherever a game has one.
 """
 
+import itertools
+
 import numpy as np
+
+from tf_metamapg import checks
 
 
 def prisoners_dilemma():
     """The prisoner's dilemma in years of prison: CC −1, −1; CD −3, 0; DC 0, −3; DD −2, −2."""
-    row_agent = np.array([[-1.0, -3.0], [0.0, -2.0]])
+    return _symmetric([[-1.0, -3.0], [0.0, -2.0]])
+
+
+def stag_hunt():
+    """Stag hunt: stag (to cooperate) pays 4 if both hunt it and 1 alone; hare pays 3 against stag, 2 else.
+
+    Both (stag, stag) and (hare, hare) are equilibria; the first pays more, the second risks less.
+    """
+    return _symmetric([[4.0, 1.0], [3.0, 2.0]])
+
+
+def chicken():
+    """Chicken: both swerve (cooperate) 0, 0; swerve against straight −1, 1; both straight −100, −100."""
+    return _symmetric([[0.0, -1.0], [1.0, -100.0]])
+
+
+def matching_pennies():
+    """Matching pennies, actions heads and tails: agent 0 gets 1 if they match and −1 if not; zero-sum."""
+    match = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    return np.stack([match, -match])
+
+
+def rock_paper_scissors():
+    """Rock, paper, scissors, in this order: 1 to the winner, −1 to the loser, 0 for a draw."""
+    return _symmetric([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
+
+
+def public_goods(n_agents=3, multiplier=1.6):
+    """The public goods game: who cooperates (action 0) gives 1 to a pot that is multiplied and shared by all.
+
+    Agent i gets (multiplier / n) · (number of cooperators) − [i cooperates]. For 1 < multiplier < n to
+    defect dominates, though all do best if all cooperate.
+
+    Args:
+        n_agents: n ≥ 2.
+        multiplier: what each unit in the pot becomes.
+
+    Raises:
+        InvalidInputError: if one of these is not such a number.
+    """
+    checks.check_integer("public_goods.n_agents", n_agents, minimum=2)
+    checks.check_number("public_goods.multiplier", multiplier)
+    table = np.zeros([n_agents] + [2] * n_agents)
+    for joint_action in itertools.product([0, 1], repeat=n_agents):
+        cooperates = 1.0 - np.array(joint_action)
+        table[(slice(None), *joint_action)] = multiplier * cooperates.mean() - cooperates
+    return table
+
+
+def _symmetric(row_agent):
+    """A game that looks the same to both agents, from the payoffs of the row agent."""
+    row_agent = np.array(row_agent)
     return np.stack([row_agent, row_agent.T])

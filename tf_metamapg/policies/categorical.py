@@ -1,21 +1,9 @@
-"""Categorical policies over finitely many observations: Keras models used functionally.
-
-The interface of a policy, which every floor above relies on:
-
-    initial_params(seeds)                      Params [S, ...] from integer seeds
-    distribution(params, observations)         a TensorFlow Probability distribution of actions
-    sampler(params)                            samples actions from uniform numbers
-    log_probs(params, observations, actions)   scores actions; differentiable in params
-    model()                                    a Keras model, to be given parameters and exported
-
-`params` always come from outside: the model's own variables are never read or assigned here, so that
-a gradient can flow through parameters that an inner update has computed.
-"""
+"""Categorical policies over finitely many observations."""
 
 import tensorflow as tf
 
+from tf_metamapg.policies import functional
 from tf_metamapg.policies.distributions import Categorical
-from tf_metamapg.policies.functional import functional_call
 
 
 class CategoricalPolicy:
@@ -27,13 +15,14 @@ class CategoricalPolicy:
     Attributes:
         n_observations: how many observations there are.
         n_actions: A.
+        reference_params: Params [...] of some new policy of this kind, always the same.
     """
 
     def __init__(self, build_model, n_observations, n_actions):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model, fit for
-                `functional_call`. It maps int32 observations [B] to logits [B, n_actions].
+                `functional.functional_call`. It maps int32 observations [B] to logits [B, n_actions].
             n_observations: observations are in [0, n_observations).
             n_actions: A.
         """
@@ -41,10 +30,34 @@ class CategoricalPolicy:
         self._model = build_model(seed=0)
         self.n_observations = n_observations
         self.n_actions = n_actions
+        self.reference_params = tuple(leaf[0] for leaf in self.initial_params([0]))
 
     def model(self):
         """A new Keras model of this policy, with variables of its own."""
         return self._build_model(seed=0)
+
+    def signatures(self, model):
+        """What an exported policy can be asked; see `export.py`.
+
+        Args:
+            model: a model that `model()` has returned.
+
+        Returns:
+            dict from names to (function, its input signature).
+        """
+        observations = tf.TensorSpec([None], tf.int32, name="observations")
+
+        def probabilities(observations):
+            logits = model(observations)
+            return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+        def sample(observations, seed):
+            return {"actions": Categorical(logits=model(observations)).sample(seed=seed)}
+
+        return {
+            "serving_default": (probabilities, [observations]),
+            "sample": (sample, [observations, tf.TensorSpec([2], tf.int32, name="seed")]),
+        }
 
     def initial_params(self, seeds):
         """Initial parameters, as the model's initializers draw them.
@@ -55,9 +68,7 @@ class CategoricalPolicy:
         Returns:
             Params with leaves [S, ...].
         """
-        models = [self._build_model(seed=seed) for seed in seeds]
-        leaves = zip(*(model.trainable_variables for model in models))
-        return tuple(tf.stack([variable.numpy() for variable in leaf]) for leaf in leaves)
+        return functional.initial_params(self._build_model, seeds)
 
     def logits(self, params):
         """The logits for all observations.
@@ -68,9 +79,9 @@ class CategoricalPolicy:
         Returns:
             tensor [S, N, n_observations, A], differentiable any number of times in `params`.
         """
-        return functional_call(self._model, params, tf.range(self.n_observations))
+        return functional.functional_call(self._model, params, tf.range(self.n_observations))
 
-    def action_probs(self, params):
+    def behaviour(self, params):
         """π(a|o) for all observations: tensor [S, N, n_observations, A], differentiable in `params`."""
         return tf.nn.softmax(self.logits(params))
 
@@ -91,12 +102,31 @@ class CategoricalPolicy:
 
         What is the same at every step is computed once, here.
         """
-        probs = self.action_probs(params)
+        probs = self.behaviour(params)
 
         def sample(observations, uniforms):
             return Categorical(probs=tf.gather(probs, observations, batch_dims=2)).quantile(uniforms)
 
         return sample
+
+    def log_likelihood(self, observations, actions):
+        """A function of params [S, N, ...] to the mean of log π(a|o) over given actions, [S, N].
+
+        What is the same for all parameters is computed once, here.
+
+        Args:
+            observations: int32 tensor [S, N, K, T].
+            actions: int32 tensor [S, N, K, T].
+        """
+        frequencies = tf.reduce_mean(
+            tf.one_hot(observations * self.n_actions + actions, self.n_observations * self.n_actions), axis=[2, 3]
+        )
+
+        def mean_log_prob(params):
+            table = tf.nn.log_softmax(self.logits(params))
+            return tf.reduce_sum(tf.reshape(table, frequencies.shape) * tf.cast(frequencies, table.dtype), axis=-1)
+
+        return mean_log_prob
 
     def log_probs(self, params, observations, actions):
         """log π(a|o) of given observations and actions.

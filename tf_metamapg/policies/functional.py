@@ -1,6 +1,22 @@
 """Keras models as pure functions of their parameters."""
 
 import keras
+import tensorflow as tf
+
+
+def initial_params(build_model, seeds):
+    """The parameters of new models, as their initializers draw them.
+
+    Args:
+        build_model: function of an integer seed that returns a built Keras model.
+        seeds: S integers; the parameters of a seed depend on that seed alone.
+
+    Returns:
+        Params with leaves [S, ...], one for each variable.
+    """
+    models = [build_model(seed=seed) for seed in seeds]
+    leaves = zip(*(model.trainable_variables for model in models))
+    return tuple(tf.stack([variable.numpy() for variable in leaf]) for leaf in leaves)
 
 
 def functional_call(model, params, inputs):

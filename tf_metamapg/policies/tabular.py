@@ -7,7 +7,7 @@ from tf_metamapg import random
 from tf_metamapg.policies.categorical import CategoricalPolicy
 
 
-class Tabular(keras.layers.Layer):
+class Tabular(keras.Model):
     """A table of logits, looked up by observation.
 
     The last action's logit is fixed at zero, as probabilities only depend on differences. So a policy
@@ -56,11 +56,8 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
         initializer = keras.initializers.RandomNormal(
             stddev=initial_stddev, seed=random.integer_seed(seed, agent_index)
         )
-        return keras.Sequential(
-            [
-                keras.Input(shape=(), dtype="int32"),
-                Tabular(game.n_observations, n_actions, initializer, dtype=game.dtype),
-            ]
-        )
+        model = Tabular(game.n_observations, n_actions, initializer, dtype=game.dtype)
+        model.build((None,))
+        return model
 
     return CategoricalPolicy(build_model, game.n_observations, n_actions)

@@ -1,0 +1,80 @@
+"""What the learners that anticipate one step of the others have in common: two terms, each with its name."""
+
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import checks
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+
+
+class Anticipating(PolicyGradient):
+    """A learner that assumes that every other agent takes a naive step of size η.
+
+    The estimator must be one of the expected reading: derivatives of the others' gradients are needed,
+    and surrogates whose second derivatives are not those of the values do not have them.
+    """
+
+    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0):
+        """
+        Args:
+            inner_learning_rate: α ≥ 0, its own step on the discounted, unnormalised value.
+            assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
+
+        Raises:
+            InvalidInputError: if one of these is not such a number.
+        """
+        super().__init__(inner_learning_rate)
+        checks.check_number(f"{type(self).__name__}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
+        self._assumed_learning_rate = assumed_learning_rate
+
+    def anticipation(self, estimator, tasks, link, agent_index):
+        """η Σ_{j≠i} (∇ᵢ∇ⱼVⁱ) ∇ⱼVʲ: what the others' steps do to the agent's own gradient."""
+        return self._over_others(estimator, tasks, link, agent_index, lambda own, other: (own, other))
+
+    def shaping(self, estimator, tasks, link, agent_index):
+        """η Σ_{j≠i} (∇ᵢ∇ⱼVʲ) ∇ⱼVⁱ: what the agent's own parameters do to the others' steps, and these to Vⁱ."""
+        return self._over_others(estimator, tasks, link, agent_index, lambda own, other: (other, own))
+
+    def _over_others(self, estimator, tasks, link, agent_index, roles):
+        """η Σ_{j≠i} (∇ᵢ∇ⱼVᵃ) ∇ⱼVᵇ for (a, b) = roles(i, j)."""
+        others = [other for other in range(len(link.joint_params)) if other != agent_index]
+        terms = []
+        for other in others:
+            differentiated, direction = roles(agent_index, other)
+            terms.append(
+                cross_gradients(
+                    estimator, tasks, link, differentiated, agent_index, other,
+                    adaptation.value_gradients(estimator, tasks, link, direction, other),
+                )
+            )
+        return tuple(self._assumed_learning_rate * leaf for leaf in add(*terms))
+
+
+def cross_gradients(estimator, tasks, link, value_of, agent_index, other, direction):
+    """(∇ᵢ∇ⱼVᵃ) v: the derivative of ∇ⱼVᵃ with respect to the parameters of agent i, along v.
+
+    Args:
+        estimator: one of `estimators/` with cross derivatives.
+        tasks: the tasks, with leading axes [S, N].
+        link: `adaptation.Link`.
+        value_of: a, whose value.
+        agent_index: i, whose parameters it is a gradient in.
+        other: j, another agent.
+        direction: v, Params of agent j with leaves [S, N, ...].
+
+    Returns:
+        Params of agent i with leaves [S, N, ...], differentiable with respect to the direction and to the
+        parameters of every agent.
+    """
+    params = link.joint_params[agent_index]
+    with tf.GradientTape() as outer_tape:
+        outer_tape.watch(params)
+        gradients = adaptation.value_gradients(estimator, tasks, link, value_of, with_respect_to=other)
+    # The direction is a factor from outside of the tape, not a constant: whoever differentiates this
+    # learner's step further reaches it.
+    return outer_tape.gradient(gradients, params, output_gradients=direction, unconnected_gradients="zero")
+
+
+def add(*gradients):
+    """The sum of Params, leaf by leaf."""
+    return tuple(tf.add_n(leaves) for leaves in zip(*gradients))

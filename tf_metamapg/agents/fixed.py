@@ -1,0 +1,17 @@
+"""An agent that does not learn."""
+
+import tensorflow as tf
+
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+
+
+class Fixed(PolicyGradient):
+    """Keeps the policy that it starts with."""
+
+    def __init__(self):
+        super().__init__(inner_learning_rate=0.0)
+
+    def gradients(self, estimator, tasks, link, agent_index):
+        """Zeros; see `PolicyGradient.gradients`."""
+        del estimator, tasks
+        return tuple(map(tf.zeros_like, link.joint_params[agent_index]))

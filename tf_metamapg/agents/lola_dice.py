@@ -1,0 +1,75 @@
+"""LOLA by differentiating through the others' lookahead steps (LOLA-DiCE, Foerster et al. 2018).
+
+"LOLA" is three algorithms in the literature; see `lola_shaping` and `lola_taylor` for the other two.
+"""
+
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import checks
+from tf_metamapg import random
+from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.opponent_modelling import check_opponent_model
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+
+
+class LOLADiCE(PolicyGradient):
+    """∇ᵢ Vⁱ(θⁱ, φ^-i(θⁱ, θ^-i)), φ^-i after some naive steps of the others that the agent imagines.
+
+    The imagined steps are a chain in which the agent itself stands still; from samples, each has its own
+    rollout. Its gradient is Theorem 1's without self-shaping, taken at the present policies (Eq. 6).
+    """
+
+    def __init__(
+        self, inner_learning_rate=1.0, assumed_learning_rate=1.0, n_lookahead_steps=1, opponent_model=None
+    ):
+        """
+        Args:
+            inner_learning_rate: α ≥ 0, its own step on the discounted, unnormalised value.
+            assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
+            n_lookahead_steps: how many steps of the others it imagines, ≥ 0; none is naive learning.
+            opponent_model: how the others' policies are estimated, see `opponent_modelling`; by default
+                they are read.
+
+        Raises:
+            InvalidInputError: if one of these does not hold.
+        """
+        super().__init__(inner_learning_rate)
+        kind = type(self).__name__
+        checks.check_number(f"{kind}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
+        checks.check_integer(f"{kind}.n_lookahead_steps", n_lookahead_steps, minimum=0)
+        check_opponent_model(f"{kind}.opponent_model", opponent_model)
+        self._assumed_learning_rate = assumed_learning_rate
+        self._n_lookahead_steps = n_lookahead_steps
+        self._opponent_model = opponent_model
+
+    def draw_noise(self, estimator, keys, n_tasks):
+        """LinkNoise of each imagined link."""
+        learners = self._imagined_learners(estimator, agent_index=0)
+        return tuple(
+            adaptation.draw_noise(estimator, learners, random.fold_in(keys, step), n_tasks)
+            for step in range(self._n_lookahead_steps)
+        )
+
+    def gradients(self, estimator, tasks, link, agent_index):
+        """See `PolicyGradient.gradients`."""
+        adaptation.check_cross_derivatives(estimator)
+        if self._opponent_model is not None:
+            link = self._opponent_model.estimate(estimator, link, agent_index)
+        learners = self._imagined_learners(estimator, agent_index)
+        own_params = link.joint_params[agent_index]
+        rates = adaptation.constant_rates(
+            learners, own_params[0].shape[0], self._n_lookahead_steps, estimator.game.dtype
+        )
+        with tf.GradientTape() as outer_tape:
+            outer_tape.watch(own_params)
+            imagined = adaptation.extend(
+                estimator, learners, rates, tasks, link, link.lookahead_noise[agent_index]
+            )[-1]
+            objective = estimator.objectives(imagined.joint_params, tasks, imagined.trajectory)[agent_index]
+        return outer_tape.gradient(objective, own_params)
+
+    def _imagined_learners(self, estimator, agent_index):
+        learners = [PolicyGradient(self._assumed_learning_rate)] * estimator.game.n_agents
+        learners[agent_index] = Fixed()
+        return learners

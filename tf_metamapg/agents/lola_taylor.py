@@ -1,0 +1,18 @@
+"""LOLA as the full first-order Taylor expansion (Letcher et al. 2019): LookAhead and shaping.
+
+"LOLA" is three algorithms in the literature; see `lola_shaping` and `lola_dice` for the other two.
+"""
+
+from tf_metamapg.agents import anticipation
+
+
+class LOLATaylor(anticipation.Anticipating):
+    """∇ᵢ[Vⁱ + η Σ_{j≠i} ⟨∇ⱼVⁱ, ∇ⱼVʲ⟩], the gradient of Vⁱ(θⁱ, θ^-i + η ∇V^-i) to first order in η."""
+
+    def gradients(self, estimator, tasks, link, agent_index):
+        """See `PolicyGradient.gradients`."""
+        return anticipation.add(
+            super().gradients(estimator, tasks, link, agent_index),
+            self.anticipation(estimator, tasks, link, agent_index),
+            self.shaping(estimator, tasks, link, agent_index),
+        )

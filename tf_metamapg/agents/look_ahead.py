@@ -1,0 +1,18 @@
+"""LookAhead (Zhang & Lesser 2010): policy gradient at the others' anticipated next step."""
+
+from tf_metamapg.agents import anticipation
+
+
+class LookAhead(anticipation.Anticipating):
+    """∇ᵢVⁱ + η Σ_{j≠i} (∇ᵢ∇ⱼVⁱ) ∇ⱼVʲ.
+
+    The first-order expansion of ∇ᵢVⁱ(θⁱ, θ^-i + η ∇V^-i), where the others' anticipated step is a constant:
+    the agent does not see that its own parameters shape it.
+    """
+
+    def gradients(self, estimator, tasks, link, agent_index):
+        """See `PolicyGradient.gradients`."""
+        return anticipation.add(
+            super().gradients(estimator, tasks, link, agent_index),
+            self.anticipation(estimator, tasks, link, agent_index),
+        )

@@ -1,0 +1,91 @@
+"""Opponent modelling: the others' policies are estimated from what they were seen to do."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_metamapg import checks
+
+
+class MaximumLikelihood:
+    """Estimates the parameters of every opponent's policy by maximum likelihood, with BFGS.
+
+    The agent knows what kind of policy an opponent has, and sees the observations and actions of all K
+    trajectories of a link. Where it has seen nothing, it assumes what
+    some new policy of that kind does.
+    """
+
+    def __init__(self, max_iterations=50, tolerance=1e-5):
+        """
+        Args:
+            max_iterations: of BFGS, ≥ 1.
+            tolerance: stop when no derivative of the mean log-likelihood per action is larger, > 0.
+
+        Raises:
+            InvalidInputError: if one of these is not such a number.
+        """
+        checks.check_integer("MaximumLikelihood.max_iterations", max_iterations, minimum=1)
+        checks.check_number("MaximumLikelihood.tolerance", tolerance)
+        checks.check(tolerance > 0.0, "MaximumLikelihood.tolerance", tolerance, "> 0")
+        self._max_iterations = max_iterations
+        self._tolerance = tolerance
+
+    def estimate(self, estimator, link, agent_index):
+        """A link as one agent sees it.
+
+        Args:
+            estimator: one of `estimators/` that samples.
+            link: `adaptation.Link`.
+            agent_index: the agent that estimates all others.
+
+        Returns:
+            the Link with the others' parameters replaced by estimates. As derivatives go, an estimate is
+            what it estimates: whoever differentiates through it reaches the parameters themselves.
+
+        Raises:
+            InvalidInputError: if nothing was sampled.
+        """
+        checks.check(
+            bool(link.trajectory), "train.estimator", type(estimator).__name__,
+            "one that samples for agents with an opponent model",
+        )
+        joint_params = tuple(
+            params if index == agent_index else _straight_through(
+                self._fit(policy, params, link.trajectory.observations[index], link.trajectory.actions[index]), params
+            )
+            for index, (policy, params) in enumerate(zip(estimator.policies, link.joint_params))
+        )
+        return link._replace(joint_params=joint_params)
+
+    def _fit(self, policy, params, observations, actions):
+        log_likelihood = policy.log_likelihood(observations, actions)
+        batch_shape = observations.shape[:2]
+        shapes = [leaf.shape[2:] for leaf in params]
+        sizes = [shape.num_elements() for shape in shapes]
+
+        def unflatten(vector):
+            return tuple(
+                tf.reshape(part, [*batch_shape, *shape])
+                for part, shape in zip(tf.split(vector, sizes, axis=-1), shapes)
+            )
+
+        start = tf.concat([tf.reshape(leaf, [-1]) for leaf in policy.reference_params], axis=0)
+        result = tfp.optimizer.bfgs_minimize(
+            lambda vector: tfp.math.value_and_gradient(lambda v: -log_likelihood(unflatten(v)), vector),
+            initial_position=tf.broadcast_to(start, [*batch_shape, sum(sizes)]),
+            tolerance=self._tolerance,
+            max_iterations=self._max_iterations,
+        )
+        return unflatten(result.position)
+
+
+def check_opponent_model(parameter, opponent_model):
+    """Raises `InvalidInputError` unless `opponent_model` is None or can estimate."""
+    is_model = hasattr(opponent_model, "estimate") and not isinstance(opponent_model, type)
+    checks.check(
+        opponent_model is None or is_model, parameter, opponent_model,
+        "None or an opponent model, such as @MaximumLikelihood() with parentheses",
+    )
+
+
+def _straight_through(estimates, params):
+    return tuple(leaf + tf.stop_gradient(estimate - leaf) for estimate, leaf in zip(estimates, params))

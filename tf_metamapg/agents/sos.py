@@ -1,0 +1,70 @@
+"""Stable opponent shaping (Letcher et al. 2019): between LookAhead and LOLA, with the guarantees of the first."""
+
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import checks
+from tf_metamapg.agents import anticipation
+
+
+class SOS(anticipation.Anticipating):
+    """LookAhead + p · shaping, with p in [0, 1] chosen anew at each step and for all agents together.
+
+    Write ξ₀ for the LookAhead directions of all agents, χ for their shaping terms and ξ for their policy
+    gradients. Then p = min(p₁, p₂): p₁ = 1 if ⟨χ, ξ₀⟩ ≥ 0 and min(1, −a‖ξ₀‖²/⟨χ, ξ₀⟩) else, so that the step
+    always has a part along LookAhead's; p₂ = ‖ξ‖² if ‖ξ‖ < b and 1 else, so that shaping vanishes at fixed
+    points. Every agent assumes the same η of the others. Made for exact gradients, since the norms of
+    sampled ones are biased.
+    """
+
+    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0, alignment=0.5, radius=0.1):
+        """
+        Args:
+            inner_learning_rate: α ≥ 0, its own step on the discounted, unnormalised value.
+            assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
+            alignment: a, in (0, 1): how much of LookAhead's direction is kept.
+            radius: b, in (0, 1): how small the gradients are when shaping fades.
+
+        Raises:
+            InvalidInputError: if one of these is not such a number.
+        """
+        super().__init__(inner_learning_rate, assumed_learning_rate)
+        for name, value in (("alignment", alignment), ("radius", radius)):
+            checks.check_number(f"SOS.{name}", value)
+            checks.check(0.0 < value < 1.0, f"SOS.{name}", value, "in (0, 1)")
+        self._alignment = alignment
+        self._radius = radius
+
+    def gradients(self, estimator, tasks, link, agent_index):
+        """See `PolicyGradient.gradients`."""
+        agents = range(len(link.joint_params))
+        naive = [adaptation.value_gradients(estimator, tasks, link, agent, agent) for agent in agents]
+        look_ahead = [
+            anticipation.add(own, self.anticipation(estimator, tasks, link, agent))
+            for agent, own in enumerate(naive)
+        ]
+        shaping = [self.shaping(estimator, tasks, link, agent) for agent in agents]
+        p = self._interpolation(naive, look_ahead, shaping)
+        return tuple(
+            leaf + tf.reshape(p, [*p.shape, *[1] * (len(leaf.shape) - 2)]) * shaping_leaf
+            for leaf, shaping_leaf in zip(look_ahead[agent_index], shaping[agent_index])
+        )
+
+    def _interpolation(self, naive, look_ahead, shaping):
+        """p of each seed and task: [S, N]."""
+        along = _inner_products(shaping, look_ahead)
+        is_against = along < 0.0
+        ratio = self._alignment * _inner_products(look_ahead, look_ahead) / tf.where(is_against, -along, 1.0)
+        p_1 = tf.where(is_against, tf.minimum(ratio, 1.0), 1.0)
+        square_norm = _inner_products(naive, naive)
+        p_2 = tf.where(square_norm < self._radius**2, square_norm, 1.0)
+        return tf.minimum(p_1, p_2)
+
+
+def _inner_products(first, second):
+    """⟨x, y⟩ over the parameters of all agents: [S, N]."""
+    products = [
+        tf.reduce_sum(leaf * other, axis=list(range(2, len(leaf.shape))))
+        for leaf, other in zip(tf.nest.flatten(first), tf.nest.flatten(second))
+    ]
+    return tf.add_n(products)

@@ -1,0 +1,82 @@
+"""Raw parameters, for differentiable games: an agent's vector is all there is to its behaviour."""
+
+import keras
+
+from tf_metamapg import checks
+from tf_metamapg import random
+from tf_metamapg.policies import functional
+
+
+class Raw(keras.Model):
+    """A vector of parameters; what it is called with does not matter."""
+
+    def __init__(self, size, initializer, **kwargs):
+        super().__init__(**kwargs)
+        self._size = size
+        self._initializer = initializer
+
+    def build(self, input_shape):
+        del input_shape
+        self.vector = self.add_weight(shape=(self._size,), initializer=self._initializer, name="vector")
+
+    def call(self, inputs):
+        """anything → [..., P], with the leading axes of the vector."""
+        del inputs
+        return keras.ops.convert_to_tensor(self.vector)
+
+
+class RawPolicy:
+    """The vector of one agent in a differentiable game."""
+
+    def __init__(self, build_model):
+        """
+        Args:
+            build_model: function of an integer seed that returns a built `Raw`.
+        """
+        self._build_model = build_model
+        self._model = build_model(seed=0)
+
+    def model(self):
+        """A new Keras model of this policy, with variables of its own."""
+        return self._build_model(seed=0)
+
+    def signatures(self, model):
+        """What an exported policy can be asked; see `export.py`."""
+        return {"serving_default": (lambda: {"vector": model(())}, [])}
+
+    def initial_params(self, seeds):
+        """Params with one leaf [S, P], drawn from integer seeds; a seed's row depends on that seed alone."""
+        return functional.initial_params(self._build_model, seeds)
+
+    def behaviour(self, params):
+        """The vector itself: [S, N, P], differentiable in `params`."""
+        return functional.functional_call(self._model, params, ())
+
+
+def raw_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
+    """The vector of one agent of a differentiable game.
+
+    Args:
+        game: a `DifferentiableGame`.
+        agent_index: which agent of the game.
+        initial_mean: μ.
+        initial_stddev: σ ≥ 0; the initial vector is drawn from N(μ, σ²).
+
+    Returns:
+        `RawPolicy`.
+
+    Raises:
+        InvalidInputError: if one of these is not such a number.
+    """
+    checks.check_number("raw_policy.initial_mean", initial_mean)
+    checks.check_number("raw_policy.initial_stddev", initial_stddev, minimum=0.0)
+
+    def build_model(seed):
+        initializer = keras.initializers.RandomNormal(
+            initial_mean, initial_stddev, seed=random.integer_seed(seed, agent_index)
+        )
+        model = Raw(game.n_params[agent_index], initializer, dtype=game.dtype)
+        model.build(())
+        return model
+
+    return RawPolicy(build_model)
