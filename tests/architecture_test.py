@@ -37,7 +37,11 @@ ROWS = (
     (5, "__init__"),
     (5, "trainer checkpoints metrics export figures progress run_directory"),
     (5, "experiment"),
-    (6, "main"),
+    (6, "configs command reproductions.results"),
+    (6, "reproductions.protocols"),
+    (6, "reproductions.exact_ipd reproductions.dice_ipd reproductions.gradient_quality"),
+    (6, "reproductions.figure_1 reproductions.figure_2 reproductions.figure_3"),
+    (7, "main reproduce"),
 )
 FLOORS = {name: (floor, row) for row, (floor, names) in enumerate(ROWS) for name in names.split()}
 
@@ -117,9 +121,9 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual([type(node) for node in TREES[name].body], [ast.Expr], name)
 
     @parameterized.parameters(
-        ("gin", {"main"}),
-        ("absl", {"main"}),
-        ("matplotlib", {"figures"}),
+        ("gin", {"configs"}),
+        ("absl", {"command", "main", "reproduce"}),
+        ("matplotlib", {"figures", "reproductions.results"}),
         ("tqdm", {"progress"}),
         ("tensorflow_probability", {"policies.distributions", "statistics", "agents.opponent_modelling"}),
         ("tf_keras", set()),
@@ -127,21 +131,23 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
     def test_libraries_are_in_one_place(self, package, modules):
         self.assertEqual(_importers(package), modules)
 
-    def test_functions_are_compiled_in_trainer_and_export_only(self):
+    def test_functions_are_compiled_in_few_places(self):
         self.assertEqual(
-            _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"), {"trainer", "export"}
+            _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
+            {"trainer", "export", "reproductions.gradient_quality"},
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
-            {"trainer"},
+            {"trainer", "reproductions.gradient_quality", "reproductions.protocols"},
         )
         for name, tree in TREES.items():
             tensorflow = {full for full in _imports(tree) if full.split(".")[0] == "tensorflow"}
             self.assertLessEqual(tensorflow, {"tensorflow"}, name)
 
-    def test_command_imports_main_alone(self):
-        command = ROOT.parent / "bin" / "train"
-        self.assertEqual(list(_imported_modules(ast.parse(command.read_text("utf-8")))), ["main"])
+    @parameterized.parameters(("train", "main"), ("reproduce", "reproduce"))
+    def test_a_command_imports_one_module(self, command, module):
+        tree = ast.parse((ROOT.parent / "bin" / command).read_text("utf-8"))
+        self.assertEqual(list(_imported_modules(tree)), [module])
 
     def test_modules_are_short(self):
         for name, path in PATHS.items():

@@ -10,7 +10,6 @@ import time
 from typing import NamedTuple
 from unittest import mock
 
-from absl import flags
 import gin
 
 from tf_metamapg import main
@@ -48,9 +47,8 @@ def gin_params(*bindings):
 
 def run(*arguments):
     """Runs the command line here, from a clean state."""
-    gin.clear_config()
     for name in ("gin_file", "gin_param", "run_dir", "resume"):
-        flags.FLAGS[name].unparse()
+        main.FLAGS[name].unparse()
     with (
         contextlib.redirect_stdout(io.StringIO()) as stdout,
         contextlib.redirect_stderr(io.StringIO()) as stderr,

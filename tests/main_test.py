@@ -200,7 +200,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn(part, outcome.stderr)
 
     def test_stops_at_a_meta_gradient_that_is_not_finite(self):
-        absurd = "IteratedMatrixGame.payoffs = [[[1e30, 0], [0, 1]], [[1e30, 0], [0, 1]]]"
+        absurd = "IteratedMatrixGame.payoffs = [[[1e38, 1e38], [0, 1]], [[1e38, 1e38], [0, 1]]]"
         outcome = command_line.run(*self.arguments(absurd))
         self.assert_stopped(outcome, "meta-update 1 ", "seeds 0, 1", "checkpoint")
         self.assertFalse((self.run_dir / "summary.json").exists())

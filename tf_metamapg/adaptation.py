@@ -14,6 +14,10 @@ from tf_metamapg import random
 from tf_metamapg.types import JointParams
 
 
+class DeadGradientError(RuntimeError):
+    """A gradient that an agent would follow does not exist: an error in a game, a policy or an estimator."""
+
+
 class LinkNoise(NamedTuple):
     """All random numbers of one link."""
 
@@ -87,6 +91,7 @@ def value_gradients(estimator, tasks, link, agent_index, with_respect_to):
         every agent so far as the estimator's objectives are.
 
     Raises:
+        DeadGradientError: for j = i, if there is no dependence at all.
         InvalidInputError: for j ≠ i, if the estimator's objectives do not know of the others' parameters.
     """
     if with_respect_to != agent_index:
@@ -95,7 +100,12 @@ def value_gradients(estimator, tasks, link, agent_index, with_respect_to):
     with tf.GradientTape() as inner_tape:
         inner_tape.watch(params)
         objective = estimator.objectives(link.joint_params, tasks, link.trajectory)[agent_index]
-    return inner_tape.gradient(objective, params, unconnected_gradients="zero")
+    gradients = inner_tape.gradient(objective, params)
+    if with_respect_to == agent_index and all(gradient is None for gradient in gradients):
+        raise DeadGradientError(f"the objective of agent {agent_index} does not depend on its own parameters")
+    return tuple(
+        tf.zeros_like(leaf) if gradient is None else gradient for gradient, leaf in zip(gradients, params)
+    )
 
 
 def check_cross_derivatives(estimator):

@@ -14,18 +14,20 @@ _SECONDS_BETWEEN_LINES = 5.0
 class Progress:
     """A bar where stdout is a terminal, and a plain line now and then where it is not."""
 
-    def __init__(self, n_steps, n_done):
+    def __init__(self, n_steps, n_done=0, what="meta-update"):
         """
         Args:
             n_steps: how many steps there are.
             n_done: how many of them an earlier start of the run has done.
+            what: what a step is.
         """
+        self._what = what
         self._n_steps = n_steps
         self._n_done = n_done
         self._last_line = time.monotonic()
         is_terminal = sys.stdout.isatty()
         self._bar = (
-            tqdm.tqdm(total=n_steps, initial=n_done, desc="meta-training", unit="update", file=sys.stdout)
+            tqdm.tqdm(total=n_steps, initial=n_done, desc=what, unit="", file=sys.stdout)
             if is_terminal
             else None
         )
@@ -38,7 +40,7 @@ class Progress:
             self._bar.update()
         elif self._n_done == self._n_steps or time.monotonic() > self._last_line + _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            print(f"meta-update {self._n_done}/{self._n_steps}: {text}", flush=True)
+            print(f"{self._what} {self._n_done}/{self._n_steps}: {text}", flush=True)
 
     def close(self):
         """Leaves the bar as it stands."""

@@ -37,8 +37,18 @@ def fold_in(keys, data):
     Returns:
         int64 tensor [S, 2].
     """
-    data = tf.cast(data, tf.int64)
-    return tf.map_fn(lambda key: tf.random.fold_in(key, data, alg=_ALGORITHM), keys)
+    hashed = _mix(_mix(tf.bitcast(keys[:, 0], tf.uint64)) + tf.bitcast(keys[:, 1], tf.uint64))
+    data = tf.fill(tf.shape(hashed), tf.cast(data, tf.int64))
+    return tf.stack([tf.bitcast(hashed, tf.int64), data], axis=1)
+
+
+def _mix(state):
+    """SplitMix64 (Steele et al. 2014), a one-to-one function of uint64 numbers that leaves no pattern."""
+    state += tf.constant(0x9E3779B97F4A7C15, tf.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state ^= tf.bitwise.right_shift(state, tf.constant(shift, tf.uint64))
+        state *= tf.constant(factor, tf.uint64)
+    return state ^ tf.bitwise.right_shift(state, tf.constant(31, tf.uint64))
 
 
 def uniforms(keys, shape, dtype, seed_axis=0):

@@ -22,3 +22,8 @@ def mean_and_interval(values, confidence=0.95):
     student_t = tfp.distributions.StudentT(np.float64(n_seeds - 1), np.float64(0), np.float64(1))
     quantile = student_t.quantile(np.float64(0.5 + confidence / 2)).numpy()
     return mean, quantile * values.std(axis=0, ddof=1) / np.sqrt(n_seeds)
+
+
+def normal_quantile(probability):
+    """The quantile of the standard normal distribution: 2.576 for a probability of 0.995."""
+    return float(tfp.distributions.Normal(np.float64(0), np.float64(1)).quantile(np.float64(probability)))

@@ -128,7 +128,7 @@ class MetaTrainer:
         self._apply(gradients)
         return Metrics(*(metric.numpy() for metric in metrics))
 
-    def evaluate(self, phase, chain_length, n_tasks):
+    def evaluate(self, phase, chain_length, n_tasks, report=lambda index, average_reward: None):
         """Lets the agents adapt from their present initial policies, without meta-learning.
 
         Args:
@@ -136,6 +136,7 @@ class MetaTrainer:
                 the same for a seed.
             chain_length: number of inner updates.
             n_tasks: N.
+            report: called after each link with its index and average rewards, array [S, n_agents].
 
         Returns:
             array [S, chain_length + 1, n_agents], the average reward per step at each link.
@@ -147,6 +148,7 @@ class MetaTrainer:
             noise = self._draw_link(phase, 0, tf.constant(index), n_tasks)
             average_reward, joint_params = self._compiled_update(joint_params, self._rates_at(index), tasks, noise)
             average_rewards.append(average_reward.numpy())
+            report(index, average_rewards[-1])
         return np.stack(average_rewards, axis=1)
 
     def _rates_at(self, index):

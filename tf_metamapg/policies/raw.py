@@ -1,6 +1,7 @@
 """Raw parameters, for differentiable games: an agent's vector is all there is to its behaviour."""
 
 import keras
+import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import random
@@ -22,7 +23,7 @@ class Raw(keras.Model):
     def call(self, inputs):
         """anything → [..., P], with the leading axes of the vector."""
         del inputs
-        return keras.ops.convert_to_tensor(self.vector)
+        return self.vector.value
 
 
 class RawPolicy:
@@ -42,7 +43,7 @@ class RawPolicy:
 
     def signatures(self, model):
         """What an exported policy can be asked; see `export.py`."""
-        return {"serving_default": (lambda: {"vector": model(())}, [])}
+        return {"serving_default": (lambda: {"vector": tf.identity(model(()))}, [])}
 
     def initial_params(self, seeds):
         """Params with one leaf [S, P], drawn from integer seeds; a seed's row depends on that seed alone."""

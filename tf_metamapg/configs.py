@@ -1,0 +1,108 @@
+"""Gin configs: everything that one may name is registered here, the only file that knows of gin."""
+
+import logging
+import os
+import tokenize
+
+import gin
+
+from tf_metamapg import checks
+from tf_metamapg import experiment
+from tf_metamapg import returns
+from tf_metamapg.agents import theorem
+from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.lola_taylor import LOLATaylor
+from tf_metamapg.agents.look_ahead import LookAhead
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.meta_pg import MetaPG
+from tf_metamapg.agents.opponent_modelling import MaximumLikelihood
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.sos import SOS
+from tf_metamapg.estimators.dice import DiceEstimator
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
+from tf_metamapg.games import payoffs
+from tf_metamapg.games.differentiable import bilinear_game
+from tf_metamapg.games.differentiable import tandem_game
+from tf_metamapg.games.finite import FiniteGame
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.matrix import MatrixGame
+from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.raw import raw_policy
+from tf_metamapg.policies.tabular import tabular_policy
+
+_CONFIGURABLES = (
+    FiniteGame, MatrixGame, IteratedMatrixGame, bilinear_game, tandem_game, PayoffNoise,
+    tabular_policy, raw_policy,
+    ExactEstimator, DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator,
+    Fixed, PolicyGradient, LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, MetaPG, MetaMAPG, MaximumLikelihood,
+    returns.no_baseline, returns.leave_one_out_baseline,
+    theorem.mean_over_chain, theorem.last_link,
+    payoffs.prisoners_dilemma, payoffs.stag_hunt, payoffs.chicken, payoffs.matching_pennies,
+    payoffs.rock_paper_scissors, payoffs.public_goods,
+)
+for _configurable in _CONFIGURABLES:
+    gin.external_configurable(_configurable, module="tf_metamapg")
+_train = gin.external_configurable(experiment.train, "train", module="tf_metamapg")
+
+
+def train(run_directory, resume, started):
+    """Runs the experiment that has been parsed.
+
+    Args:
+        run_directory: path of the run directory.
+        resume: whether to go on with the run that is there.
+        started: when the run began, in seconds since the epoch.
+
+    Returns:
+        the summary, see `experiment.train`.
+
+    Raises:
+        InvalidInputError: if the config cannot be run.
+        MetaTrainingStopped: if a meta-gradient is NaN or infinite.
+    """
+    try:
+        return _train(
+            run_directory=run_directory, resume=resume, describe_config=gin.operative_config_str, started=started
+        )
+    except TypeError as error:
+        # What a config leaves out shows only in the call that misses it.
+        if "No values supplied by Gin or caller" not in str(error):
+            raise
+        raise checks.InvalidInputError(f"config: {str(error).splitlines()[0]}") from error
+
+
+def parse(gin_files, bindings):
+    """Reads configs in place of what was read before.
+
+    Args:
+        gin_files: paths; what a file includes is looked for beside it, too.
+        bindings: texts that come after the files.
+
+    Raises:
+        InvalidInputError: if one of these cannot be read.
+    """
+    gin.clear_config()
+    for path in gin_files:
+        if not os.path.isfile(path):
+            raise checks.InvalidInputError(f"--gin_file={path}: there is no such file")
+        gin.add_config_file_search_path(os.path.dirname(path))
+        _parse(gin.parse_config_file, f"--gin_file={path}", path)
+    for binding in bindings:
+        _parse(gin.parse_config, f"--gin_param={binding!r}", binding)
+    _parse(lambda _: gin.finalize(), "config", None)
+
+
+def _parse(parse, flag, config):
+    # Gin reports every place where an included file is not, before it finds the file.
+    logging.disable(logging.ERROR)
+    try:
+        parse(config)
+    except (ValueError, SyntaxError, TypeError, OSError, ImportError, RecursionError, tokenize.TokenError) as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise checks.InvalidInputError(f"{flag}: {' '.join(lines)[:300]}") from error
+    finally:
+        logging.disable(logging.NOTSET)

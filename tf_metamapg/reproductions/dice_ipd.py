@@ -1,0 +1,81 @@
+"""LOLA-DiCE from samples in the iterated prisoner's dilemma, with 0 to 3 lookahead steps."""
+
+import functools
+
+from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.reproductions import protocols
+from tf_metamapg.reproductions import results
+
+TITLE = "Sampled LOLA-DiCE in the iterated prisoner's dilemma"
+SOURCE = "Foerster et al. 2018, the authors' published runs"
+DURATION = "2 min"
+
+# By lookahead steps: mean and standard deviation of the authors' runs.
+PUBLISHED = {0: (-1.991, None), 1: (-1.192, 0.066), 2: (-1.118, 0.045), 3: (-1.107, 0.064)}
+STEP = 1.0
+N_LAST = 10
+
+
+def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=150):
+    """Runs LOLA-DiCE for every number of lookahead steps and writes the results.
+
+    Args:
+        directory: where to.
+        n_seeds: independent runs, ≥ 2.
+        n_updates: updates of each run, ≥ 9.
+        n_trajectories: K.
+        horizon: T.
+    """
+    make_estimator = functools.partial(LoadedDiceEstimator, n_trajectories=n_trajectories, horizon=horizon)
+    curves = {
+        steps: protocols.learning_curves(
+            LOLADiCE(STEP, STEP, steps), make_estimator, n_seeds, n_updates, "float32", _name(steps)
+        ).mean(axis=2)
+        for steps in PUBLISHED
+    }
+    last = {steps: of_runs[:, -N_LAST:].mean(axis=1) for steps, of_runs in curves.items()}
+    rows = [[steps, seed, f"{value:.9g}"] for steps in last for seed, value in enumerate(last[steps])]
+    text = (
+        results.paragraph(
+            f"Average reward per step of both agents over the last {N_LAST} of {n_updates} updates: mean ± 95%",
+            f"interval (standard deviation) over {n_seeds} seeds. K = {n_trajectories}, T = {horizon}, γ = 0.96,",
+            f"θ ~ N(0, 1); own and assumed step {STEP:g} on the discounted value, plain gradient steps. No lookahead",
+            "is naive learning.",
+        )
+        + results.markdown_table(
+            ["lookahead steps", "here", "worst seed", "published"],
+            [
+                [
+                    str(steps), f"{results.with_interval(values)} ({values.std(ddof=1):.3f})",
+                    results.signed(values.min()), _published(steps),
+                ]
+                for steps, values in last.items()
+            ],
+        )
+    )
+    results.save(
+        directory, _figure(curves), ["lookahead_steps", "seed", f"average_reward_last_{N_LAST}"], rows, text
+    )
+
+
+def _name(steps):
+    return "naive" if steps == 0 else f"{steps} lookahead step{'s' if steps > 1 else ''}"
+
+
+def _published(steps):
+    mean, deviation = PUBLISHED[steps]
+    return results.signed(mean) + ("" if deviation is None else f" ± {deviation:.3f}")
+
+
+def _figure(curves):
+    figure, (panel,) = results.new_figure(6.4, 3.8)
+    for steps, of_runs in curves.items():
+        results.draw_mean(panel, range(of_runs.shape[1]), of_runs, _name(steps), ("C7", "C1", "C0", "C2")[steps])
+        panel.axhline(PUBLISHED[steps][0], color=("C7", "C1", "C0", "C2")[steps], linestyle=":", linewidth=1)
+    panel.plot([], [], color="0.3", linestyle=":", linewidth=1, label="published, last 10 updates")
+    panel.set_xlabel("updates")
+    panel.set_ylabel("average reward per step")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8, title="mean and 95% interval", title_fontsize=8)
+    return figure

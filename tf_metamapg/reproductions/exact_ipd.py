@@ -1,0 +1,88 @@
+"""Five learners with exact gradients in the iterated prisoner's dilemma, 400 runs each."""
+
+import numpy as np
+
+from tf_metamapg import statistics
+from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.lola_taylor import LOLATaylor
+from tf_metamapg.agents.look_ahead import LookAhead
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.sos import SOS
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.reproductions import protocols
+from tf_metamapg.reproductions import results
+
+TITLE = "Exact learners in the iterated prisoner's dilemma"
+SOURCE = "learners of Zhang & Lesser 2010, Foerster et al. 2017, Letcher et al. 2019, in closed form"
+DURATION = "30 s"
+
+# Learner, published mean and standard deviation over 400 runs.
+LEARNERS = {
+    "naive": (PolicyGradient, -1.992, 0.086),
+    "LookAhead": (LookAhead, -1.930, 0.245),
+    "LOLA (a)": (LOLAShaping, -1.048, 0.158),
+    "LOLA (b)": (LOLATaylor, -1.060, 0.197),
+    "SOS": (SOS, -1.073, 0.191),
+}
+N_PUBLISHED_RUNS = 400
+
+
+def reproduce(directory, n_runs=400, n_updates=200):
+    """Runs all learners and writes the results.
+
+    Args:
+        directory: where to.
+        n_runs: independent runs of each learner, ≥ 2.
+        n_updates: updates of each run.
+    """
+    curves = {
+        name: protocols.learning_curves(learner(), ExactEstimator, n_runs, n_updates, "float64", name)
+        for name, (learner, _, _) in LEARNERS.items()
+    }
+    rows = [
+        [name, run, f"{first:.9g}", f"{second:.9g}"]
+        for name, of_runs in curves.items()
+        for run, (first, second) in enumerate(of_runs[:, -1])
+    ]
+    results.save(
+        directory, _figure(curves), ["learner", "seed", "average_reward_0", "average_reward_1"], rows,
+        _text(curves, n_runs, n_updates),
+    )
+
+
+def _text(curves, n_runs, n_updates):
+    table = []
+    for name, of_runs in curves.items():
+        _, published_mean, published_deviation = LEARNERS[name]
+        runs = of_runs[:, -1].mean(axis=1)
+        # Both means are of samples.
+        error = np.hypot(runs.std(ddof=1) / np.sqrt(n_runs), published_deviation / np.sqrt(N_PUBLISHED_RUNS))
+        deviations = abs(runs.mean() - published_mean) / error
+        table.append([
+            name, f"{results.signed(runs.mean())} ({runs.std(ddof=1):.3f})",
+            f"{results.signed(published_mean)} ({published_deviation:.3f})",
+            f"{deviations:.1f}", "yes" if deviations < statistics.normal_quantile(0.995) else "no",
+        ])
+    return (
+        results.paragraph(
+            f"Average reward per step of both agents after {n_updates} updates, mean (standard deviation) over",
+            f"{n_runs} runs from θ ~ N(0, 1); own and assumed step 1 on the discounted value, γ = 0.96. A mean agrees",
+            "at 99% if it is less than 2.58 standard errors of the difference from the published one.",
+        )
+        + results.markdown_table(
+            ["learner", "mean (deviation)", f"published, {N_PUBLISHED_RUNS} runs", "standard errors apart", "agrees"],
+            table,
+        )
+    )
+
+
+def _figure(curves):
+    figure, (panel,) = results.new_figure(6.4, 3.8)
+    for name, of_runs in curves.items():
+        values = of_runs.mean(axis=2)
+        results.draw_mean(panel, range(values.shape[1]), values, name, results.COLOURS[name])
+    panel.set_xlabel("updates")
+    panel.set_ylabel("average reward per step")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8, title="mean and 95% interval", title_fontsize=8)
+    return figure

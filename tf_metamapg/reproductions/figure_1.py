@@ -1,0 +1,106 @@
+"""Learning paths in the bilinear zero-sum game V⁰ = xy, V¹ = −xy."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import random
+from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.lola_taylor import LOLATaylor
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.games.differentiable import bilinear_game
+from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.raw import raw_policy
+from tf_metamapg.reproductions import results
+
+TITLE = "Learning paths in the bilinear zero-sum game"
+SOURCE = "Figure 1 of Kim et al. 2020"
+DURATION = "10 s"
+
+STEP = 0.2  # α, an agent's own step; for Meta-MAPG the step of its meta-update
+ASSUMED_STEP = 0.8  # η, the step that an agent assumes of the other; for Meta-MAPG all agents' inner step
+START = (1.0, 1.0)
+
+# Learner, and the squared spectral radius of one joint step in closed form.
+LEARNERS = {
+    "naive": (PolicyGradient(STEP), 1 + STEP**2),
+    "LOLA (a)": (LOLAShaping(STEP, ASSUMED_STEP), (1 - STEP * ASSUMED_STEP) ** 2 + STEP**2),
+    "LOLA (b)": (LOLATaylor(STEP, ASSUMED_STEP), (1 - 2 * STEP * ASSUMED_STEP) ** 2 + STEP**2),
+    "Meta-MAPG": (
+        MetaMAPG(ASSUMED_STEP), (1 - 2 * STEP * ASSUMED_STEP) ** 2 + (STEP * (1 - ASSUMED_STEP**2)) ** 2
+    ),
+}
+
+
+def reproduce(directory, n_updates=40):
+    """Follows all learners from one point and writes the results.
+
+    Args:
+        directory: where to.
+        n_updates: how many steps of each.
+    """
+    paths = {name: _path(learner, np.array(START), n_updates) for name, (learner, _) in LEARNERS.items()}
+    rows = [
+        [name, update, f"{x:.17g}", f"{y:.17g}"] for name, path in paths.items() for update, (x, y) in enumerate(path)
+    ]
+    # The columns of the joint step's matrix are what it does to the unit vectors.
+    matrices = {
+        name: np.stack([_path(learner, unit, 1)[1] for unit in np.eye(2)], axis=1)
+        for name, (learner, _) in LEARNERS.items()
+    }
+    table = [
+        [
+            name, f"{np.max(np.abs(np.linalg.eigvals(matrix))) ** 2:.12f}", f"{LEARNERS[name][1]:.12f}",
+            f"{np.linalg.norm(paths[name][-1]):.3g}",
+        ]
+        for name, matrix in matrices.items()
+    ]
+    text = (
+        results.paragraph(
+            f"From (x, y) = {START}, {n_updates} steps; α = {STEP}, η = {ASSUMED_STEP}. A factor above 1 diverges.",
+            "Meta-MAPG takes meta-gradient steps α along a chain of one inner update η of both agents.",
+        )
+        + results.markdown_table(
+            ["learner", "squared spectral radius of a step", "closed form", "distance from (0, 0) at the end"], table
+        )
+    )
+    results.save(directory, _figure(paths), ["learner", "update", "x", "y"], rows, text)
+
+
+def _path(learner, start, n_updates):
+    """Where two learners of one kind go: array [n_updates + 1, 2]."""
+    game = bilinear_game()
+    estimator = ExactEstimator(game, [raw_policy(game, agent_index) for agent_index in range(2)])
+    keys = random.root_keys([0])
+    tasks = PayoffNoise(game, width=0.0).sample(keys, n_tasks=1)
+    learners = [learner, learner]
+    points = [start]
+    for _ in range(n_updates):
+        params = tuple((tf.constant(points[-1][agent].reshape([1, 1])),) for agent in range(2))
+        # What learns its initial parameters moves along its meta-gradient, what does not along its own.
+        chain_length = 1
+        noise = [adaptation.draw_noise(estimator, learners, keys, n_tasks=1)] * (chain_length + 1)
+        chain = adaptation.adapt(estimator, learners, params, tasks, noise)
+        if learner.learns_initial_policy:
+            terms = [learner.meta_gradients(estimator, chain, agent).total for agent in range(2)]
+            step = [STEP * term.initial_params[0].numpy().item() for term in terms]
+            points.append(points[-1] + np.array(step))
+        else:
+            points.append(np.array([own[0].numpy().item() for own in chain.links[1].joint_params]))
+    return np.array(points)
+
+
+def _figure(paths):
+    figure, (panel,) = results.new_figure(6.4, 4.6)
+    for name, path in paths.items():
+        panel.plot(*path.T, color=results.COLOURS[name], marker="o", markersize=2.5, linewidth=1, label=name)
+    panel.plot(*START, color="k", marker="s", markersize=6, linestyle="", label="start")
+    panel.plot(0, 0, color="k", marker="*", markersize=11, linestyle="", label="equilibrium")
+    panel.set_xlabel("x, agent 0's parameter")
+    panel.set_ylabel("y, agent 1's parameter")
+    panel.set_aspect("equal")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

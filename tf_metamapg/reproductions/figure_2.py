@@ -1,0 +1,201 @@
+"""What depends on what: the graphs of Meta-PG and Meta-MAPG, found by the program's own gradients.
+
+The nodes are the agents' parameters before and after the inner update, θⁱ, θ^-i, φⁱ and φ^-i, and the
+trajectories at either, τ_θ and τ_φ, of which the log-probabilities are what a gradient flows through. Every
+arrow can be closed: it then passes values and no derivatives. An arrow exists if its end has a derivative with
+respect to its beginning while all others are closed, but those into its beginning. It carries a meta-gradient
+if that changes when the arrow is closed.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import random
+from tf_metamapg import scoring
+from tf_metamapg.agents import theorem
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.meta_pg import MetaPG
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.games import payoffs
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.reproductions import results
+
+TITLE = "What Meta-PG and Meta-MAPG differentiate through"
+SOURCE = "Figure 2 of Kim et al. 2020"
+DURATION = "15 s"
+
+OWN, OTHER = 0, 1
+BEFORE, AFTER = ("θⁱ", "θ⁻ⁱ"), ("φⁱ", "φ⁻ⁱ")
+FIRST, LAST = "τ_θ", "τ_φ"
+CANDIDATES = (
+    *((before, FIRST) for before in BEFORE),
+    *((source, after) for after in AFTER for source in (*BEFORE, FIRST)),
+    *((source, LAST) for source in (*BEFORE, FIRST, *AFTER)),
+)
+AGENTS = {"Meta-PG": MetaPG, "Meta-MAPG": MetaMAPG}
+INNER_LEARNING_RATE = 1.0
+
+
+class _Learner(PolicyGradient):
+    """A policy-gradient learner some of whose arrows are closed."""
+
+    def __init__(self, closed):
+        super().__init__(INNER_LEARNING_RATE)
+        self._closed = closed
+
+    def gradients(self, estimator, tasks, link, agent_index):
+        through_samples = _pass(link.joint_params, BEFORE, FIRST, self._closed)
+        gradients = super().gradients(
+            estimator.inner, tasks, link._replace(joint_params=through_samples), agent_index
+        )
+        if (FIRST, AFTER[agent_index]) in self._closed:
+            gradients = tuple(map(tf.stop_gradient, gradients))
+        # The update adds θ to its step; what is added here is zero, and closes that arrow.
+        own = link.joint_params[agent_index]
+        if (BEFORE[agent_index], AFTER[agent_index]) in self._closed:
+            gradients = tuple(
+                gradient + (tf.stop_gradient(leaf) - leaf) / INNER_LEARNING_RATE
+                for gradient, leaf in zip(gradients, own)
+            )
+        return gradients
+
+
+class _Estimator:
+    """An estimator that looks at the trajectories after the update through arrows of which some are closed."""
+
+    def __init__(self, inner, closed):
+        self.inner = inner
+        self.game = inner.game
+        self._closed = closed
+        self.draw_noise = inner.draw_noise
+        self.sample = inner.sample
+        self.values = inner.values
+        self.current_policy_objective = inner.current_policy_objective
+
+    def objectives(self, joint_params, tasks, trajectory):
+        return self.inner.objectives(_pass(joint_params, AFTER, LAST, self._closed), tasks, trajectory)
+
+
+def _pass(joint_params, sources, target, closed):
+    """The same values; no derivatives where the arrow from an agent's parameters to the target is closed."""
+    return tuple(
+        tuple(map(tf.stop_gradient, params)) if (source, target) in closed else params
+        for source, params in zip(sources, joint_params)
+    )
+
+
+def reproduce(directory, n_trajectories=256, horizon=20):
+    """Finds all arrows and writes the results.
+
+    Args:
+        directory: where to.
+        n_trajectories: K.
+        horizon: T.
+    """
+    game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype="float64")
+    policies = [tabular_policy(game, agent_index) for agent_index in range(2)]
+    estimator = LoadedDiceEstimator(game, policies, n_trajectories, horizon)
+    keys = random.root_keys([0])
+    initial_params = tuple(policy.initial_params([0]) for policy in policies)
+    tasks = PayoffNoise(game, width=0.0).sample(keys, n_tasks=1)
+
+    def chain(closed):
+        learners = [_Learner(closed)] * 2
+        closable = _Estimator(estimator, closed)
+        noise = [adaptation.draw_noise(closable, learners, random.fold_in(keys, link), 1) for link in range(2)]
+        return closable, adaptation.adapt(closable, learners, initial_params, tasks, noise)
+
+    derivatives = {arrow: _derivative(arrow, *chain(_others(arrow))) for arrow in CANDIDATES}
+    arrows = [arrow for arrow in CANDIDATES if derivatives[arrow] > 0.0]
+    carried = {
+        name: {
+            arrow: np.linalg.norm(_meta_gradient(agent, *chain({arrow})) - _meta_gradient(agent, *chain(set())))
+            for arrow in arrows
+        }
+        for name, agent in AGENTS.items()
+    }
+    header = ["from", "to", "derivative", *(f"change of the {name} gradient if closed" for name in AGENTS)]
+    rows = [
+        [*arrow, f"{derivatives[arrow]:.6g}", *(f"{carried[name].get(arrow, 0.0):.6g}" for name in AGENTS)]
+        for arrow in CANDIDATES
+    ]
+    text = (
+        results.paragraph(
+            "Norms, in the iterated prisoner's dilemma with Loaded DiCE inner updates. An arrow exists where its",
+            "derivative is not zero while all others are closed, but those into its beginning; it carries a",
+            "meta-gradient with respect to θⁱ where closing it changes that.",
+        )
+        + results.markdown_table(header, rows)
+    )
+    results.save(directory, _figure(arrows, carried), header, rows, text)
+
+
+def _others(arrow):
+    """All arrows but this one and those into its beginning."""
+    return {other for other in CANDIDATES if other != arrow and other[1] != arrow[0]}
+
+
+def _derivative(arrow, estimator, chain):
+    """The norm of the derivative of a fixed projection of the arrow's end with respect to its beginning."""
+    source, target = arrow
+    first, last = chain.links
+    before, after = first.joint_params, last.joint_params
+    with tf.GradientTape() as tape:
+        tape.watch((before, after))
+        # One step of the program at a time: to the log-probabilities, or to the updated parameters.
+        if target in AFTER:
+            rates = tuple(of_agent[:, 0] for of_agent in chain.inner_learning_rates)
+            updated = adaptation.inner_update(estimator, chain.learners, rates, chain.tasks, first)
+            end = updated[AFTER.index(target)][0]
+        else:
+            link, params = (first, before) if target == FIRST else (last, after)
+            open_ends = _pass(params, BEFORE if target == FIRST else AFTER, target, _others(arrow))
+            end = tf.stack(scoring.score(estimator.inner.policies, open_ends, link.trajectory))
+        weights = tf.random.stateless_normal(end.shape, seed=[0, 0], dtype=end.dtype)
+        projection = tf.reduce_sum(weights * end)
+    # What flows from τ_θ flows from the parameters through it.
+    beginning = after[AFTER.index(source)] if source in AFTER else before
+    if source in BEFORE:
+        beginning = before[BEFORE.index(source)]
+    gradients = tape.gradient(projection, beginning, unconnected_gradients="zero")
+    return float(tf.linalg.global_norm(tf.nest.flatten(gradients)))
+
+
+def _meta_gradient(agent, estimator, chain):
+    terms = agent(INNER_LEARNING_RATE, value_weights=theorem.last_link).meta_gradients(estimator, chain, OWN)
+    return terms.total.initial_params[0].numpy().ravel()
+
+
+def _figure(arrows, carried):
+    places = {
+        "θⁱ": (0.0, 1.0), "θ⁻ⁱ": (0.0, -1.0), FIRST: (1.0, 0.0), "φⁱ": (2.0, 1.0), "φ⁻ⁱ": (2.0, -1.0), LAST: (3.0, 0.0)
+    }
+    figure, panels = results.new_figure(9.0, 3.6, n_panels=len(carried))
+    for panel, (name, changes) in zip(panels, carried.items()):
+        for source, target in arrows:
+            is_carried = changes[source, target] > 0.0
+            panel.annotate(
+                "", xy=places[target], xytext=places[source],
+                arrowprops={
+                    "arrowstyle": "-|>", "shrinkA": 16, "shrinkB": 16, "mutation_scale": 14,
+                    "linewidth": 1.8 if is_carried else 1.0, "linestyle": "-" if is_carried else ":",
+                    "color": results.COLOURS[name] if is_carried else "0.55",
+                },
+            )
+        for node, place in places.items():
+            panel.text(
+                *place, {FIRST: r"$\tau_\theta$", LAST: r"$\tau_\phi$"}.get(node, node), ha="center", va="center",
+                fontsize=13, bbox={"boxstyle": "circle,pad=0.35", "facecolor": "white", "edgecolor": "0.3"},
+            )
+        panel.set_title(name)
+        panel.set_xlim(-0.5, 3.5)
+        panel.set_ylim(-1.5, 1.5)
+        panel.axis("off")
+        panel.plot([], [], color=results.COLOURS[name], linewidth=1.8, label="carries the meta-gradient of agent i")
+        panel.plot([], [], color="0.55", linestyle=":", linewidth=1, label="exists, is not followed")
+        panel.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+    return figure

@@ -1,0 +1,39 @@
+"""What several reproductions have in common: learners that meet in the iterated prisoner's dilemma."""
+
+from tf_metamapg import progress
+from tf_metamapg import random
+from tf_metamapg.games import payoffs
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.trainer import MetaTrainer
+
+
+def learning_curves(learner, make_estimator, n_seeds, n_updates, dtype, description):
+    """Lets two learners of one kind play from θ ~ N(0, 1), γ = 0.96, without noise on the payoffs.
+
+    Args:
+        learner: one of `agents/`.
+        make_estimator: function (game, policies) → estimator.
+        n_seeds: S; the seeds are 0, 1, …
+        n_updates: how often both learn.
+        dtype: 'float32' or 'float64'.
+        description: what the progress bar says.
+
+    Returns:
+        array [S, n_updates + 1, 2], the average reward per step of both agents before each update and
+        after the last.
+    """
+    game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype=dtype)
+    policies = [tabular_policy(game, agent_index, initial_stddev=1.0) for agent_index in range(2)]
+    trainer = MetaTrainer(
+        game, policies, [learner, learner], make_estimator(game, policies), PayoffNoise(game, width=0.0),
+        seeds=range(n_seeds), chain_length=0, n_tasks=1, meta_learning_rate=0.0, jit_compile=True,
+    )
+    bar = progress.Progress(n_updates + 1, what=f"{description}, update")
+    curves = trainer.evaluate(
+        random.META_TEST, n_updates, n_tasks=1,
+        report=lambda index, average_reward: bar.step(f"average reward {average_reward.mean():+.3f}"),
+    )
+    bar.close()
+    return curves

@@ -1,0 +1,71 @@
+"""What a reproduction leaves: a figure, the raw numbers behind it, and a table beside the published figures."""
+
+import csv
+import pathlib
+import textwrap
+
+import matplotlib.figure
+
+from tf_metamapg import files
+from tf_metamapg import statistics
+
+# The same agent has the same colour in every figure.
+COLOURS = {
+    "naive": "C7", "LookAhead": "C4", "LOLA (a)": "C1", "LOLA (b)": "C5", "LOLA-DiCE": "C8", "SOS": "C2",
+    "Meta-PG": "C3", "Meta-MAPG": "C0",
+}
+
+
+def new_figure(width, height, n_panels=1, **subplots):
+    """A figure and its panels, side by side; sizes in inches."""
+    figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, n_panels, squeeze=False, **subplots)[0]
+
+
+def save(directory, figure, header, rows, text):
+    """Writes everything; a file appears whole or not at all.
+
+    Args:
+        directory: where to.
+        figure: a matplotlib figure.
+        header: the names of the columns of the raw numbers.
+        rows: the raw numbers, one row per seed or run.
+        text: Markdown, the table and what it says.
+    """
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    with files.written_aside(directory / "figure.png") as aside:
+        figure.savefig(aside, format="png", dpi=150)
+    with files.written_aside(directory / "numbers.csv") as aside:
+        with open(aside, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    files.write_text(directory / "table.md", text)
+
+
+def paragraph(*sentences):
+    """Sentences as a paragraph of Markdown."""
+    return textwrap.fill(" ".join(sentences), 110) + "\n\n"
+
+
+def markdown_table(header, rows):
+    """A Markdown table of texts."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def with_interval(values, confidence=0.95, digits=3):
+    """'mean ± half-width of the interval' of values [S], as text."""
+    mean, half_width = statistics.mean_and_interval(values, confidence)
+    return f"{signed(mean, digits)} ± {half_width:.{digits}f}"
+
+
+def signed(value, digits=3):
+    """A number with a true minus sign, as text."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def draw_mean(panel, x, values, label, colour, **line):
+    """The mean over seeds of values [S, x], with its 95% interval."""
+    mean, half_width = statistics.mean_and_interval(values)
+    panel.fill_between(x, mean - half_width, mean + half_width, color=colour, alpha=0.25, linewidth=0)
+    panel.plot(x, mean, color=colour, label=label, **line)
