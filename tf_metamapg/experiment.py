@@ -99,8 +99,10 @@ def train(
     _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint)
     log.close()
 
-    validation = trainer.evaluate(random.META_VALIDATION, evaluation_chain_length, n_evaluation_tasks)
-    meta_test = trainer.evaluate(random.META_TEST, evaluation_chain_length, n_evaluation_tasks)
+    validation, meta_test = (
+        _evaluate(trainer, phase, name, evaluation_chain_length, n_evaluation_tasks)
+        for phase, name in ((random.META_VALIDATION, "meta-validation"), (random.META_TEST, "meta-test"))
+    )
     if not (np.all(np.isfinite(validation)) and np.all(np.isfinite(meta_test))):
         raise MetaTrainingStopped(
             f"an average reward in evaluation is NaN or infinite; the last checkpoint is {checkpointer.latest}"
@@ -171,6 +173,15 @@ def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, sa
             log.flush()
             save_checkpoint()
     bar.close()
+
+
+def _evaluate(trainer, phase, name, chain_length, n_tasks):
+    bar = progress.Progress(chain_length + 1, what=f"{name}, link")
+    average_reward = trainer.evaluate(
+        phase, chain_length, n_tasks, lambda link, of_link: bar.step(f"average reward {of_link.mean():+.3f}")
+    )
+    bar.close()
+    return average_reward
 
 
 def _best_seed_index(average_reward, agents, link):

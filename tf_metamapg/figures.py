@@ -32,7 +32,7 @@ def save_adaptation_figure(path, average_reward, title, agent_names):
             color="C0", alpha=0.3, linewidth=0, label="95% interval of the mean",
         )
         panel.plot(
-            inner_updates, mean[:, agent_index], color="C0", marker="o", markersize=4,
+            inner_updates, mean[:, agent_index], color="C0", marker="o", markersize=4 if n_links <= 20 else 0,
             label=f"mean of {n_seeds} seeds",
         )
         panel.set_title(f"agent {agent_index}: {agent_names[agent_index]}", fontsize=10)

@@ -48,8 +48,12 @@ class Progress:
             self._bar.close()
 
 
+# Which inner updates of a long chain a table shows, beside the last.
+_SHOWN = (0, 1, 2, 3, 4, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
+
+
 def adaptation_table(average_reward, agent_names):
-    """A table of the average reward per inner update, as text.
+    """A table of the average reward per inner update, as text; of long chains not every one is shown.
 
     Args:
         average_reward: array [S, L + 1, n_agents].
@@ -65,8 +69,8 @@ def adaptation_table(average_reward, agent_names):
     names = [f"agent {index}: {name}" for index, name in enumerate(agent_names)]
     names += ["mean of all agents", "worst seed"]
     lines = ["inner updates  " + "  ".join(f"{name:>18}" for name in names)]
-    for link, (means, half_widths) in enumerate(zip(mean, half_width)):
-        cells = [f"{value:+.3f} ± {half:.3f}" for value, half in zip(means, half_widths)]
+    for link in sorted({*_SHOWN, len(mean) - 1} & set(range(len(mean)))):
+        cells = [f"{value:+.3f} ± {half:.3f}" for value, half in zip(mean[link], half_width[link])]
         cells.append(f"{of_all_agents[:, link].min():+.3f}")
         lines.append(f"{link:>13}  " + "  ".join(f"{cell:>18}" for cell in cells))
     return "\n".join(lines)

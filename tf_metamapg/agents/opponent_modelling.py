@@ -10,15 +10,17 @@ class MaximumLikelihood:
     """Estimates the parameters of every opponent's policy by maximum likelihood, with BFGS.
 
     The agent knows what kind of policy an opponent has, and sees the observations and actions of all K
-    trajectories of a link. Where it has seen nothing, it assumes what
-    some new policy of that kind does.
+    trajectories of a link. Where it has seen nothing, it assumes what some new policy of that kind does.
+    Where it has seen one action only, the likelihood has no maximum: the estimate is nearly deterministic
+    there, and next to nothing flows through it.
     """
 
     def __init__(self, max_iterations=50, tolerance=1e-5):
         """
         Args:
             max_iterations: of BFGS, ≥ 1.
-            tolerance: stop when no derivative of the mean log-likelihood per action is larger, > 0.
+            tolerance: stop when no derivative of the mean log-likelihood per action is larger, > 0; in
+                float32 rounding may end it a little earlier.
 
         Raises:
             InvalidInputError: if one of these is not such a number.

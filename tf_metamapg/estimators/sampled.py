@@ -33,8 +33,12 @@ class SampledEstimator(abc.ABC):
             baseline: function of returns to go [S, N, K, T]; what it returns is subtracted from them.
 
         Raises:
-            InvalidInputError: if K or T is not such a number.
+            InvalidInputError: if one of these does not hold.
         """
+        checks.check(
+            hasattr(game, "next_state"), f"{type(self).__name__}.game", type(game).__name__,
+            "a game that is played step by step; a differentiable game takes an ExactEstimator",
+        )
         checks.check_integer(f"{type(self).__name__}.n_trajectories", n_trajectories, minimum=1)
         checks.check_integer(f"{type(self).__name__}.horizon", horizon, minimum=1)
         checks.check(callable(baseline), f"{type(self).__name__}.baseline", baseline, "a function")

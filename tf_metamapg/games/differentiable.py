@@ -62,7 +62,14 @@ class DifferentiableGame:
             tuple over agents of tensors [S, N], as often differentiable as the value functions.
         """
         del tasks
-        return tuple(self._values(*vectors))
+        values = tuple(self._values(*vectors))
+        shapes = [tuple(value.shape) for value in values]
+        checks.check(
+            shapes == [tuple(vectors[0].shape[:2])] * self.n_agents, "DifferentiableGame.values",
+            f"{len(shapes)} tensors of shapes {shapes}",
+            f"such that it returns one value [S, N] for each of {self.n_agents} agents, without the axis of parameters",
+        )
+        return values
 
 
 def bilinear_game(dtype="float64"):

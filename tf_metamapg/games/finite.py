@@ -168,13 +168,13 @@ class FiniteGame:
 
 
 def checked_table(parameter, table, allowed="an array of numbers"):
-    """A float64 copy of a table of finite numbers, with at least one action for each agent.
+    """A float64 copy of a table of finite real numbers.
 
     Raises:
         InvalidInputError: if it is not such a table; says what is allowed.
     """
     try:
-        array = np.array(table, np.float64)
+        array = None if np.iscomplexobj(table) else np.array(table, np.float64)
     except (TypeError, ValueError):
         array = None
     checks.check(array is not None, parameter, table, allowed)
@@ -199,9 +199,13 @@ def _checked_transitions(parameter, transitions):
 def _checked_views(parameter, views, n_agents, n_states):
     if views is None:
         return np.broadcast_to(np.arange(n_states, dtype=np.int32), [n_agents, n_states])
-    array = np.array(views)
+    try:
+        array = np.array(views)
+    except ValueError:
+        array = np.array(None)
+    is_table = array.shape == (n_agents, n_states) and np.issubdtype(array.dtype, np.integer)
     checks.check(
-        array.shape == (n_agents, n_states) and np.issubdtype(array.dtype, np.integer) and array.min() >= 0,
-        parameter, views, f"integers ≥ 0 of shape ({n_agents}, {n_states})",
+        is_table and array.min() >= 0 and array.max() < 2**31 - 1, parameter, views,
+        f"integers ≥ 0 of shape ({n_agents}, {n_states})",
     )
     return array.astype(np.int32)

@@ -7,12 +7,12 @@ from tf_metamapg import random
 
 
 class PayoffNoise:
-    """Tasks are the payoffs of a matrix game plus independent uniform noise U(−width, width)."""
+    """Tasks are the payoffs of a game plus independent uniform noise U(−width, width)."""
 
     def __init__(self, game, width=0.1):
         """
         Args:
-            game: an `IteratedMatrixGame`.
+            game: any game; one without payoffs has tasks that do not differ.
             width: half the width of the noise on each payoff, in units of reward, ≥ 0.
 
         Raises:
@@ -30,7 +30,7 @@ class PayoffNoise:
             n_tasks: N.
 
         Returns:
-            tensor [S, N, n_agents, A_0, .., A_{n-1}] of payoffs.
+            tensor [S, N, ...] of payoffs, with the shape of the game's payoffs behind.
         """
         payoffs = tf.constant(self._game.payoffs, self._game.dtype)
         noise = random.uniforms(keys, [n_tasks, *payoffs.shape], payoffs.dtype)

@@ -16,7 +16,7 @@ def initial_params(build_model, seeds):
     """
     models = [build_model(seed=seed) for seed in seeds]
     leaves = zip(*(model.trainable_variables for model in models))
-    return tuple(tf.stack([variable.numpy() for variable in leaf]) for leaf in leaves)
+    return tuple(tf.stack([tf.convert_to_tensor(variable.numpy()) for variable in leaf]) for leaf in leaves)
 
 
 def functional_call(model, params, inputs):

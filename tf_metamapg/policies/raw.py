@@ -67,8 +67,12 @@ def raw_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
         `RawPolicy`.
 
     Raises:
-        InvalidInputError: if one of these is not such a number.
+        InvalidInputError: if one of these does not hold.
     """
+    checks.check(hasattr(game, "n_params"), "raw_policy.game", type(game).__name__, "a DifferentiableGame")
+    checks.check(
+        agent_index in range(game.n_agents), "raw_policy.agent_index", agent_index, f"in 0..{game.n_agents - 1}"
+    )
     checks.check_number("raw_policy.initial_mean", initial_mean)
     checks.check_number("raw_policy.initial_stddev", initial_stddev, minimum=0.0)
 

@@ -47,8 +47,14 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
         `CategoricalPolicy`.
 
     Raises:
-        InvalidInputError: if `initial_stddev` is negative or not a number.
+        InvalidInputError: if one of these does not hold.
     """
+    checks.check(
+        hasattr(game, "n_observations"), "tabular_policy.game", type(game).__name__, "a game with observations"
+    )
+    checks.check(
+        agent_index in range(game.n_agents), "tabular_policy.agent_index", agent_index, f"in 0..{game.n_agents - 1}"
+    )
     checks.check_number("tabular_policy.initial_stddev", initial_stddev, minimum=0.0)
     n_actions = game.n_actions[agent_index]
 

@@ -114,5 +114,8 @@ def _figure(means):
     panel.set_ylabel("average reward per step")
     panel.set_ylim(-2.1, -0.9)
     panel.grid(alpha=0.3)
-    panel.legend(fontsize=8, title="mean and 95% interval", title_fontsize=8, loc="center right")
+    panel.legend(
+        fontsize=8, title="mean and 95% interval over seeds", title_fontsize=8, ncols=len(means),
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False,
+    )
     return figure

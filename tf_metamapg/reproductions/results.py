@@ -11,7 +11,7 @@ from tf_metamapg import statistics
 
 # The same agent has the same colour in every figure.
 COLOURS = {
-    "naive": "C7", "LookAhead": "C4", "LOLA (a)": "C1", "LOLA (b)": "C5", "LOLA-DiCE": "C8", "SOS": "C2",
+    "naive": "C7", "LookAhead": "C4", "LOLA (a)": "C1", "LOLA (b)": "C5", "LOLA-DiCE": "C1", "SOS": "C2",
     "Meta-PG": "C3", "Meta-MAPG": "C0",
 }
 
