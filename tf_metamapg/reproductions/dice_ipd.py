@@ -17,7 +17,7 @@ STEP = 1.0
 N_LAST = 10
 
 
-def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=150):
+def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=150, jit_compile=True):
     """Runs LOLA-DiCE for every number of lookahead steps and writes the results.
 
     Args:
@@ -26,11 +26,12 @@ def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=1
         n_updates: updates of each run, ≥ 9.
         n_trajectories: K.
         horizon: T.
+        jit_compile: whether XLA compiles an update.
     """
     make_estimator = functools.partial(LoadedDiceEstimator, n_trajectories=n_trajectories, horizon=horizon)
     curves = {
         steps: protocols.learning_curves(
-            LOLADiCE(STEP, STEP, steps), make_estimator, n_seeds, n_updates, "float32", _name(steps)
+            LOLADiCE(STEP, STEP, steps), make_estimator, n_seeds, n_updates, "float32", _name(steps), jit_compile,
         ).mean(axis=2)
         for steps in PUBLISHED
     }

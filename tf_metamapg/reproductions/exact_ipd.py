@@ -27,16 +27,17 @@ LEARNERS = {
 N_PUBLISHED_RUNS = 400
 
 
-def reproduce(directory, n_runs=400, n_updates=200):
+def reproduce(directory, n_runs=400, n_updates=200, jit_compile=True):
     """Runs all learners and writes the results.
 
     Args:
         directory: where to.
         n_runs: independent runs of each learner, ≥ 2.
         n_updates: updates of each run.
+        jit_compile: whether XLA compiles an update.
     """
     curves = {
-        name: protocols.learning_curves(learner(), ExactEstimator, n_runs, n_updates, "float64", name)
+        name: protocols.learning_curves(learner(), ExactEstimator, n_runs, n_updates, "float64", name, jit_compile)
         for name, (learner, _, _) in LEARNERS.items()
     }
     rows = [

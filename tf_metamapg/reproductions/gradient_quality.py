@@ -37,7 +37,7 @@ TARGET_COSINE = 0.95
 
 def reproduce(
     directory, n_policies=5, n_samples=100_000, n_draws=10, meta_sample_sizes=(64, 256, 1024, 4096, 16384, 65536),
-    horizon=150,
+    horizon=150, jit_compile=True,
 ):
     """Measures all estimators and writes the results.
 
@@ -48,14 +48,16 @@ def reproduce(
         n_draws: random joint policies at which meta-gradients are compared, ≥ 2.
         meta_sample_sizes: K of the meta-gradients, increasing.
         horizon: T.
+        jit_compile: whether XLA compiles what samples.
     """
     n_batches = n_samples // BATCH
     sizes = [size for size in (1, 3, 10, 30, 100, 300, 1000) if size <= n_batches]
     bar = progress.Progress(len(ESTIMATORS) + (len(ESTIMATORS) - 1) * len(meta_sample_sizes), what="measurement")
     correlations, cosines = {}, {}  # [policy, order, size]; [draw, size]
-    exact = _derivatives(ExactEstimator, n_policies, horizon=None, n_batches=1)[:, 0]
+    exact = _derivatives(ExactEstimator, n_policies, n_batches=1, jit_compile=False)[:, 0]
     for name, make_estimator in ESTIMATORS.items():
-        batches = _derivatives(make_estimator, n_policies, horizon, n_batches)
+        make_estimator = functools.partial(make_estimator, n_trajectories=BATCH, horizon=horizon)
+        batches = _derivatives(make_estimator, n_policies, n_batches, jit_compile)
         correlations[name] = np.array([
             [_correlations(batches[policy, :size].mean(axis=0), exact[policy]) for size in sizes]
             for policy in range(n_policies)
@@ -68,7 +70,7 @@ def reproduce(
         of_sizes = []
         for size in meta_sample_sizes:
             sampled = _meta_gradients(
-                functools.partial(make_estimator, n_trajectories=size, horizon=horizon), n_draws, jit_compile=True
+                functools.partial(make_estimator, n_trajectories=size, horizon=horizon), n_draws, jit_compile
             )
             of_sizes.append(_cosines(sampled, exact_meta))
             bar.step(f"{name}, meta-gradient, K = {size}: mean cosine {of_sizes[-1].mean():.3f}")
@@ -95,14 +97,12 @@ def _tasks(estimator, n_seeds, n_tasks):
     return tf.broadcast_to(table, [n_seeds, n_tasks, *table.shape])
 
 
-def _derivatives(make_estimator, n_policies, horizon, n_batches, n_at_once=20):
+def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=20):
     """∇₀V⁰ (5 numbers), then the Hessian of V⁰ in the parameters of both agents (100), from each batch.
 
     Returns:
         array [policy, batch, 105]; without cross derivatives the Hessian is NaN.
     """
-    if horizon is not None:
-        make_estimator = functools.partial(make_estimator, n_trajectories=BATCH, horizon=horizon)
     estimator, joint_params = _setting(make_estimator, n_policies)
     n_at_once = min(n_at_once, n_batches)
     joint_params = adaptation.for_each_task(joint_params, n_at_once)
@@ -122,7 +122,7 @@ def _derivatives(make_estimator, n_policies, horizon, n_batches, n_at_once=20):
             return tf.concat([own, tf.fill([*own.shape[:2], len(entries) ** 2], np.nan)], axis=-1)
         return tf.concat([own] + [_flat(outer_tape.gradient(entry, joint_params)) for entry in entries], axis=-1)
 
-    compiled = tf.function(derivatives, autograph=False, jit_compile=horizon is not None)
+    compiled = tf.function(derivatives, autograph=False, jit_compile=jit_compile)
     keys = random.root_keys(range(n_policies))
     calls = [
         compiled(estimator.draw_noise(random.fold_in(keys, call), n_at_once)).numpy()

@@ -9,7 +9,7 @@ from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.trainer import MetaTrainer
 
 
-def learning_curves(learner, make_estimator, n_seeds, n_updates, dtype, description):
+def learning_curves(learner, make_estimator, n_seeds, n_updates, dtype, description, jit_compile):
     """Lets two learners of one kind play from θ ~ N(0, 1), γ = 0.96, without noise on the payoffs.
 
     Args:
@@ -19,6 +19,7 @@ def learning_curves(learner, make_estimator, n_seeds, n_updates, dtype, descript
         n_updates: how often both learn.
         dtype: 'float32' or 'float64'.
         description: what the progress bar says.
+        jit_compile: whether XLA compiles an update.
 
     Returns:
         array [S, n_updates + 1, 2], the average reward per step of both agents before each update and
@@ -28,7 +29,7 @@ def learning_curves(learner, make_estimator, n_seeds, n_updates, dtype, descript
     policies = [tabular_policy(game, agent_index, initial_stddev=1.0) for agent_index in range(2)]
     trainer = MetaTrainer(
         game, policies, [learner, learner], make_estimator(game, policies), PayoffNoise(game, width=0.0),
-        seeds=range(n_seeds), chain_length=0, n_tasks=1, meta_learning_rate=0.0, jit_compile=True,
+        seeds=range(n_seeds), chain_length=0, n_tasks=1, meta_learning_rate=0.0, jit_compile=jit_compile,
     )
     bar = progress.Progress(n_updates + 1, what=f"{description}, update")
     curves = trainer.evaluate(
