@@ -7,6 +7,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from tests import oracle
 from tests.tiny_game import TinyGame
 from tf_metamapg import checks
 from tf_metamapg import random
@@ -29,7 +30,9 @@ BASELINES = {
     # Depends on the time step only.
     "time": lambda to_go: tf.zeros_like(to_go) + tf.constant(TIME_BASELINE[: to_go.shape[-1]], to_go.dtype),
 }
-SAMPLED_ESTIMATORS = (loaded_dice.LoadedDiceEstimator, score_function.ScoreFunctionEstimator)
+BASELINES_COMPARED = ("none", "leave_one_out")
+DICE_ESTIMATORS = (dice.DiceEstimator, loaded_dice.LoadedDiceEstimator)
+SAMPLED_ESTIMATORS = (*DICE_ESTIMATORS, score_function.ScoreFunctionEstimator)
 
 
 class Enumeration(TinyGame):
@@ -62,27 +65,31 @@ class Enumeration(TinyGame):
         objectives = estimator.objectives(joint_params, None, trajectory)
         return [tf.reduce_sum(self.probs * objective) for objective in objectives]
 
+    def of_each_set(self, estimator, of_agent):
+        """What each set says of the derivatives of one agent's value.
 
-def _complex_step(function, logits):
-    """All first derivatives of `function`, values [..] of logits [n, o], to machine precision: [.., n, o]."""
-    columns = []
-    for index in np.ndindex(*logits.shape):
-        moved = logits.astype(complex)
-        moved[index] += 1e-30j
-        columns.append(function(moved).imag / 1e-30)
-    return np.stack(columns, axis=-1).reshape([*columns[0].shape, *logits.shape])
+        Returns:
+            gradients [Z, n · n_observations], Hessians with as many rows and columns.
+        """
+        leaves = self.leaves()
+        joint_params = self.joint_params(leaves, [1, len(self.members)])
+        params = [leaf for leaf, in joint_params]
+        with tf.GradientTape(persistent=True) as outer_tape:
+            outer_tape.watch(params)
+            with tf.GradientTape() as inner_tape:
+                inner_tape.watch(params)
+                objectives = estimator.objectives(joint_params, None, self.trajectory(self.members[np.newaxis]))
+            gradients = tf.concat(inner_tape.gradient(objectives[of_agent], params), axis=2)[0, :, :, 0]
+            entries = tf.unstack(gradients, axis=1)
+        hessians = [
+            tf.concat(outer_tape.gradient(entry, params), axis=2)[0, :, :, 0] for entry in entries
+        ]
+        return gradients.numpy(), np.stack(hessians, axis=1)
 
-
-def _oracle_derivatives(function, logits, step=1e-3):
-    """Gradients [.., n, o] and Hessians [.., n, o, n, o]; the latter by central differences of fourth order."""
-    columns = []
-    for index in np.ndindex(*logits.shape):
-        shift = np.zeros_like(logits)
-        shift[index] = step
-        moved = [_complex_step(function, logits + factor * shift) for factor in (1, -1, 2, -2)]
-        columns.append((8 * (moved[0] - moved[1]) - (moved[2] - moved[3])) / (12 * step))
-    gradients = _complex_step(function, logits)
-    return gradients, np.stack(columns, axis=-1).reshape([*gradients.shape, *logits.shape])
+    def variances(self, estimates):
+        """The variance of each entry over the sets, [Z, ...] → [...]."""
+        mean = np.tensordot(self.probs, estimates, axes=1)
+        return np.tensordot(self.probs, (estimates - mean) ** 2, axes=1)
 
 
 def _derivatives(function, leaves):
@@ -160,17 +167,19 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
                 expected[k, other] = DISCOUNT**later * advantages[k, later] / 2
             self.assertAllClose(outer_tape.gradient(entries[k][t], log_probs), expected, rtol=1e-12, atol=1e-14)
 
-    @parameterized.parameters(
-        (3, 1, "none"), (3, 1, "time"), (2, 2, "none"), (2, 2, "leave_one_out"), (2, 2, "time")
+    @parameterized.product(
+        estimator_class=DICE_ESTIMATORS,
+        case=[(3, 1, "none"), (3, 1, "time"), (2, 2, "none"), (2, 2, "leave_one_out"), (2, 2, "time")],
     )
-    def test_first_and_second_derivatives_are_those_of_the_value(self, horizon, size, baseline):
+    def test_first_and_second_derivatives_are_those_of_the_value(self, estimator_class, case):
+        horizon, size, baseline = case
         setting = Enumeration(horizon=horizon, size=size)
         self.assertAllClose(setting.probs.sum(), 1.0, rtol=1e-12, atol=0.0)
-        estimator = setting.estimator(loaded_dice.LoadedDiceEstimator, baseline)
+        estimator = setting.estimator(estimator_class, baseline)
         gradients, hessians = _derivatives(
             lambda leaves: setting.expected_objectives(estimator, leaves), setting.leaves()
         )
-        expected_gradients, expected_hessians = _oracle_derivatives(setting.oracle.values, setting.logits)
+        expected_gradients, expected_hessians = oracle.derivatives(setting.oracle.values, setting.logits)
         for value, agent in itertools.product(range(2), repeat=2):
             self.assertAllClose(gradients[value][agent], expected_gradients[value, agent], rtol=0.0, atol=1e-12)
             for other in range(2):
@@ -178,13 +187,16 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertGreater(np.abs(expected).max(), 1e-3)
                 self.assertAllClose(hessians[value][agent][other], expected, rtol=0.0, atol=1e-9)
 
-    @parameterized.parameters((2, 3, "none"), (3, 2, "none"), (3, 2, "time"))
-    def test_third_derivatives_are_those_of_the_value(self, n_agents, horizon, baseline):
+    @parameterized.product(
+        estimator_class=DICE_ESTIMATORS, case=[(2, 3, "none"), (3, 2, "none"), (3, 2, "time")]
+    )
+    def test_third_derivatives_are_those_of_the_value(self, estimator_class, case):
+        n_agents, horizon, baseline = case
         # Along a random direction in the parameters of all agents, f(x) = V(θ + x d). The oracle's f is
         # analytic, so Cauchy's integral over a circle, an average over its points, gives f^(m) / m!.
         setting = Enumeration(n_agents, horizon)
         direction = np.random.default_rng(1).normal(size=setting.logits.shape)
-        estimator = setting.estimator(loaded_dice.LoadedDiceEstimator, baseline)
+        estimator = setting.estimator(estimator_class, baseline)
         radius, n_points = 0.3, 64
         points = radius * np.exp(2j * np.pi * np.arange(n_points) / n_points)
         values = np.array([setting.oracle.values(setting.logits + x * direction) for x in points])
@@ -210,6 +222,105 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertGreater(abs(expected[order][agent]), 1e-2)
                 self.assertAllClose(derivative, expected[order][agent], rtol=1e-9, atol=0.0)
 
+    @parameterized.product(baseline=list(BASELINES), n_agents=[2, 3])
+    def test_the_value_of_the_original_is_the_mean_return(self, baseline, n_agents):
+        # □ is one, so the baseline is nowhere to be seen.
+        setting = Enumeration(n_agents, horizon=2, size=2 if n_agents == 2 else 1)
+        estimator = setting.estimator(dice.DiceEstimator, baseline)
+        trajectory = setting.trajectory(setting.members[np.newaxis])
+        joint_params = setting.joint_params(setting.leaves(), [1, len(setting.members)])
+        objectives = estimator.objectives(joint_params, None, trajectory)
+        expected = setting.oracle.values(setting.logits)
+        for agent, objective in enumerate(objectives):
+            rewards = setting.oracle.rewards[setting.members][..., agent]
+            returns_of_sets = (rewards[..., 0] + DISCOUNT * rewards[..., 1]).mean(axis=1)
+            self.assertAllClose(objective[0], returns_of_sets, rtol=1e-12, atol=1e-12)
+            self.assertAllClose(setting.probs @ objective[0].numpy(), expected[agent], rtol=1e-12, atol=0.0)
+
+    def test_rewards_and_baselines_of_the_original_are_constants(self):
+        constants = [tf.constant([[[[-0.5, -0.2]]]]), tf.constant([[[[1.0, 2.0]]]]), tf.constant([[[[3.0, -1.0]]]])]
+        with tf.GradientTape() as tape:
+            tape.watch(constants)
+            surrogate = dice.dice_surrogate(*constants, DISCOUNT)
+        of_log_probs, of_rewards, of_baselines = tape.gradient(surrogate, constants)
+        self.assertIsNone(of_rewards)
+        self.assertIsNone(of_baselines)
+        # Returns to go, 1 + 0.9 · 2 and 0.9 · 2, less γ^t times the baselines.
+        self.assertAllClose(of_log_probs, [[[[2.8 - 3.0, 1.8 + 0.9]]]], rtol=1e-5, atol=0.0)
+
+    def test_derivatives_of_the_original_in_the_log_probs(self):
+        # The first is γ^t (R_t − b_t) / K. The second, at two time steps with m the later of the two, is
+        # γ^m R_m / K, which the baseline leaves as it is but for m = both.
+        rng = np.random.default_rng(0)
+        log_probs, rewards, baselines = rng.normal(size=[3, 2, 4])
+        to_go = [[sum(DISCOUNT ** (s - t) * row[s] for s in range(t, 4)) for t in range(4)] for row in rewards]
+        log_probs = tf.constant(log_probs)
+        with tf.GradientTape(persistent=True) as outer_tape:
+            outer_tape.watch(log_probs)
+            with tf.GradientTape() as inner_tape:
+                inner_tape.watch(log_probs)
+                surrogate = dice.dice_surrogate(
+                    log_probs[tf.newaxis, tf.newaxis], tf.constant(rewards[None, None]),
+                    tf.constant(baselines[None, None]), DISCOUNT,
+                )
+            gradient = inner_tape.gradient(surrogate, log_probs)
+            entries = [tf.unstack(row) for row in tf.unstack(gradient)]
+        for k, t in np.ndindex(2, 4):
+            advantage = to_go[k][t] - baselines[k, t]
+            self.assertAllClose(gradient[k, t], DISCOUNT**t * advantage / 2, rtol=1e-12, atol=0.0)
+            expected = np.zeros([2, 4])
+            for other in range(4):
+                later = max(t, other)
+                subtracted = baselines[k, t] if other == t else 0.0
+                expected[k, other] = DISCOUNT**later * (to_go[k][later] - subtracted) / 2
+            self.assertAllClose(outer_tape.gradient(entries[k][t], log_probs), expected, rtol=1e-12, atol=1e-14)
+
+    @parameterized.product(estimator_class=DICE_ESTIMATORS, agent=[0, 1])
+    def test_baselines_change_the_variance_and_not_the_expectation(self, estimator_class, agent):
+        setting = Enumeration(horizon=2, size=2)
+        estimates = {
+            baseline: setting.of_each_set(setting.estimator(estimator_class, baseline), agent)
+            for baseline in BASELINES_COMPARED
+        }
+        for order in range(2):
+            plain, lowered = estimates["none"][order], estimates["leave_one_out"][order]
+            means = [np.tensordot(setting.probs, estimate, axes=1) for estimate in (plain, lowered)]
+            self.assertAllClose(*means, rtol=0.0, atol=1e-12)
+            self.assertGreater(np.max(np.abs(means[0])), 0.05)
+        # The first derivatives, and of Loaded DiCE the second ones, too.
+        plain, lowered = (
+            [setting.variances(estimate).sum() for estimate in estimates[baseline]] for baseline in BASELINES_COMPARED
+        )
+        self.assertLess(lowered[0], 0.7 * plain[0])
+        if estimator_class is loaded_dice.LoadedDiceEstimator:
+            self.assertLess(lowered[1], 0.7 * plain[1])
+
+    def test_loaded_dice_has_less_variance_in_second_derivatives(self):
+        setting = Enumeration(horizon=2, size=2)
+        variances = []
+        for agent in range(2):
+            gradients, hessians = zip(*(
+                setting.of_each_set(setting.estimator(estimator_class, "leave_one_out"), agent)
+                for estimator_class in DICE_ESTIMATORS
+            ))
+            # The first derivatives are the same for every single set.
+            self.assertAllClose(*gradients, rtol=0.0, atol=1e-12)
+            variances.append([setting.variances(hessian) for hessian in hessians])
+            original, loaded = variances[-1]
+            self.assertLess(loaded.sum(), original.sum())
+        original, loaded = np.sum(variances, axis=0)
+        self.assertLess(loaded.sum(), 0.8 * original.sum())
+        # Across agents, where opponent-shaping is.
+        n = setting.oracle.n_observations
+        self.assertLess(loaded[:n, n:].sum(), 0.9 * original[:n, n:].sum())
+
+    def test_without_a_baseline_the_two_differ_by_a_constant(self):
+        setting = Enumeration(horizon=2, size=1)
+        estimates = [setting.of_each_set(setting.estimator(each, "none"), 1) for each in DICE_ESTIMATORS]
+        for original, loaded in zip(*estimates):
+            self.assertAllClose(original, loaded, rtol=0.0, atol=1e-12)
+            self.assertGreater(np.max(np.abs(loaded)), 0.1)
+
     def test_own_log_probs_alone_would_lose_opponent_shaping(self):
         # The derivative of agent 1's gradient with respect to agent 0's parameters, with the
         # log-probabilities of agent 1 alone and with those of both.
@@ -218,13 +329,14 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         advantages = returns.returns_to_go(trajectory.rewards[1], DISCOUNT)
 
         def surrogate(leaves, dependencies):
-            log_probs = scoring.score(setting.policies, setting.joint_params(leaves, [1, 64]), trajectory)
+            joint_params = setting.joint_params(leaves, [1, len(setting.members)])
+            log_probs = scoring.score(setting.policies, joint_params, trajectory)
             joint_log_probs = tf.add_n([log_probs[agent] for agent in dependencies])
             return [tf.reduce_sum(setting.probs * loaded_dice_surrogate(joint_log_probs, advantages, DISCOUNT))]
 
         own_gradients, own_hessians = _derivatives(lambda leaves: surrogate(leaves, [1]), setting.leaves())
         gradients, hessians = _derivatives(lambda leaves: surrogate(leaves, [0, 1]), setting.leaves())
-        expected = _oracle_derivatives(setting.oracle.values, setting.logits)[1][1, 1, :, 0]
+        expected = oracle.derivatives(setting.oracle.values, setting.logits)[1][1, 1, :, 0]
         self.assertGreater(np.abs(expected).max(), 0.01)
         # Agent 1's own gradient is the same, so nothing but the cross derivative would tell.
         self.assertAllClose(own_gradients[0][1], gradients[0][1], rtol=1e-12, atol=1e-12)
@@ -232,13 +344,14 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIsNone(own_hessians[0][1][0])
         self.assertAllClose(hessians[0][1][0], expected, rtol=0.0, atol=1e-9)
 
-    def test_current_policy_surrogate_is_zero(self):
+    @parameterized.parameters(*DICE_ESTIMATORS)
+    def test_current_policy_surrogate_is_zero(self, estimator_class):
         setting = Enumeration(horizon=1, size=1)
         leaves = setting.leaves()
         later_values = tf.constant(np.random.default_rng(0).normal(size=[1, 4]))
         with tf.GradientTape() as tape:
             tape.watch(leaves)
-            objective = setting.estimator(loaded_dice.LoadedDiceEstimator).current_policy_objective(
+            objective = setting.estimator(estimator_class).current_policy_objective(
                 setting.joint_params(leaves, [1, 4]), setting.trajectory(setting.members[np.newaxis]), 0, later_values
             )
         self.assertEqual(objective.dtype, tf.float64)
@@ -271,7 +384,7 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(leaves)
             objectives = setting.expected_objectives(estimator, leaves)
-        expected = _complex_step(setting.oracle.values, setting.logits)
+        expected = oracle.complex_step(setting.oracle.values, setting.logits)
         for agent in range(n_agents):
             for other, gradient in enumerate(tape.gradient(objectives[agent], leaves)):
                 if other == agent:
@@ -326,7 +439,7 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
         def later_value(logits):
             return np.sum(later_values @ setting.oracle.set_probs(logits, setting.members))
 
-        expected = _complex_step(later_value, setting.logits)
+        expected = oracle.complex_step(later_value, setting.logits)
         self.assertGreater(np.abs(expected[agent]).max(), 0.01)
         self.assertAllClose(gradients[agent], expected[agent], rtol=0.0, atol=1e-11)
         self.assertIsNone(gradients[1 - agent])
@@ -384,7 +497,7 @@ class ExactTest(tf.test.TestCase, parameterized.TestCase):
             return [value[0, 0] for value in self.estimator.objectives(joint_params, tasks, ())]
 
         gradients, hessians = _derivatives(objectives, [tf.constant(own) for own in logits])
-        expected_gradients, expected_hessians = _oracle_derivatives(lambda moved: _endless_values(table, moved), logits)
+        expected_gradients, expected_hessians = oracle.derivatives(lambda moved: _endless_values(table, moved), logits)
         for value, agent, other in itertools.product(range(2), repeat=3):
             self.assertAllClose(gradients[value][agent], expected_gradients[value, agent], rtol=0.0, atol=1e-12)
             expected = expected_hessians[value, agent, :, other]
@@ -436,7 +549,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         estimator = estimator_class(setting.game, setting.policies, n_trajectories, horizon=2)
         logits = np.random.default_rng(2).normal(size=[2, n_tasks, *setting.logits.shape])
         joint_params = tuple((tf.constant(logits[:, :, agent, :, np.newaxis]),) for agent in range(n_agents))
-        tasks = tf.constant(np.broadcast_to(setting.payoffs, [2, n_tasks, *setting.payoffs.shape]))
+        tasks = setting.tasks(2, n_tasks)
         noise = estimator.draw_noise(random.root_keys(range(2)), n_tasks)
         trajectory = estimator.sample(joint_params, tasks, noise)
         self.assertEqual(trajectory.actions[0].shape, [2, n_tasks, n_trajectories, 2])
@@ -462,17 +575,21 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         n_tasks = 1000
         estimator = estimator_class(setting.game, setting.policies, n_trajectories=4, horizon=3)
         joint_params = setting.joint_params(setting.leaves(), [1, n_tasks])
-        tasks = tf.constant(np.broadcast_to(setting.payoffs, [1, n_tasks, 2, 2, 2]))
+        tasks = setting.tasks(1, n_tasks)
         trajectory = estimator.sample(joint_params, tasks, estimator.draw_noise(random.root_keys([0]), n_tasks))
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(joint_params)
             objectives = estimator.objectives(joint_params, tasks, trajectory)
-        expected = _complex_step(setting.oracle.values, setting.logits)
-        # 10 means, all within z standard errors with confidence 99.9 %: z = Φ⁻¹(1 − 0.001 / 20) = 3.89.
+        expected = oracle.complex_step(setting.oracle.values, setting.logits)
+        # 5 means, all within z standard errors with confidence 99.9 %: z = Φ⁻¹(1 − 0.001 / 10) = 3.72. The
+        # second agent never makes the third observation.
         for agent in range(2):
             gradients = tape.gradient(objectives[agent], joint_params[agent])[0].numpy()[0, :, :, 0]
+            made = np.unique(setting.oracle.observations[..., agent])
             distance = np.abs(gradients.mean(axis=0) - expected[agent, agent])
-            self.assertAllInRange(distance / (gradients.std(axis=0, ddof=1) / np.sqrt(n_tasks)), 0.0, 3.89)
+            standard_error = gradients.std(axis=0, ddof=1) / np.sqrt(n_tasks)
+            self.assertAllInRange(distance[made] / standard_error[made], 0.0, 3.72)
+            self.assertAllEqual(np.delete(gradients, made, axis=1), np.zeros([n_tasks, 3 - len(made)]))
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
     def test_leave_one_out_baseline_is_the_default(self, estimator_class):
@@ -480,7 +597,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         estimator = setting.estimator(estimator_class, "leave_one_out")
         default = estimator_class(setting.game, setting.policies)
         noise = default.draw_noise(random.root_keys([0]), 1)
-        self.assertEqual(noise.shape, [150, 2, 1, 1, 64])
+        self.assertEqual(noise.shape, [150, 2 + 1, 1, 1, 64])  # two actions and the next state
         gradients = []
         for either in (estimator, default):
             leaves = setting.leaves()
@@ -494,9 +611,9 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
     def test_compiled_gradients_are_the_same(self, estimator_class, jit_compile):
         setting = Enumeration()
         estimator = estimator_class(setting.game, setting.policies, n_trajectories=5, horizon=4)
-        logits = np.random.default_rng(3).normal(size=[2, 3, 2, 5])
+        logits = np.random.default_rng(3).normal(size=[2, 3, *setting.logits.shape])
         joint_params = tuple((tf.constant(logits[:, :, agent, :, np.newaxis]),) for agent in range(2))
-        tasks = tf.constant(np.broadcast_to(setting.payoffs, [2, 3, 2, 2, 2]))
+        tasks = setting.tasks(2, 3)
         noise = estimator.draw_noise(random.root_keys(range(2)), 3)
 
         def own_gradients(joint_params, tasks, noise):

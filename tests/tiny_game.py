@@ -1,18 +1,23 @@
-"""One tiny game as the oracle and as the package know it."""
+"""One tiny stochastic game as the oracle and as the package know it."""
 
 import numpy as np
 import tensorflow as tf
 
 from tests import oracle
-from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.finite import FiniteGame
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.types import Trajectory
 
+# The first agent sees which of the three states it is in, the others two of them as one.
+VIEWS = np.array([[0, 1, 2], [0, 1, 1], [1, 0, 1]])
+
 
 class TinyGame:
-    """A game of two actions with random payoffs and policies.
+    """A game of two actions and three states with random payoffs, transitions and policies.
 
     Attributes:
+        payoffs: array [n, 3, 2, .., 2].
+        transitions: array [3, 2, .., 2, 3].
         oracle: the `oracle.Oracle` that enumerates it.
         logits: array [n, n_observations], the policies.
         game: the same game in the package.
@@ -21,11 +26,18 @@ class TinyGame:
 
     def __init__(self, n_agents, horizon, discount):
         generator = np.random.default_rng(10 * n_agents + horizon)
-        self.payoffs = generator.normal(size=[n_agents] + [2] * n_agents)
-        self.oracle = oracle.Oracle(self.payoffs, discount, horizon)
+        # Most rewards have the same sign, as in the prisoner's dilemma, so that baselines have something to do.
+        self.payoffs = generator.normal(-2.0, 1.0, size=[n_agents, 3] + [2] * n_agents)
+        views = VIEWS[:n_agents]
+        self.transitions = _transitions(generator, n_agents)
+        self.oracle = oracle.Oracle(self.payoffs, self.transitions, views, discount, horizon)
         self.logits = generator.normal(size=[n_agents, self.oracle.n_observations])
-        self.game = IteratedMatrixGame(self.payoffs, discount, dtype="float64")
+        self.game = FiniteGame(self.payoffs, self.transitions, views, discount, dtype="float64")
         self.policies = [tabular_policy(self.game, agent) for agent in range(n_agents)]
+
+    def tasks(self, *shape):
+        """The same payoffs for all seeds and tasks, [S, N, ...]."""
+        return tf.constant(np.broadcast_to(self.payoffs, [*shape, *self.payoffs.shape]))
 
     def trajectory(self, members):
         """Sets of the oracle's trajectories, [S, N, K], as a Trajectory with fields [S, N, K, T]."""
@@ -35,3 +47,12 @@ class TinyGame:
             of_sets = field[members].astype(dtype)
             fields.append(tuple(tf.constant(of_sets[..., agent]) for agent in range(len(self.policies))))
         return Trajectory(*fields)
+
+
+def _transitions(generator, n_agents):
+    """To two of the three states after each state and joint action: fewer trajectories, and zeros among them."""
+    n_rows = 3 * 2**n_agents
+    rows = generator.dirichlet([2.0, 2.0], size=n_rows)
+    impossible = generator.integers(3, size=n_rows)
+    table = np.array([np.insert(row, state, 0.0) for row, state in zip(rows, impossible)])
+    return table.reshape([3, *[2] * n_agents, 3])
