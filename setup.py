@@ -21,5 +21,5 @@ setuptools.setup(
         "tensorflow-probability[tf]>=0.25,<0.26",
         "tqdm>=4.66,<5",
     ],
-    extras_require={"test": ["pytest>=8,<10", "ruff>=0.12"]},
+    extras_require={"test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.12"]},
 )

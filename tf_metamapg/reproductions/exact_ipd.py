@@ -37,7 +37,7 @@ def reproduce(directory, n_runs=400, n_updates=200, jit_compile=True):
         jit_compile: whether XLA compiles an update.
     """
     curves = {
-        name: protocols.learning_curves(learner(), ExactEstimator, n_runs, n_updates, "float64", name, jit_compile)
+        name: protocols.learning_curves(learner(), ExactEstimator, 1.0, n_runs, n_updates, "float64", name, jit_compile)
         for name, (learner, _, _) in LEARNERS.items()
     }
     rows = [

@@ -9,12 +9,15 @@ from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.trainer import MetaTrainer
 
 
-def learning_curves(learner, make_estimator, n_seeds, n_updates, dtype, description, jit_compile):
-    """Lets two learners of one kind play from θ ~ N(0, 1), γ = 0.96, without noise on the payoffs.
+def learning_curves(
+    learner, make_estimator, initial_stddev, n_seeds, n_updates, dtype, description, jit_compile
+):
+    """Lets two learners of one kind play from θ ~ N(0, σ²), γ = 0.96, without noise on the payoffs.
 
     Args:
         learner: one of `agents/`.
         make_estimator: function (game, policies) → estimator.
+        initial_stddev: σ.
         n_seeds: S; the seeds are 0, 1, …
         n_updates: how often both learn.
         dtype: 'float32' or 'float64'.
@@ -26,7 +29,7 @@ def learning_curves(learner, make_estimator, n_seeds, n_updates, dtype, descript
         after the last.
     """
     game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype=dtype)
-    policies = [tabular_policy(game, agent_index, initial_stddev=1.0) for agent_index in range(2)]
+    policies = [tabular_policy(game, agent_index, initial_stddev) for agent_index in range(2)]
     trainer = MetaTrainer(
         game, policies, [learner, learner], make_estimator(game, policies), PayoffNoise(game, width=0.0),
         seeds=range(n_seeds), chain_length=0, n_tasks=1, meta_learning_rate=0.0, jit_compile=jit_compile,
