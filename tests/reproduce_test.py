@@ -66,7 +66,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(carried, expected)
 
     def test_exact_ipd(self):
-        numbers, table = self.reproduced(exact_ipd, n_runs=3, n_updates=2, jit_compile=False)
+        numbers, table = self.reproduced(exact_ipd, n_runs=3, n_updates=2)
         self.assertLen(numbers, len(exact_ipd.LEARNERS) * 3)
         for name in exact_ipd.LEARNERS:
             self.assertIn(f"| {name} |", table)

@@ -9,7 +9,7 @@ from tf_metamapg.reproductions import results
 
 TITLE = "Sampled LOLA-DiCE in the iterated prisoner's dilemma"
 SOURCE = "Foerster et al. 2018, the authors' published runs"
-DURATION = "2 min"
+DURATION = "1 min"
 
 # By lookahead steps: mean and standard deviation of the authors' runs.
 PUBLISHED = {0: (-1.991, None), 1: (-1.192, 0.066), 2: (-1.118, 0.045), 3: (-1.107, 0.064)}

@@ -26,7 +26,7 @@ from tf_metamapg.reproductions import results
 
 TITLE = "What Meta-PG and Meta-MAPG differentiate through"
 SOURCE = "Figure 2 of Kim et al. 2020"
-DURATION = "15 s"
+DURATION = "20 s"
 
 OWN, OTHER = 0, 1
 BEFORE, AFTER = ("θⁱ", "θ⁻ⁱ"), ("φⁱ", "φ⁻ⁱ")
