@@ -19,7 +19,7 @@ ROOT = pathlib.Path(tf_metamapg.__file__).parent
 ROWS = (
     (0, "types checks random files"),
     (1, "games.payoffs games.finite games.differentiable games.tasks"),
-    (1, "games.matrix"),
+    (1, "games.matrix games.stochastic"),
     (1, "policies.distributions policies.functional"),
     (1, "policies.categorical policies.raw"),
     (1, "policies.tabular"),
@@ -138,7 +138,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
-            {"trainer", "reproductions.gradient_quality", "reproductions.protocols"},
+            {"trainer"} | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()},
         )
         for name, tree in TREES.items():
             tensorflow = {full for full in _imports(tree) if full.split(".")[0] == "tensorflow"}

@@ -17,7 +17,7 @@ from tf_metamapg.agents.opponent_modelling import MaximumLikelihood
 from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
-from tf_metamapg.games import finite
+from tf_metamapg.games import stochastic
 from tf_metamapg.policies import tabular
 from tf_metamapg.types import Trajectory
 
@@ -40,7 +40,7 @@ class Setting:
     def __init__(self, n_actions, n_states=3, shape=(2, 2), n_trajectories=200, horizon=8, dtype="float64"):
         rng = np.random.default_rng(0)
         self.n_actions, self.shape, self.n_agents = n_actions, shape, len(n_actions)
-        self.game = finite.FiniteGame(
+        self.game = stochastic.StochasticGame(
             payoffs=rng.normal(size=[self.n_agents, *n_actions]),
             transitions=rng.dirichlet(np.full(n_states, 3.0), size=[n_states, *n_actions]),
             views=[rng.permutation(n_states) for _ in n_actions], discount=0.9, dtype=dtype,

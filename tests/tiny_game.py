@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests import oracle
-from tf_metamapg.games.finite import FiniteGame
+from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.types import Trajectory
 
@@ -32,7 +32,7 @@ class TinyGame:
         self.transitions = _transitions(generator, n_agents)
         self.oracle = oracle.Oracle(self.payoffs, self.transitions, views, discount, horizon)
         self.logits = generator.normal(size=[n_agents, self.oracle.n_observations])
-        self.game = FiniteGame(self.payoffs, self.transitions, views, discount, dtype="float64")
+        self.game = StochasticGame(self.payoffs, self.transitions, views, discount, dtype="float64")
         self.policies = [tabular_policy(self.game, agent) for agent in range(n_agents)]
 
     def tasks(self, *shape):

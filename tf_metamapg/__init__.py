@@ -27,9 +27,9 @@ from tf_metamapg.games import payoffs
 from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.differentiable import DifferentiableGame
 from tf_metamapg.games.differentiable import tandem_game
-from tf_metamapg.games.finite import FiniteGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
+from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
@@ -38,11 +38,10 @@ from tf_metamapg.types import MetaParams
 from tf_metamapg.types import Trajectory
 
 __all__ = [
-    "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "FiniteGame", "Fixed",
-    "InvalidInputError", "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "Link",
-    "LoadedDiceEstimator", "LookAhead", "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG",
-    "MetaParams", "PayoffNoise",
-    "PolicyGradient", "SOS", "ScoreFunctionEstimator", "Trajectory", "adapt", "bilinear_game", "draw_noise",
-    "inner_update", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy", "tandem_game",
-    "value_gradients",
+    "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "Fixed", "InvalidInputError",
+    "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "Link", "LoadedDiceEstimator", "LookAhead",
+    "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG", "MetaParams", "PayoffNoise",
+    "PolicyGradient", "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt", "bilinear_game",
+    "draw_noise", "inner_update", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy",
+    "tandem_game", "value_gradients",
 ]

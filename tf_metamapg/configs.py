@@ -27,15 +27,15 @@ from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.differentiable import tandem_game
-from tf_metamapg.games.finite import FiniteGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
+from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 _CONFIGURABLES = (
-    FiniteGame, MatrixGame, IteratedMatrixGame, bilinear_game, tandem_game, PayoffNoise,
+    StochasticGame, MatrixGame, IteratedMatrixGame, bilinear_game, tandem_game, PayoffNoise,
     tabular_policy, raw_policy,
     ExactEstimator, DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator,
     Fixed, PolicyGradient, LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, MetaPG, MetaMAPG, MaximumLikelihood,

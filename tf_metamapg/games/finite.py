@@ -1,6 +1,6 @@
-"""Stochastic games with finitely many states and actions, and their exact values."""
+"""What games with finitely many states and actions have in common: views, rewards and exact values."""
 
-import itertools
+import abc
 import math
 
 import numpy as np
@@ -9,11 +9,12 @@ import tensorflow as tf
 from tf_metamapg import checks
 
 
-class FiniteGame:
-    """A stochastic game that is given by tables; every trajectory starts in state 0.
+class FiniteGame(abc.ABC):
+    """A game with M states; every trajectory starts in state 0. Games differ in their transitions.
 
     Attributes:
-        payoffs: float64 array [n_agents, M, A_0, .., A_{n-1}], or without the axis of the M states.
+        payoffs: float64 array [n_agents, M, A_0, .., A_{n-1}], or without the axis of states where rewards
+            do not depend on the state.
         discount: γ.
         dtype: the name of the floating type of payoffs, rewards and values.
         name: what the game is called in figures and summaries.
@@ -21,52 +22,57 @@ class FiniteGame:
         n_actions: tuple (A_0, .., A_{n-1}).
         n_states: M.
         n_observations: how many observations there are, the same for every agent.
-        n_uniforms: 1, as a transition takes one uniform number.
+        n_uniforms: how many uniform numbers a transition takes.
     """
 
-    n_uniforms = 1
+    n_uniforms: int
 
-    def __init__(self, payoffs, transitions, views=None, discount=0.96, dtype="float32", name="finite game"):
+    def __init__(self, payoffs, n_states, views, discount, dtype, name):
         """
         Args:
-            payoffs: array-like [n_agents, M, A_0, .., A_{n-1}] of finite numbers; entry
-                [i, s, a_0, .., a_{n-1}] is the reward of agent i in state s. Where rewards do not depend on
-                the state, the axis of states may be left out.
-            transitions: array-like [M, A_0, .., A_{n-1}, M] of probabilities of the next state.
-            views: array-like [n_agents, M] of observations ≥ 0, what each agent sees in every state. By
-                default every agent sees the state.
+            payoffs: float64 array, checked by the subclass; see above.
+            n_states: M.
+            views: int array [n_agents, M], what each agent sees in every state.
             discount: γ, in [0, 1).
             dtype: 'float32' or 'float64'.
             name: what the game is called in figures and summaries.
 
         Raises:
-            InvalidInputError: if one of these does not hold.
+            InvalidInputError: if one of the last three does not hold.
         """
         kind = type(self).__name__
-        transitions = _checked_transitions(f"{kind}.transitions", transitions)
-        self.n_states, self.n_actions = transitions.shape[0], transitions.shape[1:-1]
-        self.n_agents = len(self.n_actions)
-        self.payoffs = checked_table(f"{kind}.payoffs", payoffs)
-        without_states = (self.n_agents, *self.n_actions)
-        allowed = (without_states, (self.n_agents, self.n_states, *self.n_actions))
-        checks.check(
-            self.payoffs.shape in allowed, f"{kind}.payoffs", f"array of shape {self.payoffs.shape}",
-            f"of shape {allowed[0]} or {allowed[1]}, as there are transitions for",
-        )
-        # Rewards that do not depend on the state are those of one state that stands for all.
-        self._n_reward_states = 1 if self.payoffs.shape == without_states else self.n_states
-        self._views = _checked_views(f"{kind}.views", views, self.n_agents, self.n_states)
-        self.n_observations = 1 + int(self._views.max())
         checks.check_number(f"{kind}.discount", discount)
         checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
         checks.check(str(dtype) in ("float32", "float64"), f"{kind}.dtype", dtype, "'float32' or 'float64'")
         checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
+        self.payoffs = payoffs
+        self.n_states = n_states
         self.discount = float(discount)
         self.dtype = dtype
         self.name = name
-        # One row per joint action, in row-major order.
-        self._joint_actions = np.array(list(itertools.product(*map(range, self.n_actions))), np.int32)
-        self._transitions = transitions.reshape([self.n_states, len(self._joint_actions), self.n_states])
+        self.n_agents = payoffs.shape[0]
+        self.n_actions = payoffs.shape[-self.n_agents :]
+        self._views = np.asarray(views, np.int32)
+        self.n_observations = 1 + int(self._views.max())
+        # Rewards that do not depend on the state are those of one state that stands for all.
+        self._n_reward_states = 1 if payoffs.ndim == 1 + self.n_agents else n_states
+
+    @abc.abstractmethod
+    def next_state(self, state, joint_action, uniforms):
+        """The state after a joint action.
+
+        Args:
+            state: int32 tensor of any shape.
+            joint_action: tuple over agents of int32 tensors of that shape.
+            uniforms: list of `n_uniforms` tensors of that shape, uniform in [0, 1).
+
+        Returns:
+            int32 tensor of that shape.
+        """
+
+    @abc.abstractmethod
+    def _state_transitions(self, joint_probs):
+        """P(s'|s) from the probabilities of joint actions in row-major order: [S, N, M, J] → [S, N, M, M]."""
 
     def initial_state(self, shape):
         """The state before the first step: int32 zeros of the given shape."""
@@ -84,24 +90,8 @@ class FiniteGame:
         """
         return tf.gather(self._views[agent_index], states)
 
-    def next_state(self, state, joint_action, uniforms):
-        """The state after a joint action.
-
-        Args:
-            state: int32 tensor of any shape.
-            joint_action: tuple over agents of int32 tensors of that shape.
-            uniforms: list of `n_uniforms` tensors of that shape, uniform in [0, 1).
-
-        Returns:
-            int32 tensor of that shape.
-        """
-        cumulative = np.cumsum(self._transitions, axis=-1)[..., :-1]
-        cumulative = cumulative.reshape([self.n_states * len(self._joint_actions), self.n_states - 1])
-        row = state * len(self._joint_actions) + self._joint_action_index(joint_action)
-        exceeded = uniforms[0][..., tf.newaxis] >= tf.gather(tf.constant(cumulative, self.dtype), row)
-        return tf.reduce_sum(tf.cast(exceeded, tf.int32), axis=-1)
-
     def _joint_action_index(self, joint_action):
+        """The row-major index of a joint action."""
         index = joint_action[0]
         for action, n_actions in zip(joint_action[1:], self.n_actions[1:]):
             index = index * n_actions + action
@@ -120,9 +110,9 @@ class FiniteGame:
         """
         index = self._joint_action_index(joint_actions)
         if self._n_reward_states > 1:
-            index += states * len(self._joint_actions)
-        batch_shape = tf.shape(payoffs)[:2]
-        table = tf.reshape(payoffs, [*tf.unstack(batch_shape), self.n_agents, -1])
+            index += states * math.prod(self.n_actions)
+        n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
+        table = tf.reshape(payoffs, [n_seeds, n_tasks, self.n_agents, -1])
         return tuple(
             tf.gather(table[:, :, agent_index], index, batch_dims=2) for agent_index in range(self.n_agents)
         )
@@ -139,11 +129,7 @@ class FiniteGame:
             tuple over agents of tensors [S, N], differentiable any number of times with respect to
             `action_probs` and `payoffs`.
         """
-        # [S, N, M, J], J joint actions.
-        joint_probs = math.prod(
-            tf.gather(tf.gather(probs, view, axis=-2), self._joint_actions[:, agent_index], axis=-1)
-            for agent_index, (probs, view) in enumerate(zip(action_probs, self._views))
-        )
+        joint_probs = self._joint_probs(action_probs)
         # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, such
         # probabilities are kept from it, and values and gradients are NaN for that seed and task alone.
         is_finite = tf.math.is_finite(joint_probs)
@@ -156,15 +142,20 @@ class FiniteGame:
             identity[:, :1] * tf.ones_like(joint_probs[..., :1]),
         )
         occupancies = (visits * joint_probs)[:, :, tf.newaxis]
-        shape = tf.shape(payoffs)
-        table = tf.reshape(payoffs, [shape[0], shape[1], self.n_agents, self._n_reward_states, -1])
+        n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
+        table = tf.reshape(payoffs, [n_seeds, n_tasks, self.n_agents, self._n_reward_states, -1])
         values = tf.reduce_sum(occupancies * table, axis=[-2, -1])
         values *= tf.cast(nan_or_one, values.dtype)[..., tf.newaxis]
         return tuple(tf.unstack(values, self.n_agents, axis=-1))
 
-    def _state_transitions(self, joint_probs):
-        """P(s'|s): [S, N, M, J] → [S, N, M, M]."""
-        return tf.einsum("snmj,mjk->snmk", joint_probs, tf.constant(self._transitions, joint_probs.dtype))
+    def _joint_probs(self, action_probs):
+        """The probabilities of joint actions in every state, in row-major order: [S, N, M, J]."""
+        joint_probs = tf.ones([1, 1, 1, 1], self.dtype)
+        for probs, view in zip(action_probs, self._views):
+            own_probs = tf.gather(probs, view, axis=-2)
+            joint_probs = joint_probs[..., tf.newaxis] * own_probs[..., tf.newaxis, :]
+            joint_probs = tf.reshape(joint_probs, [*tf.unstack(tf.shape(own_probs)[:3]), -1])
+        return joint_probs
 
 
 def checked_table(parameter, table, allowed="an array of numbers"):
@@ -180,32 +171,3 @@ def checked_table(parameter, table, allowed="an array of numbers"):
     checks.check(array is not None, parameter, table, allowed)
     checks.check(np.all(np.isfinite(array)), parameter, array.tolist(), "finite")
     return array
-
-
-def _checked_transitions(parameter, transitions):
-    allowed = "probabilities of shape [M, A_0, .., A_{n-1}, M]"
-    array = checked_table(parameter, transitions, allowed)
-    described = f"array of shape {array.shape}"
-    checks.check(array.ndim >= 3 and array.shape[0] == array.shape[-1], parameter, described, allowed)
-    checks.check(min(array.shape) >= 1, parameter, described, "such that there are states and actions")
-    sums = array.sum(axis=-1)
-    checks.check(
-        np.all(array >= 0.0) and np.allclose(sums, 1.0, rtol=0.0, atol=1e-6), parameter, array.tolist(),
-        "probabilities that sum to 1 over the last axis",
-    )
-    return array / sums[..., np.newaxis]
-
-
-def _checked_views(parameter, views, n_agents, n_states):
-    if views is None:
-        return np.broadcast_to(np.arange(n_states, dtype=np.int32), [n_agents, n_states])
-    try:
-        array = np.array(views)
-    except ValueError:
-        array = np.array(None)
-    is_table = array.shape == (n_agents, n_states) and np.issubdtype(array.dtype, np.integer)
-    checks.check(
-        is_table and array.min() >= 0 and array.max() < 2**31 - 1, parameter, views,
-        f"integers ≥ 0 of shape ({n_agents}, {n_states})",
-    )
-    return array.astype(np.int32)

@@ -36,12 +36,15 @@ class MatrixGame(FiniteGame):
             InvalidInputError: if one of these does not hold.
         """
         payoffs = _checked_payoffs("MatrixGame.payoffs", payoffs)
-        super().__init__(payoffs, np.ones([1, *payoffs.shape[1:], 1]), discount=0.0, dtype=dtype, name=name)
+        super().__init__(payoffs, 1, np.zeros([payoffs.shape[0], 1]), discount=0.0, dtype=dtype, name=name)
 
     def next_state(self, state, joint_action, uniforms):
         """The only state there is."""
         del joint_action, uniforms
         return state
+
+    def _state_transitions(self, joint_probs):
+        return tf.ones_like(joint_probs[..., :1])
 
 
 class IteratedMatrixGame(FiniteGame):
@@ -66,21 +69,15 @@ class IteratedMatrixGame(FiniteGame):
             InvalidInputError: if one of these does not hold.
         """
         payoffs = _checked_payoffs("IteratedMatrixGame.payoffs", payoffs)
-        n_agents, n_actions = payoffs.shape[0], payoffs.shape[1:]
-        n_joint_actions = payoffs[0].size
-        # Whatever was before, the joint action alone is remembered.
-        transitions = np.eye(1 + n_joint_actions)[1:].reshape([1, *n_actions, -1])
-        transitions = np.broadcast_to(transitions, [1 + n_joint_actions, *transitions.shape[1:]])
-        views = [_view(agent_index, n_actions) for agent_index in range(n_agents)]
-        super().__init__(payoffs, transitions, views, discount, dtype, name)
+        views = [_view(agent_index, payoffs.shape[1:]) for agent_index in range(payoffs.shape[0])]
+        super().__init__(payoffs, 1 + payoffs[0].size, views, discount, dtype, name)
 
     def next_state(self, state, joint_action, uniforms):
-        """The state after a joint action, int32 of the shape of `state`; see `FiniteGame.next_state`."""
+        """See `FiniteGame.next_state`; the joint action alone is remembered."""
         del state, uniforms
         return 1 + self._joint_action_index(joint_action)
 
     def _state_transitions(self, joint_probs):
-        # What the table of transitions says, without a product with its zeros and ones.
         return tf.pad(joint_probs, [[0, 0], [0, 0], [0, 0], [1, 0]])
 
 

@@ -34,7 +34,7 @@ def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=1
     curves = {
         steps: protocols.learning_curves(
             LOLADiCE(OWN_STEP, ASSUMED_STEP, steps), make_estimator, INITIAL_STDDEV, n_seeds, n_updates, "float32",
-            _name(steps), jit_compile,
+            _name(steps), jit_compile=jit_compile,
         ).mean(axis=2)
         for steps in PUBLISHED
     }

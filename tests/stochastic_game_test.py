@@ -11,9 +11,9 @@ from tf_metamapg import checks
 from tf_metamapg import random
 from tf_metamapg import rollout
 from tf_metamapg.estimators.exact import ExactEstimator
-from tf_metamapg.games import finite
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
+from tf_metamapg.games import stochastic
 from tf_metamapg.games import tasks
 from tf_metamapg.policies import tabular
 
@@ -50,7 +50,7 @@ class Setting:
         self.game = self.make()
 
     def make(self, dtype="float64"):
-        return finite.FiniteGame(self.table, self.transitions, self.views, self.discount, dtype)
+        return stochastic.StochasticGame(self.table, self.transitions, self.views, self.discount, dtype)
 
     def reward(self, table, agent, state, joint_action):
         """The reward in one payoff table, with or without an axis of states."""
@@ -142,7 +142,7 @@ class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_every_agent_sees_the_state_by_default(self):
         setting = Setting((2, 3), 4)
-        game = finite.FiniteGame(setting.table, setting.transitions, discount=0.9, dtype="float64")
+        game = stochastic.StochasticGame(setting.table, setting.transitions, discount=0.9, dtype="float64")
         self.assertEqual(game.n_observations, 4)
         setting.views, setting.n_observations = np.stack([np.arange(4)] * 2), 4
         probs = setting.random_probs([1, 1])
@@ -252,7 +252,7 @@ class TransitionsTest(tf.test.TestCase, parameterized.TestCase):
         # Rounding may leave such sums below 1.
         possible[3, 0, :4] = [0.1, 0.2, 0.3, 0.4]
         possible[4, 0, :4] = [0.7, 0.1, 0.1, 0.1]
-        game = finite.FiniteGame(np.zeros([1, 1]), possible, dtype=dtype)
+        game = stochastic.StochasticGame(np.zeros([1, 1]), possible, dtype=dtype)
         for state, expected in enumerate([[1, 3, 3], [0, 4, 4], [2, 2, 2], [0, 1, 3], [0, 0, 3]]):
             next_state = game.next_state(tf.fill([3], state), (tf.zeros([3], tf.int32),), [tf.constant(uniforms)])
             self.assertAllEqual(next_state, expected)
@@ -278,7 +278,7 @@ class TransitionsTest(tf.test.TestCase, parameterized.TestCase):
     def test_probabilities_are_normalised(self):
         # They may miss 1 by what a table with seven digits does.
         table = np.array([[[1.0 / 3.0, 2.0 / 3.0 + 9e-7]], [[0.5, 0.5]]])
-        game = finite.FiniteGame(np.zeros([1, 1]), table, discount=0.9, dtype="float64")
+        game = stochastic.StochasticGame(np.zeros([1, 1]), table, discount=0.9, dtype="float64")
         values = game.exact_values(tf.ones([1, 1, 1, 1], tf.float64), (tf.ones([1, 1, 2, 1], tf.float64),))
         self.assertAllClose(values[0], [[10.0]], rtol=1e-13, atol=0.0)
 
@@ -416,7 +416,7 @@ class IteratedMatrixGameTest(tf.test.TestCase, parameterized.TestCase):
         table = rng.normal(size=[n_agents, *n_actions])
         return (
             matrix.IteratedMatrixGame(table, discount=0.9, dtype="float64"),
-            finite.FiniteGame(table, transitions, views, discount=0.9, dtype="float64"),
+            stochastic.StochasticGame(table, transitions, views, discount=0.9, dtype="float64"),
         )
 
     @parameterized.parameters((2, 2), (3, 2), (2, 3, 2))
@@ -538,7 +538,7 @@ class MatrixGameTest(tf.test.TestCase, parameterized.TestCase):
     def test_is_the_finite_game_of_one_state(self):
         table = np.random.default_rng(13).normal(size=[2, 3, 2])
         game = matrix.MatrixGame(table, dtype="float64")
-        written_out = finite.FiniteGame(table, np.ones([1, 3, 2, 1]), discount=0.0, dtype="float64")
+        written_out = stochastic.StochasticGame(table, np.ones([1, 3, 2, 1]), discount=0.0, dtype="float64")
         self.assertEqual((written_out.n_observations, written_out.n_states), (1, 1))
         probs = [tf.constant([[[[0.2, 0.3, 0.5]]]], tf.float64), tf.constant([[[[0.9, 0.1]]]], tf.float64)]
         task = tf.constant(table[np.newaxis, np.newaxis])
@@ -552,9 +552,9 @@ class MatrixGameTest(tf.test.TestCase, parameterized.TestCase):
 
 class BadInputTest(tf.test.TestCase, parameterized.TestCase):
 
-    def assert_rejects(self, parameter, kind=finite.FiniteGame, **kwargs):
+    def assert_rejects(self, parameter, kind=stochastic.StochasticGame, **kwargs):
         """Checks the message of a game whose other arguments are right: two agents, three states."""
-        if kind is finite.FiniteGame:
+        if kind is stochastic.StochasticGame:
             kwargs = {"payoffs": np.zeros([2, 2, 3]), "transitions": np.full([3, 2, 3, 3], 1 / 3), **kwargs}
         with self.assertRaises(checks.InvalidInputError) as caught:
             kind(**kwargs)
@@ -628,17 +628,17 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_discount(self, discount, allowed):
         message = self.assert_rejects("discount", discount=discount)
-        self.assertEqual(message, f"FiniteGame.discount = {discount!r}: must be {allowed}")
+        self.assertEqual(message, f"StochasticGame.discount = {discount!r}: must be {allowed}")
 
     @parameterized.parameters("float16", "double", "", None, 64)
     def test_dtype(self, dtype):
         message = self.assert_rejects("dtype", dtype=dtype)
-        self.assertEqual(message, f"FiniteGame.dtype = {dtype!r}: must be 'float32' or 'float64'")
+        self.assertEqual(message, f"StochasticGame.dtype = {dtype!r}: must be 'float32' or 'float64'")
 
     @parameterized.parameters((None,), (3,), (["name"],))
     def test_name(self, name):
         message = self.assert_rejects("name", name=name)
-        self.assertEqual(message, f"FiniteGame.name = {name!r}: must be a text")
+        self.assertEqual(message, f"StochasticGame.name = {name!r}: must be a text")
 
     @parameterized.parameters(
         ("payoffs", {"payoffs": np.zeros([2, 2])}),
@@ -652,13 +652,15 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_rejects(parameter, kind=matrix.MatrixGame, **kwargs)
 
     def test_what_is_right_is_accepted(self):
-        game = finite.FiniteGame(np.zeros([2, 2, 3]).tolist(), np.full([3, 2, 3, 3], 1 / 3).tolist(), [[0, 4, 1]] * 2)
+        game = stochastic.StochasticGame(
+            np.zeros([2, 2, 3]).tolist(), np.full([3, 2, 3, 3], 1 / 3).tolist(), [[0, 4, 1]] * 2
+        )
         self.assertEqual((game.discount, game.dtype, game.n_observations), (0.96, "float32", 5))
         self.assertEqual((game.n_agents, game.n_actions, game.n_states), (2, (2, 3), 3))
 
     def test_payoffs_are_a_copy(self):
         table = np.ones([1, 2])
-        game = finite.FiniteGame(table, np.ones([1, 2, 1]))
+        game = stochastic.StochasticGame(table, np.ones([1, 2, 1]))
         table[:] = 0.0
         self.assertAllEqual(game.payoffs, np.ones([1, 2]))
 
