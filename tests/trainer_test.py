@@ -189,5 +189,43 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllGreater(after[:, 0, 0] - before[:, 0, 0], 0.02)
 
 
+class InnerLearningRatesTest(tf.test.TestCase):
+
+    def test_they_are_learned_up_hill_and_kept_beyond_the_chain(self):
+        meta_agent = functools.partial(MetaMAPG, learn_inner_learning_rates=True)
+        trainer = make_trainer(SEEDS, EXACT, False, "float64", meta_agent, chain_length=2)
+        learned, constant = trainer.inner_learning_rates()
+        self.assertAllClose(learned, np.ones([len(SEEDS), 2]), rtol=1e-15, atol=0)
+        self.assertAllEqual(constant, np.ones([len(SEEDS), 2]))
+        table = trainer.initial_params[0][0].numpy()
+
+        def value(log_rates):
+            """What agent 0 gets on average after each of the two inner updates, from the same policies."""
+            trainer.initial_params[0][0].assign(table)
+            trainer.log_inner_learning_rates[0].assign(log_rates)
+            tasks, noise = trainer._draw(tf.constant(0, tf.int64))
+            return trainer._compiled_gradients(
+                trainer._param_values(), trainer.inner_learning_rates(), tasks, noise
+            )
+
+        gradients = value(np.zeros([len(SEEDS), 2]))[0][0][1].numpy()
+        for step in range(2):
+            shift = np.zeros([len(SEEDS), 2])
+            shift[:, step] = 1e-4
+            above, below = (value(sign * shift)[2].average_reward[:, 1:, 0].numpy().mean(axis=1) for sign in (1, -1))
+            # Values are average rewards over 1 − γ.
+            self.assertAllClose(gradients[:, step], (above - below) / 2e-4 / 0.04, rtol=1e-6, atol=1e-8)
+        value(np.zeros([len(SEEDS), 2]))
+        trainer.step()
+        # Adam's first step goes by the meta learning rate along the sign of every derivative.
+        self.assertAllClose(trainer.log_inner_learning_rates[0].numpy(), 0.1 * np.sign(gradients), rtol=1e-4, atol=0)
+        self.assertAllEqual(trainer.inner_learning_rates()[1], np.ones([len(SEEDS), 2]))
+        self.assertAllClose(trainer.inner_learning_rates()[0], np.exp(0.1 * np.sign(gradients)), rtol=1e-4, atol=0)
+        # A longer chain goes on with the last step's.
+        self.assertAllEqual(trainer._rates_at(7)[0], trainer.inner_learning_rates()[0][:, 1])
+        self.assertAllEqual(trainer._rates_at(0)[0], trainer.inner_learning_rates()[0][:, 0])
+        self.assertIs(trainer.trackables["meta_params"][0][-1], trainer.log_inner_learning_rates[0])
+
+
 if __name__ == "__main__":
     tf.test.main()
