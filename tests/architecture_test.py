@@ -37,11 +37,11 @@ ROWS = (
     (5, "__init__"),
     (5, "trainer checkpoints metrics export figures progress run_directory"),
     (5, "experiment"),
-    (6, "configs command reproductions.results"),
+    (6, "configs command reproductions.results reference_loop workloads"),
     (6, "reproductions.protocols"),
     (6, "reproductions.exact_ipd reproductions.dice_ipd reproductions.gradient_quality"),
     (6, "reproductions.figure_1 reproductions.figure_2 reproductions.figure_3"),
-    (7, "main reproduce"),
+    (7, "main reproduce benchmark"),
 )
 FLOORS = {name: (floor, row) for row, (floor, names) in enumerate(ROWS) for name in names.split()}
 
@@ -122,7 +122,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("gin", {"configs"}),
-        ("absl", {"command", "main", "reproduce"}),
+        ("absl", {"benchmark", "command", "main", "reproduce"}),
         ("matplotlib", {"figures", "reproductions.results"}),
         ("tqdm", {"progress"}),
         ("tensorflow_probability", {"policies.distributions", "statistics", "agents.opponent_modelling"}),
@@ -134,17 +134,18 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
     def test_functions_are_compiled_in_few_places(self):
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
-            {"trainer", "export", "reproductions.gradient_quality"},
+            {"trainer", "export", "workloads", "reproductions.gradient_quality"},
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
-            {"trainer"} | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()},
+            {"trainer", "workloads"}
+            | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()},
         )
         for name, tree in TREES.items():
             tensorflow = {full for full in _imports(tree) if full.split(".")[0] == "tensorflow"}
             self.assertLessEqual(tensorflow, {"tensorflow"}, name)
 
-    @parameterized.parameters(("train", "main"), ("reproduce", "reproduce"))
+    @parameterized.parameters(("train", "main"), ("reproduce", "reproduce"), ("benchmark", "benchmark"))
     def test_a_command_imports_one_module(self, command, module):
         tree = ast.parse((ROOT.parent / "bin" / command).read_text("utf-8"))
         self.assertEqual(list(_imported_modules(tree)), [module])

@@ -205,7 +205,7 @@ class InnerLearningRatesTest(tf.test.TestCase):
             trainer.log_inner_learning_rates[0].assign(log_rates)
             tasks, noise = trainer._draw(tf.constant(0, tf.int64))
             return trainer._compiled_gradients(
-                trainer._param_values(), trainer.inner_learning_rates(), tasks, noise
+                trainer.param_values(), trainer.inner_learning_rates(), tasks, noise
             )
 
         gradients = value(np.zeros([len(SEEDS), 2]))[0][0][1].numpy()

@@ -107,7 +107,7 @@ class MetaTrainer:
     def trace(self):
         """Traces the meta-gradient, without computing it; the first `step` need not do so again."""
         drawn = self._draw(self.n_meta_updates_done)
-        self._compiled_gradients.get_concrete_function(self._param_values(), self.inner_learning_rates(), *drawn)
+        self._compiled_gradients.get_concrete_function(self.param_values(), self.inner_learning_rates(), *drawn)
 
     def step(self):
         """One meta-update of every meta-agent.
@@ -120,7 +120,7 @@ class MetaTrainer:
         """
         drawn = self._draw(self.n_meta_updates_done)
         gradients, finite, metrics = self._compiled_gradients(
-            self._param_values(), self.inner_learning_rates(), *drawn
+            self.param_values(), self.inner_learning_rates(), *drawn
         )
         if not np.all(finite):
             bad_seeds = [seed for seed, is_finite in zip(self._seeds, finite.numpy()) if not is_finite]
@@ -142,14 +142,29 @@ class MetaTrainer:
             array [S, chain_length + 1, n_agents], the average reward per step at each link.
         """
         tasks = self._draw_tasks(phase, 0, n_tasks)
-        joint_params = adaptation.for_each_task(self._param_values(), n_tasks)
+        joint_params = adaptation.for_each_task(self.param_values(), n_tasks)
         average_rewards = []
         for index in range(chain_length + 1):
-            noise = self._draw_link(phase, 0, tf.constant(index), n_tasks)
-            average_reward, joint_params = self._compiled_update(joint_params, self._rates_at(index), tasks, noise)
+            average_reward, joint_params = self.advance(phase, tasks, index, joint_params)
             average_rewards.append(average_reward.numpy())
             report(index, average_rewards[-1])
         return np.stack(average_rewards, axis=1)
+
+    def advance(self, phase, tasks, index, joint_params):
+        """Plays one link of a chain, and lets all agents learn from it.
+
+        Args:
+            phase: the phase whose random numbers are used.
+            tasks: tasks with leading axes [S, N].
+            index: l, which link it is.
+            joint_params: JointParams φ_l with leaves [S, N, ...].
+
+        Returns:
+            (average reward per step at the link [S, n_agents], JointParams φ_{l+1}).
+        """
+        n_tasks = tf.nest.flatten(tasks)[0].shape[1]
+        noise = self._draw_link(phase, 0, tf.constant(index), n_tasks)
+        return self._compiled_update(joint_params, self._rates_at(index), tasks, noise)
 
     def _rates_at(self, index):
         """Tuple over agents of tensors [S]; a chain that goes on beyond L links keeps the last step."""
@@ -158,7 +173,8 @@ class MetaTrainer:
             rates = adaptation.constant_rates(self._agents, len(self._seeds), 1, self.estimator.game.dtype)
         return tuple(of_agent[:, min(index, of_agent.shape[1] - 1)] for of_agent in rates)
 
-    def _param_values(self):
+    def param_values(self):
+        """The initial parameters as tensors: JointParams with leaves [S, ...]."""
         return tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), self.initial_params)
 
     def _keys(self, phase, index):

@@ -1,0 +1,104 @@
+"""Times meta-updates, and prints a table.
+
+    bin/benchmark
+    bin/benchmark tabular wide --json=benchmark.json
+
+Each workload runs in a process of its own: the iterated prisoner's dilemma with γ = 0.96 and tabular policies,
+two meta-agents or two LOLA-DiCE learners. An environment step is one joint action of one trajectory; each of
+the L + 1 rollouts of a meta-update counts. The keys of each workload in the JSON object:
+
+    rollout_ns              random numbers and trajectories alone, nanoseconds per environment step
+    meta_update_ns          one whole update, nanoseconds per environment step of all its rollouts
+    meta_update_seconds     one whole update
+    first_update_seconds    from the start of the process to the end of the first update
+    compile_seconds         what of that is tracing and compiling
+    peak_mb                 the most memory that the process had
+    *_spread                least and largest median of the repeats
+"""
+
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+from absl import flags
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import command
+from tf_metamapg import files
+from tf_metamapg import reference_loop
+from tf_metamapg import workloads
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("json", None, "Also write everything to this file, as one JSON object.", flag_values=FLAGS)
+flags.DEFINE_integer("repeats", 5, "Medians that the median is taken of.", flag_values=FLAGS)
+flags.DEFINE_float(
+    "started", None, "What the command passes to the process of one workload: when it was started.", flag_values=FLAGS
+)
+
+
+def run(argv):
+    """Runs the command line.
+
+    Args:
+        argv: the program's name and its arguments.
+
+    Returns:
+        exit status, see `command.run`.
+    """
+    return command.run(
+        argv, sys.modules[__name__], lambda names: _run(argv[0], names), "nothing was written; start again"
+    )
+
+
+def _run(program, names):
+    names = names or list(workloads.WORKLOADS)
+    for name in names:
+        checks.check(name in workloads.WORKLOADS, "workload", name, f"one of {', '.join(workloads.WORKLOADS)}")
+    checks.check_integer("--repeats", FLAGS.repeats, minimum=1)
+    if FLAGS.started is not None:
+        print(json.dumps(workloads.measure(names[0], FLAGS.started, FLAGS.repeats)))
+        return
+    if FLAGS.json is not None:
+        parent = pathlib.Path(FLAGS.json).absolute().parent
+        checks.check(parent.is_dir() and os.access(parent, os.W_OK), "--json", FLAGS.json, "in a writable directory")
+    results = {
+        "machine": {"cores": os.cpu_count(), "tensorflow": tf.__version__, "python": platform.python_version()},
+        "reference_loop": _reference_loop(),
+        "workloads": {},
+    }
+    print(f"{'workload':<12}{'rollout':>10}{'update':>10}{'update':>11}{'first':>9}{'compile':>9}{'peak':>8}")
+    print(f"{'':<12}{'ns/step':>10}{'ns/step':>10}{'seconds':>11}{'seconds':>9}{'seconds':>9}{'MB':>8}", flush=True)
+    for name in names:
+        results["workloads"][name] = measured = _measure_aside(program, name)
+        print(
+            f"{name:<12}{measured['rollout_ns']:>10.1f}{measured['meta_update_ns']:>10.1f}"
+            f"{measured['meta_update_seconds']:>11.4f}{measured['first_update_seconds']:>9.1f}"
+            f"{measured['compile_seconds']:>9.1f}{measured['peak_mb']:>8.0f}",
+            flush=True,
+        )
+    loop = results["reference_loop"]
+    print(
+        "no C compiler for the reference loop" if loop is None
+        else f"\nreference loop: {loop['ns_per_step']:.1f} ns per step ({loop['description']})"
+    )
+    if FLAGS.json is not None:
+        files.write_json(FLAGS.json, results)
+
+
+def _reference_loop():
+    measured = reference_loop.nanoseconds_per_step(FLAGS.repeats)
+    return None if measured is None else {"ns_per_step": measured[0], "description": reference_loop.DESCRIPTION}
+
+
+def _measure_aside(program, name):
+    """What a process of its own measures."""
+    process = subprocess.run(
+        [sys.executable, program, name, f"--started={time.time()}", f"--repeats={FLAGS.repeats}"],
+        stdout=subprocess.PIPE, check=True, text=True,
+    )
+    return json.loads(process.stdout.splitlines()[-1])
