@@ -8,7 +8,6 @@ setuptools.setup(
     description="Learning to learn among other learners: Meta-MAPG on TensorFlow and Keras",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["tf_metamapg", "tf_metamapg.*"]),
-    scripts=["bin/train", "bin/reproduce", "bin/benchmark", "bin/quiet_import.py"],
     python_requires=">=3.10,<3.14",
     # The ranges are those that the test suite has passed with.
     install_requires=[

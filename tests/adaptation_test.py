@@ -5,13 +5,22 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import checks
 from tf_metamapg import random
+from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.lola_taylor import LOLATaylor
+from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.sos import SOS
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
+from tf_metamapg.games.differentiable import DifferentiableGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 N_SEEDS, N_TASKS = 2, 3
@@ -89,6 +98,38 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         )
         changed = np.any(first != second, axis=(2, 3))
         self.assertAllEqual(changed, [[False] * 3, [False, False, True]])
+
+    def test_one_learner_and_one_policy_for_each_agent(self):
+        estimator, initial_params, tasks, keys = make_setting(2, ExactEstimator)
+        learners = [PolicyGradient(1.0)] * 2
+        noise = [adaptation.draw_noise(estimator, learners, keys, N_TASKS)] * 2
+        for arguments, name in (
+            ((learners[:1], initial_params, tasks, noise), "learners"),
+            ((learners, initial_params[:1], tasks, noise), "initial_params"),
+            ((learners, initial_params, tasks, []), "noise"),
+        ):
+            with self.assertRaisesRegex(checks.InvalidInputError, f"^{name} = .*: must be"):
+                adaptation.adapt(estimator, *arguments)
+
+    def test_an_objective_without_its_own_agent_is_an_error(self):
+        game = DifferentiableGame(lambda x, y: (y[..., 0], x[..., 0] * y[..., 0]), [1, 1])
+        estimator = ExactEstimator(game, [raw_policy(game, agent) for agent in range(2)])
+        joint_params = tuple((tf.ones([1, 1, 1], tf.float64),) for _ in range(2))
+        link = adaptation.Link(joint_params, (), ((), ()))
+        for learner in (PolicyGradient(), LOLADiCE(n_lookahead_steps=0)):
+            with self.assertRaisesRegex(adaptation.DeadGradientError, "agent 0 does not depend on its own"):
+                learner.gradients(estimator, (), link, 0)
+            self.assertAllEqual(learner.gradients(estimator, (), link, 1)[0], [[[1.0]]])
+        # Of another agent's value there may be nothing that depends on it.
+        self.assertAllEqual(adaptation.value_gradients(estimator, (), link, 0, 1)[0], [[[1.0]]])
+
+    def test_an_agent_that_is_alone_anticipates_nobody(self):
+        game = MatrixGame([[1.0, 2.0]], dtype="float64")
+        estimator = ExactEstimator(game, [tabular_policy(game, 0)])
+        link = adaptation.Link(((tf.zeros([1, 1, 1, 1], tf.float64),),), (), ((),))
+        tasks = tf.constant(game.payoffs)[tf.newaxis, tf.newaxis]
+        for learner in (LookAhead(), LOLAShaping(), LOLATaylor(), SOS()):
+            self.assertAllClose(learner.gradients(estimator, tasks, link, 0)[0], [[[[-0.25]]]])
 
 
 if __name__ == "__main__":

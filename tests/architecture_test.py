@@ -32,6 +32,7 @@ ROWS = (
     (4, "agents.policy_gradient agents.opponent_modelling"),
     (4, "agents.fixed agents.anticipation agents.theorem"),
     (4, "agents.look_ahead agents.lola_shaping agents.lola_taylor agents.lola_dice agents.sos"),
+    (4, "agents.meta_agent"),
     (4, "agents.meta_pg agents.meta_mapg"),
     # What a user of the library gets without naming a module.
     (5, "__init__"),

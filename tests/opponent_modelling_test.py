@@ -395,13 +395,22 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
             MaximumLikelihood(tolerance=tolerance)
         self.assert_message(caught, f"MaximumLikelihood.tolerance = {tolerance!r}: must be {allowed}")
 
+    def test_what_it_starts_from_is_nobody_s_policy(self):
+        setting = Setting((2, 2))
+        for policy in setting.policies:
+            initial = policy.initial_params(range(50))[0].numpy()
+            self.assertAllGreater(np.max(np.abs(initial - policy.reference_params[0]), axis=(1, 2)), 0.1)
+
     @parameterized.parameters(MetaMAPG, LOLADiCE)
     def test_exact_values_have_nothing_to_estimate_from(self, kind):
         setting = Setting((2, 2))
         estimator = ExactEstimator(setting.game, setting.policies)
         nothing = estimator.sample(setting.joint_params, setting.tasks, ())
         link = adaptation.Link(setting.joint_params, nothing, ((), ()))
-        message = "train.estimator = 'ExactEstimator': must be one that samples for agents with an opponent model"
+        message = (
+            "train.estimator = 'ExactEstimator': must be one that samples, such as LoadedDiceEstimator, for agents"
+            " with an opponent model"
+        )
         with self.assertRaises(checks.InvalidInputError) as caught:
             MaximumLikelihood().estimate(estimator, link, agent_index=0)
         self.assert_message(caught, message)

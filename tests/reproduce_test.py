@@ -188,6 +188,16 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(outcome.stderr.splitlines(), 1)
         self.assertFalse((self.directory / "results").exists())
 
+    @parameterized.parameters("", "{}/taken")
+    def test_output_directory_that_cannot_be_used(self, output_dir):
+        (self.directory / "taken").mkdir()
+        (self.directory / "taken" / "figure_1").write_text("years of work")
+        outcome = self.run_command("figure_1", f"--output_dir={output_dir.format(self.directory)}")
+        self.assertEqual((outcome.status, outcome.stdout), (2, ""))
+        self.assertStartsWith(outcome.stderr, "error: --output_dir")
+        self.assertLen(outcome.stderr.splitlines(), 1)
+        self.assertEqual((self.directory / "taken" / "figure_1").read_text(), "years of work")
+
     def test_output_directory_that_is_a_file(self):
         path = self.directory / "thesis.tex"
         path.write_text("years of work")

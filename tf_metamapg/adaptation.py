@@ -100,8 +100,19 @@ def value_gradients(estimator, tasks, link, agent_index, with_respect_to):
     with tf.GradientTape() as inner_tape:
         inner_tape.watch(params)
         objective = estimator.objectives(link.joint_params, tasks, link.trajectory)[agent_index]
-    gradients = inner_tape.gradient(objective, params)
-    if with_respect_to == agent_index and all(gradient is None for gradient in gradients):
+    if with_respect_to == agent_index:
+        return own_gradients(inner_tape, objective, params, agent_index)
+    return inner_tape.gradient(objective, params, unconnected_gradients="zero")
+
+
+def own_gradients(tape, objective, params, agent_index):
+    """The derivative of an agent's objective [S, N] in its own parameters, Params with leaves [S, N, ...].
+
+    Raises:
+        DeadGradientError: if there is no dependence at all.
+    """
+    gradients = tape.gradient(objective, params)
+    if all(gradient is None for gradient in gradients):
         raise DeadGradientError(f"the objective of agent {agent_index} does not depend on its own parameters")
     return tuple(
         tf.zeros_like(leaf) if gradient is None else gradient for gradient, leaf in zip(gradients, params)
@@ -115,7 +126,7 @@ def check_cross_derivatives(estimator):
     """
     checks.check(
         estimator.has_cross_derivatives, "train.estimator", type(estimator).__name__,
-        "one of the expected reading for agents that look at the others' gradients",
+        "ExactEstimator, DiceEstimator or LoadedDiceEstimator for agents that look at the others' gradients",
     )
 
 
@@ -193,7 +204,13 @@ def adapt(estimator, learners, initial_params, tasks, noise, inner_learning_rate
     Returns:
         Chain of L + 1 links, differentiable with respect to `initial_params` and
         `inner_learning_rates`.
+
+    Raises:
+        InvalidInputError: if there is not one learner and one set of parameters for each agent, or no noise.
     """
+    checks.check_length("learners", learners, estimator.game.n_agents)
+    checks.check_length("initial_params", initial_params, estimator.game.n_agents)
+    checks.check(len(noise) > 0, "noise", noise, "one LinkNoise for each of L + 1 links")
     n_seeds, n_tasks = tf.nest.flatten(tasks)[0].shape[:2]
     if inner_learning_rates is None:
         inner_learning_rates = constant_rates(learners, n_seeds, len(noise) - 1, estimator.game.dtype)

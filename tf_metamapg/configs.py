@@ -69,10 +69,15 @@ def train(run_directory, resume, started):
             run_directory=run_directory, resume=resume, describe_config=gin.operative_config_str, started=started
         )
     except TypeError as error:
-        # What a config leaves out shows only in the call that misses it.
-        if "No values supplied by Gin or caller" not in str(error):
-            raise
-        raise checks.InvalidInputError(f"config: {str(error).splitlines()[0]}") from error
+        # What a config leaves out, or calls too early, shows only in the call that misses it.
+        message = str(error).splitlines()[0]
+        if "No values supplied by Gin or caller" in message:
+            raise checks.InvalidInputError(f"config: {message}") from error
+        if "required positional argument" in message:
+            raise checks.InvalidInputError(
+                f"config: {message}; is there a @name() that should be without parentheses?"
+            ) from error
+        raise
 
 
 def parse(gin_files, bindings):

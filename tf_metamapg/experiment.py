@@ -75,8 +75,17 @@ def train(
 
     seeds = range(first_seed, first_seed + n_seeds)
     policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
+    for index, policy in enumerate(policies):
+        checks.check(hasattr(policy, "initial_params"), f"train.policies[{index}]", policy, "what makes a policy")
+    estimator = estimator(game, policies)
+    checks.check(hasattr(estimator, "objectives"), "train.estimator", estimator, "what makes an estimator")
+    task_distribution = task_distribution(game)
+    checks.check(
+        hasattr(task_distribution, "sample"), "train.task_distribution", task_distribution,
+        "what makes a task distribution",
+    )
     trainer = MetaTrainer(
-        game, policies, agents, estimator(game, policies), task_distribution(game),
+        game, policies, agents, estimator, task_distribution,
         seeds, chain_length, n_tasks, meta_learning_rate, jit_compile,
     )
     trainer.trace()  # What cannot be computed fails here, before anything is written.

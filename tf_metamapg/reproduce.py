@@ -54,9 +54,13 @@ def _run(names):
         raise checks.InvalidInputError(f"name what to reproduce, {allowed}; see --list")
     for name in names:
         checks.check(name in REPRODUCTIONS, "name", name, allowed)
+    checks.check(FLAGS.output_dir != "", "--output_dir", FLAGS.output_dir, "the name of a directory")
     output_dir = pathlib.Path(FLAGS.output_dir)
     try:
-        output_dir.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (output_dir / name).mkdir(parents=True, exist_ok=True)
+            files.write_text(output_dir / name / ".written", "")
+            (output_dir / name / ".written").unlink()
     except OSError as error:
         raise checks.InvalidInputError(f"--output_dir={output_dir}: cannot be written ({error.strerror})") from error
     for name in names:

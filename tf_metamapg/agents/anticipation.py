@@ -38,7 +38,7 @@ class Anticipating(PolicyGradient):
     def _over_others(self, estimator, tasks, link, agent_index, roles):
         """η Σ_{j≠i} (∇ᵢ∇ⱼVᵃ) ∇ⱼVᵇ for (a, b) = roles(i, j)."""
         others = [other for other in range(len(link.joint_params)) if other != agent_index]
-        terms = []
+        terms = [tuple(map(tf.zeros_like, link.joint_params[agent_index]))]
         for other in others:
             differentiated, direction = roles(agent_index, other)
             terms.append(

@@ -17,7 +17,8 @@ class LOLADiCE(PolicyGradient):
     """∇ᵢ Vⁱ(θⁱ, φ^-i(θⁱ, θ^-i)), φ^-i after some naive steps of the others that the agent imagines.
 
     The imagined steps are a chain in which the agent itself stands still; from samples, each has its own
-    rollout. Its gradient is Theorem 1's without self-shaping, taken at the present policies (Eq. 6).
+    rollout. Its gradient is that of Theorem 1 at the present policies for an agent whose own inner step is
+    zero and whose meta-value is that of the last link (Eq. 6).
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class LOLADiCE(PolicyGradient):
                 estimator, learners, rates, tasks, link, link.lookahead_noise[agent_index]
             )[-1]
             objective = estimator.objectives(imagined.joint_params, tasks, imagined.trajectory)[agent_index]
-        return outer_tape.gradient(objective, own_params)
+        return adaptation.own_gradients(outer_tape, objective, own_params, agent_index)
 
     def _imagined_learners(self, estimator, agent_index):
         learners = [PolicyGradient(self._assumed_learning_rate)] * estimator.game.n_agents

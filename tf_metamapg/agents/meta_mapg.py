@@ -1,6 +1,6 @@
 """Meta-MAPG (Kim et al. 2020; Eq. 7): a meta-agent that also shapes how the others learn."""
 
-from tf_metamapg.agents.theorem import MetaAgent
+from tf_metamapg.agents.meta_agent import MetaAgent
 
 
 class MetaMAPG(MetaAgent):

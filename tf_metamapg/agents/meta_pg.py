@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_metamapg.agents.theorem import MetaAgent
+from tf_metamapg.agents.meta_agent import MetaAgent
 
 
 class MetaPG(MetaAgent):

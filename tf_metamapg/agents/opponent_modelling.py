@@ -48,7 +48,7 @@ class MaximumLikelihood:
         """
         checks.check(
             bool(link.trajectory), "train.estimator", type(estimator).__name__,
-            "one that samples for agents with an opponent model",
+            "one that samples, such as LoadedDiceEstimator, for agents with an opponent model",
         )
         joint_params = tuple(
             params if index == agent_index else _straight_through(

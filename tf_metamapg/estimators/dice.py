@@ -10,7 +10,7 @@ term is zero. For K trajectories the bias is O(1/K), from plugging an estimated 
 import tensorflow as tf
 
 from tf_metamapg import returns
-from tf_metamapg.estimators.sampled import SampledEstimator
+from tf_metamapg.estimators.sampled import ExpectedReadingEstimator
 
 
 def magic_box(log_probs):
@@ -39,10 +39,8 @@ def dice_surrogate(joint_log_probs, rewards, baselines, discount):
     return tf.reduce_mean(tf.reduce_sum(weights * (with_rewards + with_baselines), axis=-1), axis=-1)
 
 
-class DiceEstimator(SampledEstimator):
+class DiceEstimator(ExpectedReadingEstimator):
     """DiCE inner updates: the *expected* reading, from samples."""
-
-    has_cross_derivatives = True
 
     def surrogates(self, log_probs, rewards):
         joint_log_probs = tf.add_n(log_probs)
@@ -50,8 +48,3 @@ class DiceEstimator(SampledEstimator):
             dice_surrogate(joint_log_probs, own_rewards, self.baselines(own_rewards), self.game.discount)
             for own_rewards in rewards
         )
-
-    def current_policy_surrogate(self, own_log_probs, later_values):
-        """Zero: the surrogates already account for what θ does to the distribution of trajectories."""
-        del own_log_probs
-        return tf.zeros_like(later_values)

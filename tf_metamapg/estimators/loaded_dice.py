@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tf_metamapg import returns
 from tf_metamapg.estimators.dice import magic_box
-from tf_metamapg.estimators.sampled import SampledEstimator
+from tf_metamapg.estimators.sampled import ExpectedReadingEstimator
 
 
 def loaded_dice_surrogate(joint_log_probs, advantages, discount):
@@ -29,10 +29,8 @@ def loaded_dice_surrogate(joint_log_probs, advantages, discount):
     return tf.reduce_mean(tf.reduce_sum(weighted, axis=-1), axis=-1)
 
 
-class LoadedDiceEstimator(SampledEstimator):
+class LoadedDiceEstimator(ExpectedReadingEstimator):
     """Loaded DiCE inner updates: the *expected* reading, from samples, with less variance than DiCE's."""
-
-    has_cross_derivatives = True
 
     def surrogates(self, log_probs, rewards):
         joint_log_probs = tf.add_n(log_probs)
@@ -40,8 +38,3 @@ class LoadedDiceEstimator(SampledEstimator):
             loaded_dice_surrogate(joint_log_probs, self.advantages(own_rewards), self.game.discount)
             for own_rewards in rewards
         )
-
-    def current_policy_surrogate(self, own_log_probs, later_values):
-        """Zero: the surrogates already account for what θ does to the distribution of trajectories."""
-        del own_log_probs
-        return tf.zeros_like(later_values)

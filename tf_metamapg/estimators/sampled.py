@@ -97,7 +97,13 @@ class SampledEstimator(abc.ABC):
 
     def baselines(self, rewards):
         """What is subtracted from returns to go: [S, N, K, T] → [S, N, K, T]."""
-        return self._baseline(returns.returns_to_go(rewards, self.game.discount))
+        returns_to_go = returns.returns_to_go(rewards, self.game.discount)
+        baselines = self._baseline(returns_to_go)
+        checks.check(
+            tf.is_tensor(baselines) and baselines.shape == returns_to_go.shape, f"{type(self).__name__}.baseline",
+            self._baseline, "a function that returns a tensor of the shape of its argument",
+        )
+        return baselines
 
     def advantages(self, rewards):
         """Returns to go less their baseline: [S, N, K, T] → [S, N, K, T]."""
@@ -120,3 +126,14 @@ class SampledEstimator(abc.ABC):
         """The mean reward per step of each agent: tuple over agents of tensors [S, N]."""
         del joint_params, tasks
         return tuple(tf.reduce_mean(rewards, axis=[-2, -1]) for rewards in trajectory.rewards)
+
+
+class ExpectedReadingEstimator(SampledEstimator):
+    """An estimator whose surrogates already account for what θ does to the distribution of trajectories."""
+
+    has_cross_derivatives = True
+
+    def current_policy_surrogate(self, own_log_probs, later_values):
+        """Zero: what is sampled is not what the inner update is a function of."""
+        del own_log_probs
+        return tf.zeros_like(later_values)

@@ -45,6 +45,11 @@ class FiniteGame(abc.ABC):
         checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
         checks.check(str(dtype) in ("float32", "float64"), f"{kind}.dtype", dtype, "'float32' or 'float64'")
         checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
+        as_dtype = np.dtype(dtype).type
+        checks.check(as_dtype(discount) < 1.0, f"{kind}.discount", discount, f"in [0, 1) when rounded to {dtype}")
+        with np.errstate(over="ignore"):
+            is_finite = np.all(np.isfinite(payoffs.astype(dtype)))
+        checks.check(is_finite, f"{kind}.payoffs", payoffs.tolist(), f"finite as {dtype}")
         self.payoffs = payoffs
         self.n_states = n_states
         self.discount = float(discount)

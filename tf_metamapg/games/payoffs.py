@@ -54,6 +54,7 @@ def public_goods(n_agents=3, multiplier=1.6):
         InvalidInputError: if one of these is not such a number.
     """
     checks.check_integer("public_goods.n_agents", n_agents, minimum=2)
+    checks.check(n_agents <= 16, "public_goods.n_agents", n_agents, "≤ 16, as the table has n · 2ⁿ entries")
     checks.check_number("public_goods.multiplier", multiplier)
     table = np.zeros([n_agents] + [2] * n_agents)
     for joint_action in itertools.product([0, 1], repeat=n_agents):

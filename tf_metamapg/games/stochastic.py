@@ -22,7 +22,7 @@ class StochasticGame(FiniteGame):
                 [i, s, a_0, .., a_{n-1}] is the reward of agent i in state s. Where rewards do not depend on
                 the state, the axis of states may be left out.
             transitions: array-like [M, A_0, .., A_{n-1}, M] of probabilities of the next state.
-            views: array-like [n_agents, M] of observations ≥ 0, what each agent sees in every state. By
+            views: array-like [n_agents, M] of observations in 0..M−1, what each agent sees in every state. By
                 default every agent sees the state.
             discount: γ, in [0, 1).
             dtype: 'float32' or 'float64'.
@@ -80,7 +80,7 @@ def _checked_views(parameter, views, n_agents, n_states):
         array = np.array(None)
     is_table = array.shape == (n_agents, n_states) and np.issubdtype(array.dtype, np.integer)
     checks.check(
-        is_table and array.min() >= 0 and array.max() < 2**31 - 1, parameter, views,
-        f"integers ≥ 0 of shape ({n_agents}, {n_states})",
+        is_table and array.min() >= 0 and array.max() < n_states, parameter, views,
+        f"integers in 0..{n_states - 1} of shape ({n_agents}, {n_states})",
     )
     return array

@@ -11,6 +11,8 @@ and, of a policy that acts step by step:
     distribution(params, observations)         a TensorFlow Probability distribution of actions
     sampler(params)                            samples actions from uniform numbers
     log_probs(params, observations, actions)   scores actions; differentiable in params
+    log_likelihood(observations, actions)      a function of params, for opponent models
+    reference_params                           Params [...] that such a model starts from
 
 `params` always come from outside: a model's own variables are never read or assigned, so that a gradient
 can flow through parameters that an inner update has computed.

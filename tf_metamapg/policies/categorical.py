@@ -30,7 +30,8 @@ class CategoricalPolicy:
         self._model = build_model(seed=0)
         self.n_observations = n_observations
         self.n_actions = n_actions
-        self.reference_params = tuple(leaf[0] for leaf in self.initial_params([0]))
+        # Of a seed that no run has, so that it is nobody's initial policy.
+        self.reference_params = tuple(leaf[0] for leaf in self.initial_params([2**31]))
 
     def model(self):
         """A new Keras model of this policy, with variables of its own."""
@@ -118,13 +119,15 @@ class CategoricalPolicy:
             observations: int32 tensor [S, N, K, T].
             actions: int32 tensor [S, N, K, T].
         """
-        frequencies = tf.reduce_mean(
-            tf.one_hot(observations * self.n_actions + actions, self.n_observations * self.n_actions), axis=[2, 3]
+        one_hot = tf.one_hot(
+            observations * self.n_actions + actions, self.n_observations * self.n_actions,
+            dtype=self.reference_params[0].dtype,
         )
+        frequencies = tf.reduce_mean(one_hot, axis=[2, 3])
 
         def mean_log_prob(params):
             table = tf.nn.log_softmax(self.logits(params))
-            return tf.reduce_sum(tf.reshape(table, frequencies.shape) * tf.cast(frequencies, table.dtype), axis=-1)
+            return tf.reduce_sum(tf.reshape(table, frequencies.shape) * frequencies, axis=-1)
 
         return mean_log_prob
 

@@ -70,6 +70,7 @@ def raw_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
         InvalidInputError: if one of these does not hold.
     """
     checks.check(hasattr(game, "n_params"), "raw_policy.game", type(game).__name__, "a DifferentiableGame")
+    checks.check_integer("raw_policy.agent_index", agent_index, minimum=0)
     checks.check(
         agent_index in range(game.n_agents), "raw_policy.agent_index", agent_index, f"in 0..{game.n_agents - 1}"
     )

@@ -52,6 +52,7 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
     checks.check(
         hasattr(game, "n_observations"), "tabular_policy.game", type(game).__name__, "a game with observations"
     )
+    checks.check_integer("tabular_policy.agent_index", agent_index, minimum=0)
     checks.check(
         agent_index in range(game.n_agents), "tabular_policy.agent_index", agent_index, f"in 0..{game.n_agents - 1}"
     )

@@ -45,7 +45,7 @@ def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=1
             f"Average reward per step of both agents over the last {N_LAST} of {n_updates} updates: mean ± 95%",
             f"interval (standard deviation) over {n_seeds} seeds. K = {n_trajectories}, T = {horizon}, γ = 0.96,",
             f"θ ~ N(0, 0.2); own step {OWN_STEP:g} and assumed step {ASSUMED_STEP:g} on the discounted value, plain",
-            "gradient steps. No lookahead is naive learning.",
+            "gradient steps, Loaded DiCE. No lookahead is naive learning. Published: mean (standard deviation).",
         )
         + results.markdown_table(
             ["lookahead steps", "here", "worst seed", "published"],
@@ -69,7 +69,7 @@ def _name(steps):
 
 def _published(steps):
     mean, deviation = PUBLISHED[steps]
-    return results.signed(mean) + ("" if deviation is None else f" ± {deviation:.3f}")
+    return results.signed(mean) + ("" if deviation is None else f" ({deviation:.3f})")
 
 
 def _figure(curves):

@@ -71,6 +71,7 @@ def _text(curves, n_runs, n_updates):
             f"Average reward per step of both agents after {n_updates} updates, mean (standard deviation) over",
             f"{n_runs} runs from θ ~ N(0, 1); own and assumed step 1 on the discounted value, γ = 0.96. A mean agrees",
             "at 99% if it is less than 2.58 standard errors of the difference from the published one.",
+            "LOLA (a) is `LOLAShaping`, LOLA (b) `LOLATaylor`.",
         )
         + results.markdown_table(
             ["learner", "mean (deviation)", f"published, {N_PUBLISHED_RUNS} runs", "standard errors apart", "agrees"],

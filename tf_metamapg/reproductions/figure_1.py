@@ -61,6 +61,7 @@ def reproduce(directory, n_updates=40):
         results.paragraph(
             f"From (x, y) = {START}, {n_updates} steps; α = {STEP}, η = {ASSUMED_STEP}. A factor above 1 diverges.",
             "Meta-MAPG takes meta-gradient steps α along a chain of one inner update η of both agents.",
+            "LOLA (a) is `LOLAShaping`, LOLA (b) `LOLATaylor`.",
         )
         + results.markdown_table(
             ["learner", "squared spectral radius of a step", "closed form", "distance from (0, 0) at the end"], table

@@ -125,7 +125,8 @@ def reproduce(directory, n_trajectories=256, horizon=20):
     ]
     text = (
         results.paragraph(
-            "Norms, in the iterated prisoner's dilemma with Loaded DiCE inner updates. An arrow exists where its",
+            "Agent i and its opponent −i, before (θ) and after (φ) an inner update, and the trajectories τ. Norms,",
+            "in the iterated prisoner's dilemma with Loaded DiCE inner updates. An arrow exists where its",
             "derivative is not zero while all others are closed, but those into its beginning; it carries a",
             "meta-gradient with respect to θⁱ where closing it changes that.",
         )

@@ -1,0 +1,56 @@
+"""What Meta-PG and Meta-MAPG have in common: an initial policy, and inner learning rates, that are learned."""
+
+from tf_metamapg import checks
+from tf_metamapg.agents import theorem
+from tf_metamapg.agents.opponent_modelling import check_opponent_model
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+
+
+class MetaAgent(PolicyGradient):
+    """An agent that learns where to start; it adapts by policy gradient like every other agent."""
+
+    learns_initial_policy = True
+
+    def __init__(
+        self, inner_learning_rate=1.0, learn_inner_learning_rates=False, value_weights=theorem.mean_over_chain,
+        opponent_model=None,
+    ):
+        """
+        Args:
+            inner_learning_rate: α ≥ 0, the step on the discounted, unnormalised value.
+            learn_inner_learning_rates: whether to learn a step of its own for each link of the chain with
+                the meta-gradient, starting from α.
+            value_weights: function of the chain length L that returns the weights w_0..w_L of the
+                meta-value: `theorem.mean_over_chain` or `theorem.last_link`.
+            opponent_model: how the opponents' policies are estimated, see `opponent_modelling`; by default
+                they are read.
+
+        Raises:
+            InvalidInputError: if one of these does not hold.
+        """
+        super().__init__(inner_learning_rate)
+        kind = type(self).__name__
+        checks.check_boolean(f"{kind}.learn_inner_learning_rates", learn_inner_learning_rates)
+        checks.check(
+            not learn_inner_learning_rates or inner_learning_rate > 0.0, f"{kind}.inner_learning_rate",
+            inner_learning_rate, "> 0 to start learning from",
+        )
+        checks.check(
+            callable(value_weights), f"{kind}.value_weights", value_weights, "a function of the chain length",
+        )
+        check_opponent_model(f"{kind}.opponent_model", opponent_model)
+        self.learns_inner_learning_rates = learn_inner_learning_rates
+        self._value_weights = value_weights
+        self._opponent_model = opponent_model
+
+    def theorem_1(self, estimator, chain, agent_index):
+        """All three terms of Theorem 1 for this agent's meta-value; see `theorem.meta_gradients`."""
+        if self._opponent_model is not None:
+            links = tuple(self._opponent_model.estimate(estimator, link, agent_index) for link in chain.links)
+            chain = chain._replace(links=links)
+        weights = self._value_weights(len(chain.links) - 1)
+        checks.check(
+            isinstance(weights, (list, tuple)) and len(weights) == len(chain.links),
+            f"{type(self).__name__}.value_weights", self._value_weights, "a function of L that returns L + 1 weights",
+        )
+        return theorem.meta_gradients(estimator, chain, agent_index, weights)
