@@ -41,6 +41,11 @@ def check_boolean(parameter, value):
     check(isinstance(value, bool), parameter, value, "True or False")
 
 
+def check_dtype(parameter, value):
+    """Raises `InvalidInputError` unless `value` names a floating type that values are computed in."""
+    check(str(value) in ("float32", "float64"), parameter, value, "'float32' or 'float64'")
+
+
 def check_length(parameter, value, length):
     """Raises `InvalidInputError` unless `value` is a list or tuple with one entry per agent."""
     is_sequence = isinstance(value, (list, tuple))

@@ -1,7 +1,7 @@
 """Meta-training: from initial policies to initial policies that have learned to learn.
 
-All seeds train in one program, as the leading axis of every tensor. This is the one place where
-functions are compiled.
+All seeds train in one program, as the leading axis of every tensor. Whether the agents' functions are
+compiled is chosen here, and in no library function.
 """
 
 from typing import NamedTuple
@@ -57,7 +57,6 @@ class MetaTrainer:
             jit_compile: whether XLA compiles the meta-gradient. It may round differently for
                 another number of seeds; without it a seed's bits never depend on the seeds beside it.
         """
-        self._n_agents = game.n_agents
         self._agents = agents
         self.estimator = estimator
         self._task_distribution = task_distribution

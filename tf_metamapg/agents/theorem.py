@@ -50,8 +50,7 @@ def meta_gradients(estimator, chain, agent_index, value_weights):
         updated, and is part of `current_policy`.
     """
     own = agent_index
-    agents = range(len(chain.learners))
-    opponents = [agent for agent in agents if agent != own]
+    opponents = [agent for agent in range(len(chain.learners)) if agent != own]
     last = len(chain.links) - 1
 
     # What the parameters of the next link are worth to agent i: its own by the term they belong to,

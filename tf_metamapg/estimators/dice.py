@@ -45,6 +45,6 @@ class DiceEstimator(ExpectedReadingEstimator):
     def surrogates(self, log_probs, rewards):
         joint_log_probs = tf.add_n(log_probs)
         return tuple(
-            dice_surrogate(joint_log_probs, own_rewards, self.baselines(own_rewards), self.game.discount)
+            dice_surrogate(joint_log_probs, own_rewards, self.returns_and_baselines(own_rewards)[1], self.game.discount)
             for own_rewards in rewards
         )

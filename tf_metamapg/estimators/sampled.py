@@ -95,19 +95,20 @@ class SampledEstimator(abc.ABC):
         log_probs = scoring.score(self.policies, joint_params, trajectory)
         return self.surrogates(log_probs, trajectory.rewards)
 
-    def baselines(self, rewards):
-        """What is subtracted from returns to go: [S, N, K, T] → [S, N, K, T]."""
+    def returns_and_baselines(self, rewards):
+        """Returns to go and what is subtracted from them: [S, N, K, T] → two tensors [S, N, K, T]."""
         returns_to_go = returns.returns_to_go(rewards, self.game.discount)
         baselines = self._baseline(returns_to_go)
         checks.check(
             tf.is_tensor(baselines) and baselines.shape == returns_to_go.shape, f"{type(self).__name__}.baseline",
             self._baseline, "a function that returns a tensor of the shape of its argument",
         )
-        return baselines
+        return returns_to_go, baselines
 
     def advantages(self, rewards):
         """Returns to go less their baseline: [S, N, K, T] → [S, N, K, T]."""
-        return returns.returns_to_go(rewards, self.game.discount) - self.baselines(rewards)
+        returns_to_go, baselines = self.returns_and_baselines(rewards)
+        return returns_to_go - baselines
 
     def current_policy_objective(self, joint_params, trajectory, agent_index, later_values):
         """`current_policy_surrogate` as a function of all agents' parameters: tensor [S, N]."""

@@ -42,7 +42,7 @@ class DifferentiableGame:
         checks.check(is_sequence, f"{kind}.n_params", n_params, "a list of sizes, one for each agent")
         for size in n_params:
             checks.check_integer(f"{kind}.n_params", size, minimum=1)
-        checks.check(str(dtype) in ("float32", "float64"), f"{kind}.dtype", dtype, "'float32' or 'float64'")
+        checks.check_dtype(f"{kind}.dtype", dtype)
         checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
         self._values = values
         self.n_params = tuple(n_params)

@@ -43,7 +43,7 @@ class FiniteGame(abc.ABC):
         kind = type(self).__name__
         checks.check_number(f"{kind}.discount", discount)
         checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
-        checks.check(str(dtype) in ("float32", "float64"), f"{kind}.dtype", dtype, "'float32' or 'float64'")
+        checks.check_dtype(f"{kind}.dtype", dtype)
         checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
         as_dtype = np.dtype(dtype).type
         checks.check(as_dtype(discount) < 1.0, f"{kind}.discount", discount, f"in [0, 1) when rounded to {dtype}")

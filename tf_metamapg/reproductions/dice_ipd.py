@@ -44,8 +44,9 @@ def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=1
         results.paragraph(
             f"Average reward per step of both agents over the last {N_LAST} of {n_updates} updates: mean ± 95%",
             f"interval (standard deviation) over {n_seeds} seeds. K = {n_trajectories}, T = {horizon}, γ = 0.96,",
-            f"θ ~ N(0, 0.2); own step {OWN_STEP:g} and assumed step {ASSUMED_STEP:g} on the discounted value, plain",
-            "gradient steps, Loaded DiCE. No lookahead is naive learning. Published: mean (standard deviation).",
+            f"θ ~ N(0, {INITIAL_STDDEV**2:.1f}); own step {OWN_STEP:g} and assumed step {ASSUMED_STEP:g} on the",
+            "discounted value, plain gradient steps, Loaded DiCE. No lookahead is naive learning.",
+            "Published: mean (standard deviation).",
         )
         + results.markdown_table(
             ["lookahead steps", "here", "worst seed", "published"],
@@ -75,11 +76,9 @@ def _published(steps):
 def _figure(curves):
     figure, (panel,) = results.new_figure(6.4, 3.8)
     for steps, of_runs in curves.items():
-        results.draw_mean(panel, range(of_runs.shape[1]), of_runs, _name(steps), ("C7", "C1", "C0", "C2")[steps])
-        panel.axhline(PUBLISHED[steps][0], color=("C7", "C1", "C0", "C2")[steps], linestyle=":", linewidth=1)
+        colour = ("C7", "C1", "C0", "C2")[steps]
+        results.draw_mean(panel, range(of_runs.shape[1]), of_runs, _name(steps), colour)
+        panel.axhline(PUBLISHED[steps][0], color=colour, linestyle=":", linewidth=1)
     panel.plot([], [], color="0.3", linestyle=":", linewidth=1, label="published, last 10 updates")
-    panel.set_xlabel("updates")
-    panel.set_ylabel("average reward per step")
-    panel.grid(alpha=0.3)
-    panel.legend(fontsize=8, title="mean and 95% interval", title_fontsize=8)
+    results.label_learning_curves(panel)
     return figure

@@ -14,7 +14,7 @@ from tf_metamapg.reproductions import results
 
 TITLE = "Exact learners in the iterated prisoner's dilemma"
 SOURCE = "learners of Zhang & Lesser 2010, Foerster et al. 2017, Letcher et al. 2019, in closed form"
-DURATION = "40 s"
+DURATION = "45 s"
 
 # Learner, published mean and standard deviation over 400 runs.
 LEARNERS = {
@@ -54,7 +54,7 @@ def reproduce(directory, n_runs=400, n_updates=200):
 
 
 def _text(curves, n_runs, n_updates):
-    table = []
+    table, bound = [], statistics.normal_quantile(0.995)
     for name, of_runs in curves.items():
         _, published_mean, published_deviation = LEARNERS[name]
         runs = of_runs[:, -1].mean(axis=1)
@@ -64,13 +64,13 @@ def _text(curves, n_runs, n_updates):
         table.append([
             name, f"{results.signed(runs.mean())} ({runs.std(ddof=1):.3f})",
             f"{results.signed(published_mean)} ({published_deviation:.3f})",
-            f"{deviations:.1f}", "yes" if deviations < statistics.normal_quantile(0.995) else "no",
+            f"{deviations:.1f}", "yes" if deviations < bound else "no",
         ])
     return (
         results.paragraph(
             f"Average reward per step of both agents after {n_updates} updates, mean (standard deviation) over",
             f"{n_runs} runs from θ ~ N(0, 1); own and assumed step 1 on the discounted value, γ = 0.96. A mean agrees",
-            "at 99% if it is less than 2.58 standard errors of the difference from the published one.",
+            f"at 99% if it is less than {bound:.2f} standard errors of the difference from the published one.",
             "LOLA (a) is `LOLAShaping`, LOLA (b) `LOLATaylor`.",
         )
         + results.markdown_table(
@@ -85,8 +85,5 @@ def _figure(curves):
     for name, of_runs in curves.items():
         values = of_runs.mean(axis=2)
         results.draw_mean(panel, range(values.shape[1]), values, name, results.COLOURS[name])
-    panel.set_xlabel("updates")
-    panel.set_ylabel("average reward per step")
-    panel.grid(alpha=0.3)
-    panel.legend(fontsize=8, title="mean and 95% interval", title_fontsize=8)
+    results.label_learning_curves(panel)
     return figure

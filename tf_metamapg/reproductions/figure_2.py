@@ -18,10 +18,8 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
-from tf_metamapg.games import payoffs
-from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
-from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 
 TITLE = "What Meta-PG and Meta-MAPG differentiate through"
@@ -96,8 +94,7 @@ def reproduce(directory, n_trajectories=256, horizon=20):
         n_trajectories: K.
         horizon: T.
     """
-    game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype="float64")
-    policies = [tabular_policy(game, agent_index) for agent_index in range(2)]
+    game, policies = protocols.prisoners_dilemma(initial_stddev=1.0, dtype="float64")
     estimator = LoadedDiceEstimator(game, policies, n_trajectories, horizon)
     keys = random.root_keys([0])
     initial_params = tuple(policy.initial_params([0]) for policy in policies)

@@ -14,9 +14,7 @@ from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
-from tf_metamapg.games import payoffs
-from tf_metamapg.games.matrix import IteratedMatrixGame
-from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 
 TITLE = "Sampled gradients against exact ones, by sample size"
@@ -86,8 +84,7 @@ def reproduce(
 
 
 def _setting(make_estimator, n_seeds):
-    game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
-    policies = [tabular_policy(game, agent_index, initial_stddev=1.0) for agent_index in range(2)]
+    game, policies = protocols.prisoners_dilemma(initial_stddev=1.0, dtype="float32")
     joint_params = tuple(policy.initial_params(range(n_seeds)) for policy in policies)
     return make_estimator(game, policies), joint_params
 

@@ -9,6 +9,12 @@ from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.trainer import MetaTrainer
 
 
+def prisoners_dilemma(initial_stddev, dtype):
+    """The game with γ = 0.96, and two tabular policies for it with θ ~ N(0, σ²): (game, policies)."""
+    game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype=dtype)
+    return game, [tabular_policy(game, agent_index, initial_stddev) for agent_index in range(2)]
+
+
 def learning_curves(
     learner, make_estimator, initial_stddev, n_seeds, n_updates, dtype, description, jit_compile
 ):
@@ -28,8 +34,7 @@ def learning_curves(
         array [S, n_updates + 1, 2], the average reward per step of both agents before each update and
         after the last.
     """
-    game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype=dtype)
-    policies = [tabular_policy(game, agent_index, initial_stddev) for agent_index in range(2)]
+    game, policies = prisoners_dilemma(initial_stddev, dtype)
     trainer = MetaTrainer(
         game, policies, [learner, learner], make_estimator(game, policies), PayoffNoise(game, width=0.0),
         seeds=range(n_seeds), chain_length=0, n_tasks=1, meta_learning_rate=0.0, jit_compile=jit_compile,

@@ -22,6 +22,14 @@ def new_figure(width, height, n_panels=1, **subplots):
     return figure, figure.subplots(1, n_panels, squeeze=False, **subplots)[0]
 
 
+def label_learning_curves(panel):
+    """The axes and the legend of average rewards against updates."""
+    panel.set_xlabel("updates")
+    panel.set_ylabel("average reward per step")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8, title="mean and 95% interval", title_fontsize=8)
+
+
 def save(directory, figure, header, rows, text):
     """Writes everything; a file appears whole or not at all.
 
@@ -53,15 +61,15 @@ def markdown_table(header, rows):
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def with_interval(values, confidence=0.95, digits=3):
-    """'mean ± half-width of the interval' of values [S], as text."""
-    mean, half_width = statistics.mean_and_interval(values, confidence)
-    return f"{signed(mean, digits)} ± {half_width:.{digits}f}"
+def with_interval(values):
+    """'mean ± half-width of the 95% interval' of values [S], as text."""
+    mean, half_width = statistics.mean_and_interval(values)
+    return f"{signed(mean)} ± {half_width:.3f}"
 
 
-def signed(value, digits=3):
+def signed(value):
     """A number with a true minus sign, as text."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:.3f}".replace("-", "−")
 
 
 def draw_mean(panel, x, values, label, colour, **line):
