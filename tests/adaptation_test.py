@@ -52,8 +52,7 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         estimator, initial_params, tasks, keys = make_setting(n_agents, ExactEstimator)
         rates = [0.5, 2.0, 0.1][:n_agents]
         learners = [PolicyGradient(rate) for rate in rates]
-        noise = [adaptation.draw_noise(estimator, learners, keys, N_TASKS)] * 2
-        start, end = adaptation.adapt(estimator, learners, initial_params, tasks, noise).links
+        start, end = adaptation.adapt(estimator, learners, initial_params, tasks, [keys] * 2).links
         for agent, rate in enumerate(rates):
             table = start.joint_params[agent][0].numpy()
             for entry in range(table.shape[2]):
@@ -72,15 +71,15 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
     def test_chain_is_repeated_inner_updates_from_shared_initial_params(self, make_estimator):
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
         learners = [PolicyGradient(0.5), PolicyGradient(1.5)]
-        noise = [adaptation.draw_noise(estimator, learners, random.fold_in(keys, link), N_TASKS) for link in range(4)]
-        chain = adaptation.adapt(estimator, learners, initial_params, tasks, noise)
+        link_keys = [random.fold_in(keys, link) for link in range(4)]
+        chain = adaptation.adapt(estimator, learners, initial_params, tasks, link_keys)
         self.assertLen(chain.links, 4)
         rates = tuple(tf.fill([N_SEEDS], tf.constant(rate, tf.float64)) for rate in (0.5, 1.5))
         for params, initial in zip(chain.links[0].joint_params, initial_params):
             for task in range(N_TASKS):
                 self.assertAllEqual(params[0][:, task], initial[0])
         for before, after in zip(chain.links[:-1], chain.links[1:]):
-            updated = adaptation.inner_update(estimator, learners, rates, tasks, before)
+            updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, before), learners, rates)
             tf.nest.map_structure(self.assertAllEqual, updated, after.joint_params)
             self.assertNotAllClose(after.joint_params[0][0], before.joint_params[0][0])
 
@@ -89,11 +88,11 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         """Changing one task changes how agents adapt to it, and to no other."""
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
         learners = [PolicyGradient(1.0)] * 2
-        noise = [adaptation.draw_noise(estimator, learners, random.fold_in(keys, link), N_TASKS) for link in range(3)]
+        link_keys = [random.fold_in(keys, link) for link in range(3)]
         change = tf.constant([[[1.0, -2.0], [3.0, 0.5]]] * 2, tasks.dtype)
         other_tasks = tf.tensor_scatter_nd_add(tasks, [[1, 2]], change[tf.newaxis])
         first, second = (
-            adaptation.adapt(estimator, learners, initial_params, t, noise).links[-1].joint_params[0][0].numpy()
+            adaptation.adapt(estimator, learners, initial_params, t, link_keys).links[-1].joint_params[0][0].numpy()
             for t in (tasks, other_tasks)
         )
         changed = np.any(first != second, axis=(2, 3))
@@ -102,11 +101,10 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
     def test_one_learner_and_one_policy_for_each_agent(self):
         estimator, initial_params, tasks, keys = make_setting(2, ExactEstimator)
         learners = [PolicyGradient(1.0)] * 2
-        noise = [adaptation.draw_noise(estimator, learners, keys, N_TASKS)] * 2
         for arguments, name in (
-            ((learners[:1], initial_params, tasks, noise), "learners"),
-            ((learners, initial_params[:1], tasks, noise), "initial_params"),
-            ((learners, initial_params, tasks, []), "noise"),
+            ((learners[:1], initial_params, tasks, [keys] * 2), "learners"),
+            ((learners, initial_params[:1], tasks, [keys] * 2), "initial_params"),
+            ((learners, initial_params, tasks, []), "keys"),
         ):
             with self.assertRaisesRegex(checks.InvalidInputError, f"^{name} = .*: must be"):
                 adaptation.adapt(estimator, *arguments)
@@ -115,21 +113,21 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         game = DifferentiableGame(lambda x, y: (y[..., 0], x[..., 0] * y[..., 0]), [1, 1])
         estimator = ExactEstimator(game, [raw_policy(game, agent) for agent in range(2)])
         joint_params = tuple((tf.ones([1, 1, 1], tf.float64),) for _ in range(2))
-        link = adaptation.Link(joint_params, (), ((), ()))
+        objectives = adaptation.Objectives(estimator, (), adaptation.Link(joint_params, (), random.root_keys([0])))
         for learner in (PolicyGradient(), LOLADiCE(n_lookahead_steps=0)):
             with self.assertRaisesRegex(adaptation.DeadGradientError, "agent 0 does not depend on its own"):
-                learner.gradients(estimator, (), link, 0)
-            self.assertAllEqual(learner.gradients(estimator, (), link, 1)[0], [[[1.0]]])
+                learner.gradients(objectives, 0)
+            self.assertAllEqual(learner.gradients(objectives, 1)[0], [[[1.0]]])
         # Of another agent's value there may be nothing that depends on it.
-        self.assertAllEqual(adaptation.value_gradients(estimator, (), link, 0, 1)[0], [[[1.0]]])
+        self.assertAllEqual(objectives.gradients(0, with_respect_to=1)[0], [[[1.0]]])
 
     def test_an_agent_that_is_alone_anticipates_nobody(self):
         game = MatrixGame([[1.0, 2.0]], dtype="float64")
         estimator = ExactEstimator(game, [tabular_policy(game, 0)])
-        link = adaptation.Link(((tf.zeros([1, 1, 1, 1], tf.float64),),), (), ((),))
-        tasks = tf.constant(game.payoffs)[tf.newaxis, tf.newaxis]
+        link = adaptation.Link(((tf.zeros([1, 1, 1, 1], tf.float64),),), (), random.root_keys([0]))
+        objectives = adaptation.Objectives(estimator, tf.constant(game.payoffs)[tf.newaxis, tf.newaxis], link)
         for learner in (LookAhead(), LOLAShaping(), LOLATaylor(), SOS()):
-            self.assertAllClose(learner.gradients(estimator, tasks, link, 0)[0], [[[[-0.25]]]])
+            self.assertAllClose(learner.gradients(objectives, 0)[0], [[[[-0.25]]]])
 
 
 if __name__ == "__main__":

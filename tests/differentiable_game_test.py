@@ -159,7 +159,7 @@ class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
         chain = adaptation.adapt(
             _estimator(game), learners, ((tf.constant(x),), (tf.constant(y),)),
             tasks.PayoffNoise(game).sample(random.root_keys(range(S)), N),
-            [adaptation.draw_noise(_estimator(game), learners, random.root_keys(range(S)), N)] * 4,
+            [random.root_keys(range(S))] * 4,
         )
         self.assertLen(chain.links, 4)
         for link in chain.links:
@@ -171,9 +171,10 @@ class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
         # The line x + y = 1, and nothing else: away from it both gradients are 2 − 2(x + y).
         game = differentiable.tandem_game()
         vectors = [np.array([[[3.0], [0.25]]]), np.array([[[-2.0], [0.0]]])]
-        link = adaptation.Link(tuple((tf.constant(vector),) for vector in vectors), (), ())
+        link = adaptation.Link(tuple((tf.constant(vector),) for vector in vectors), (), random.root_keys([0]))
+        objectives = adaptation.Objectives(_estimator(game), None, link)
         for agent in range(2):
-            (gradient,) = adaptation.value_gradients(_estimator(game), None, link, agent, with_respect_to=agent)
+            (gradient,) = objectives.gradients(agent, with_respect_to=agent)
             self.assertAllEqual(gradient, [[[0.0], [1.5]]])
 
     @parameterized.named_parameters(*MODES)
@@ -187,8 +188,7 @@ class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
 
         def run(x, y):
             sampled = tasks.PayoffNoise(game).sample(keys, N)
-            noise = [adaptation.draw_noise(estimator, learners, keys, N)] * 2
-            chain = adaptation.adapt(estimator, learners, ((x,), (y,)), sampled, noise)
+            chain = adaptation.adapt(estimator, learners, ((x,), (y,)), sampled, [keys] * 2)
             return learners[0].meta_gradients(estimator, chain, agent_index=0)
 
         terms = mode(run)(tf.constant(x), tf.constant(y))
@@ -210,9 +210,9 @@ class PayoffNoiseTest(tf.test.TestCase, parameterized.TestCase):
         # They say how many seeds and tasks there are to a chain.
         learners = [PolicyGradient()] * 3
         estimator = _estimator(game)
-        noise = [adaptation.draw_noise(estimator, learners, random.root_keys(range(4)), 5)] * 2
+        keys = [random.root_keys(range(4))] * 2
         initial_params = tuple(policy.initial_params(range(4)) for policy in estimator.policies)
-        chain = adaptation.adapt(estimator, learners, initial_params, sampled, noise)
+        chain = adaptation.adapt(estimator, learners, initial_params, sampled, keys)
         values = estimator.values(chain.links[-1].joint_params, sampled, ())
         self.assertEqual([value.shape for value in values], [[4, 5]] * 3)
         # No task differs from another one; seeds do.

@@ -48,13 +48,18 @@ class Enumeration(TinyGame):
             self.game, self.policies, n_trajectories=1, horizon=1, baseline=BASELINES[leave_one_out]
         )
 
-    def link(self, members):
+    def sample(self, estimator, members):
+        """As that of a tiny game, but for an exact estimator nothing."""
+        return () if isinstance(estimator, ExactEstimator) else super().sample(estimator, members)
+
+    def link(self, estimator, members):
         """The initial policies with one K-set for each seed, [Z, K]."""
         joint_params = tuple(
             (tf.constant(np.broadcast_to(table[:, None], (len(members), 1, len(table), 1))),)
             for table in self.logits
         )
-        return adaptation.Link(joint_params, self.trajectory(members[:, None]), ((),) * len(self.learners))
+        keys = tf.zeros([len(members), 2], tf.int64)  # nothing more is drawn
+        return adaptation.Link(joint_params, self.sample(estimator, members[:, None]), keys)
 
     def all_chains(self, estimator, members, orders, chain_length=1):
         """Every combination of K-sets along a chain.
@@ -79,15 +84,16 @@ class Enumeration(TinyGame):
         rates = adaptation.constant_rates(self.learners, n_chains, chain_length, tf.float64)
         links, probs = [], np.ones(n_chains)
         for index, (of_link, of_order, choice) in enumerate(zip(sets, orders, chosen)):
-            link = self.link(of_link[choice])
+            link = self.link(estimator, of_link[choice])
             if index > 0:
                 one_rate = [of_agent[:, index - 1] for of_agent in rates]
-                updated = adaptation.inner_update(estimator, self.learners, one_rate, tasks, links[-1])
+                objectives = adaptation.Objectives(estimator, tasks, links[-1])
+                updated = adaptation.inner_update(objectives, self.learners, one_rate)
                 link = link._replace(joint_params=updated)
             links.append(link)
             logits = np.stack([params[0].numpy()[:, 0, :, 0] for params in link.joint_params], axis=1)
             probs = probs * of_order[choice] * self.oracle.probs_at(logits, of_link[choice])
-        return adaptation.Chain(tuple(self.learners), rates, tasks, tuple(links)), probs
+        return adaptation.Chain(tuple(self.learners), rates, tasks, tuple(links), adaptation.as_it_is), probs
 
 
 def expected_terms(estimator, chain, probs, agent, weights=(0.0, 1.0)):
@@ -124,9 +130,9 @@ class OracleTest(tf.test.TestCase, parameterized.TestCase):
         """What the game without end adds to the oracle's three steps is of order γ³."""
         discount = 0.01
         setting = Enumeration(n_agents, 3, discount)
-        values = setting.estimator(ExactEstimator).objectives(
-            setting.link(np.zeros([1, 1], int)).joint_params, setting.tasks(1, 1), ()
-        )
+        estimator = setting.estimator(ExactEstimator)
+        link = setting.link(estimator, np.zeros([1, 1], int))
+        values = estimator.objectives(link.joint_params, setting.tasks(1, 1), link.sample)
         remainder = discount**3 / (1 - discount) * np.abs(setting.payoffs).max()
         for value, expected in zip(values, setting.oracle.values(setting.logits)):
             self.assertLess(abs(value.numpy()[0, 0] - expected), remainder)
@@ -195,13 +201,14 @@ class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
         setting = Enumeration(2, 2)
         members, orders = setting.oracle.multisets(2)
         probs = orders * setting.oracle.set_probs(setting.logits, members)
-        link, rates = setting.link(members), [tf.fill([len(members)], rate) for rate in setting.rates]
+        rates = [tf.fill([len(members)], rate) for rate in setting.rates]
         means, variances = [], []
         for leave_one_out in (False, True):
             estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
-            updated = adaptation.inner_update(
-                estimator, setting.learners, rates, setting.tasks(len(members), 1), link
+            objectives = adaptation.Objectives(
+                estimator, setting.tasks(len(members), 1), setting.link(estimator, members)
             )
+            updated = adaptation.inner_update(objectives, setting.learners, rates)
             adapted = np.stack([params[0].numpy()[:, 0, :, 0] for params in updated], axis=1)
             means.append(np.einsum("z,zjo->jo", probs, adapted))
             variances.append(np.sum(probs[:, None, None] * (adapted - means[-1]) ** 2))
@@ -229,7 +236,7 @@ class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
         with tf.GradientTape() as tape:
             tape.watch(joint_params)
             objective = estimator.current_policy_objective(
-                joint_params, setting.trajectory(members[pairs]), 0, tf.constant(later_values[pairs])
+                joint_params, setting.sample(estimator, members[pairs]), 0, tf.constant(later_values[pairs])
             )
         with_baseline = tape.gradient(objective, joint_params[0])[0].numpy()[:, :, 0, 0]  # the first observation
         scores = setting.oracle.scores(setting.logits)[members][:, :, 0, 0, 0].sum(axis=1)
@@ -290,13 +297,13 @@ class ExpectedReadingTest(tf.test.TestCase, parameterized.TestCase):
         setting = Enumeration(n_agents, horizon=1)
         setting.game.discount = 0.0
         estimator = setting.estimator(ExactEstimator)
-        tasks, first = setting.tasks(1, 1), setting.link(np.zeros([1, 1], int))
+        tasks, first = setting.tasks(1, 1), setting.link(estimator, np.zeros([1, 1], int))
         rates = adaptation.constant_rates(setting.learners, 1, 1, tf.float64)
         updated = adaptation.inner_update(
-            estimator, setting.learners, [of_agent[:, 0] for of_agent in rates], tasks, first
+            adaptation.Objectives(estimator, tasks, first), setting.learners, [of_agent[:, 0] for of_agent in rates]
         )
         links = (first, first._replace(joint_params=updated))
-        chain = adaptation.Chain(tuple(setting.learners), rates, tasks, links)
+        chain = adaptation.Chain(tuple(setting.learners), rates, tasks, links, adaptation.as_it_is)
         for agent in range(n_agents):
             terms = expected_terms(estimator, chain, np.ones(1), agent)
             limits = setting.oracle.expected_terms(setting.logits, setting.rates, agent)
@@ -340,17 +347,17 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
         """Either θ reaches the others' updates through the samples, or through their objectives; never both."""
         setting = Enumeration(n_agents=2, horizon=2)
         members = setting.oracle.all_sets(1)
-        link, tasks = setting.link(members), setting.tasks(len(members), 1)
         estimator = setting.estimator(estimator_class)
+        link, tasks = setting.link(estimator, members), setting.tasks(len(members), 1)
         params = link.joint_params
         with tf.GradientTape(persistent=True) as outer_tape:
             outer_tape.watch(params)
             through_samples = estimator.current_policy_objective(
-                params, link.trajectory, 0, tf.constant(np.random.default_rng(0).normal(size=[len(members), 1]))
+                params, link.sample, 0, tf.constant(np.random.default_rng(0).normal(size=[len(members), 1]))
             )
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(params)
-                objective = estimator.objectives(params, tasks, link.trajectory)[1]
+                objective = estimator.objectives(params, tasks, link.sample)[1]
             update = inner_tape.gradient(objective, params[1])
         alive = [
             gradient is not None and np.max(np.abs(gradient)) > 1e-3
@@ -364,14 +371,13 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS)
     def test_learners_that_look_at_others_gradients_refuse_the_sampled_reading(self, learner_class):
         setting = Enumeration(n_agents=2, horizon=1)
-        link, tasks = setting.link(setting.oracle.all_sets(1)), setting.tasks(4, 1)
+        members, tasks = setting.oracle.all_sets(1), setting.tasks(4, 1)
         estimator = setting.estimator(ScoreFunctionEstimator)
         learner = learner_class()
-        noise = learner.draw_noise(estimator, tf.zeros([4, 2], tf.int64), 1)
-        link = link._replace(lookahead_noise=(noise, noise))
+        objectives = adaptation.Objectives(estimator, tasks, setting.link(estimator, members))
         for agent in range(2):
             with self.assertRaises(checks.InvalidInputError) as caught:
-                learner.gradients(estimator, tasks, link, agent)
+                learner.gradients(objectives, agent)
             self.assertEqual(
                 str(caught.exception),
                 "train.estimator = 'ScoreFunctionEstimator': must be ExactEstimator, DiceEstimator or "
@@ -380,7 +386,9 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
             # The same learner with an estimator of the other reading is fine.
             dice = setting.estimator(DiceEstimator)
             if learner_class is not LOLADiCE:
-                self.assertGreater(np.max(np.abs(learner.gradients(dice, tasks, link, agent)[0])), 1e-3)
+                of_dice = adaptation.Objectives(dice, tasks, setting.link(dice, members))
+                gradients = learner.gradients(of_dice, agent)
+                self.assertGreater(np.max(np.abs(gradients[0])), 1e-3)
 
 
 def _subclasses(base):

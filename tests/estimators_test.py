@@ -60,9 +60,9 @@ class Enumeration(TinyGame):
 
     def expected_objectives(self, estimator, leaves):
         """E[objective] of every agent: the set of trajectories is another one in every task."""
-        trajectory = self.trajectory(self.members[np.newaxis])
+        sample = self.sample(estimator, self.members[np.newaxis])
         joint_params = self.joint_params(leaves, [1, len(self.members)])
-        objectives = estimator.objectives(joint_params, None, trajectory)
+        objectives = estimator.objectives(joint_params, None, sample)
         return [tf.reduce_sum(self.probs * objective) for objective in objectives]
 
     def of_each_set(self, estimator, of_agent):
@@ -74,11 +74,12 @@ class Enumeration(TinyGame):
         leaves = self.leaves()
         joint_params = self.joint_params(leaves, [1, len(self.members)])
         params = [leaf for leaf, in joint_params]
+        sample = self.sample(estimator, self.members[np.newaxis])
         with tf.GradientTape(persistent=True) as outer_tape:
             outer_tape.watch(params)
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(params)
-                objectives = estimator.objectives(joint_params, None, self.trajectory(self.members[np.newaxis]))
+                objectives = estimator.objectives(joint_params, None, sample)
             gradients = tf.concat(inner_tape.gradient(objectives[of_agent], params), axis=2)[0, :, :, 0]
             entries = tf.unstack(gradients, axis=1)
         hessians = [
@@ -112,6 +113,16 @@ def _stack(tensors):
     return None if all(tensor is None for tensor in tensors) else np.stack(tensors)
 
 
+def _discounted(values):
+    """γ^t x_t of an array [.., T]."""
+    return values * DISCOUNT ** np.arange(values.shape[-1])
+
+
+def _loaded_dice_credits(advantages):
+    """γ^t A_t − γ^(t+1) A_(t+1) of an array [.., T]; after the last step there is nothing."""
+    return -np.diff(_discounted(advantages), append=0.0)
+
+
 class DiceTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_magic_box(self):
@@ -131,20 +142,22 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     def test_the_value_is_zero(self):
         rng = np.random.default_rng(0)
         log_probs, advantages = tf.constant(-rng.exponential(size=[2, 3, 4, 5])), rng.normal(size=[2, 3, 4, 5])
-        surrogate = loaded_dice_surrogate(log_probs, tf.constant(advantages), DISCOUNT)
+        surrogate = loaded_dice_surrogate(log_probs, tf.constant(_loaded_dice_credits(advantages)))
         self.assertAllEqual(surrogate, np.zeros([2, 3]))
         setting = Enumeration()
         estimator = setting.estimator(loaded_dice.LoadedDiceEstimator)
         for objective in setting.expected_objectives(estimator, setting.leaves()):
             self.assertAllEqual(objective, 0.0)
 
-    def test_advantages_are_constants(self):
-        log_probs, advantages = tf.constant([[[[-0.5, -0.2]]]]), tf.constant([[[[1.0, 2.0]]]])
+    def test_credits_are_constants(self):
+        log_probs = tf.constant([[[[-0.5, -0.2]]]])
+        # Of the advantages 1 and 2.
+        credits = tf.constant([[[[1.0 - 0.9 * 2.0, 0.9 * 2.0]]]])
         with tf.GradientTape() as tape:
-            tape.watch([log_probs, advantages])
-            surrogate = loaded_dice_surrogate(log_probs, advantages, DISCOUNT)
-        of_log_probs, of_advantages = tape.gradient(surrogate, [log_probs, advantages])
-        self.assertIsNone(of_advantages)
+            tape.watch([log_probs, credits])
+            surrogate = loaded_dice_surrogate(log_probs, credits)
+        of_log_probs, of_credits = tape.gradient(surrogate, [log_probs, credits])
+        self.assertIsNone(of_credits)
         self.assertAllClose(of_log_probs, [[[[1.0, 0.9 * 2.0]]]], rtol=1e-6, atol=0.0)
 
     def test_derivatives_in_the_log_probs(self):
@@ -152,11 +165,12 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         # advantage at a step is credited to what was done until then, which keeps the variance low.
         rng = np.random.default_rng(0)
         log_probs, advantages = tf.constant(-rng.exponential(size=[2, 4])), rng.normal(size=[2, 4])
+        credits = tf.constant(_loaded_dice_credits(advantages)[np.newaxis, np.newaxis])
         with tf.GradientTape(persistent=True) as outer_tape:
             outer_tape.watch(log_probs)
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(log_probs)
-                surrogate = loaded_dice_surrogate(log_probs[tf.newaxis, tf.newaxis], advantages[None, None], DISCOUNT)
+                surrogate = loaded_dice_surrogate(log_probs[tf.newaxis, tf.newaxis], credits)
             gradient = inner_tape.gradient(surrogate, log_probs)
             entries = [tf.unstack(row) for row in tf.unstack(gradient)]
         for k, t in np.ndindex(2, 4):
@@ -227,9 +241,9 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         # □ is one, so the baseline is nowhere to be seen.
         setting = Enumeration(n_agents, horizon=2, size=2 if n_agents == 2 else 1)
         estimator = setting.estimator(dice.DiceEstimator, baseline)
-        trajectory = setting.trajectory(setting.members[np.newaxis])
+        sample = setting.sample(estimator, setting.members[np.newaxis])
         joint_params = setting.joint_params(setting.leaves(), [1, len(setting.members)])
-        objectives = estimator.objectives(joint_params, None, trajectory)
+        objectives = estimator.objectives(joint_params, None, sample)
         expected = setting.oracle.values(setting.logits)
         for agent, objective in enumerate(objectives):
             rewards = setting.oracle.rewards[setting.members][..., agent]
@@ -238,10 +252,13 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(setting.probs @ objective[0].numpy(), expected[agent], rtol=1e-12, atol=0.0)
 
     def test_rewards_and_baselines_of_the_original_are_constants(self):
-        constants = [tf.constant([[[[-0.5, -0.2]]]]), tf.constant([[[[1.0, 2.0]]]]), tf.constant([[[[3.0, -1.0]]]])]
+        # γ^t times the rewards 1 and 2, and γ^t times the baselines 3 and −1.
+        constants = [
+            tf.constant([[[[-0.5, -0.2]]]]), tf.constant([[[[1.0, 0.9 * 2.0]]]]), tf.constant([[[[3.0, 0.9 * -1.0]]]])
+        ]
         with tf.GradientTape() as tape:
             tape.watch(constants)
-            surrogate = dice.dice_surrogate(*constants, DISCOUNT)
+            surrogate = dice.dice_surrogate(*constants)
         of_log_probs, of_rewards, of_baselines = tape.gradient(surrogate, constants)
         self.assertIsNone(of_rewards)
         self.assertIsNone(of_baselines)
@@ -260,8 +277,8 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(log_probs)
                 surrogate = dice.dice_surrogate(
-                    log_probs[tf.newaxis, tf.newaxis], tf.constant(rewards[None, None]),
-                    tf.constant(baselines[None, None]), DISCOUNT,
+                    log_probs[tf.newaxis, tf.newaxis], tf.constant(_discounted(rewards)[None, None]),
+                    tf.constant(_discounted(baselines)[None, None]),
                 )
             gradient = inner_tape.gradient(surrogate, log_probs)
             entries = [tf.unstack(row) for row in tf.unstack(gradient)]
@@ -326,13 +343,14 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         # log-probabilities of agent 1 alone and with those of both.
         setting = Enumeration()
         trajectory = setting.trajectory(setting.members[np.newaxis])
-        advantages = returns.returns_to_go(trajectory.rewards[1], DISCOUNT)
+        # Without a baseline A_t = R_t, and γ^t R_t − γ^(t+1) R_(t+1) = γ^t r_t.
+        credits = tf.constant(_discounted(trajectory.rewards[1].numpy()))
 
         def surrogate(leaves, dependencies):
             joint_params = setting.joint_params(leaves, [1, len(setting.members)])
             log_probs = scoring.score(setting.policies, joint_params, trajectory)
             joint_log_probs = tf.add_n([log_probs[agent] for agent in dependencies])
-            return [tf.reduce_sum(setting.probs * loaded_dice_surrogate(joint_log_probs, advantages, DISCOUNT))]
+            return [tf.reduce_sum(setting.probs * loaded_dice_surrogate(joint_log_probs, credits))]
 
         own_gradients, own_hessians = _derivatives(lambda leaves: surrogate(leaves, [1]), setting.leaves())
         gradients, hessians = _derivatives(lambda leaves: surrogate(leaves, [0, 1]), setting.leaves())
@@ -349,10 +367,12 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         setting = Enumeration(horizon=1, size=1)
         leaves = setting.leaves()
         later_values = tf.constant(np.random.default_rng(0).normal(size=[1, 4]))
+        estimator = setting.estimator(estimator_class)
         with tf.GradientTape() as tape:
             tape.watch(leaves)
-            objective = setting.estimator(estimator_class).current_policy_objective(
-                setting.joint_params(leaves, [1, 4]), setting.trajectory(setting.members[np.newaxis]), 0, later_values
+            objective = estimator.current_policy_objective(
+                setting.joint_params(leaves, [1, 4]), setting.sample(estimator, setting.members[np.newaxis]), 0,
+                later_values,
             )
         self.assertEqual(objective.dtype, tf.float64)
         self.assertAllEqual(objective, np.zeros([1, 4]))
@@ -363,13 +383,14 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_surrogate(self):
         rng = np.random.default_rng(0)
-        log_probs, advantages = (tf.constant(rng.normal(size=[2, 3, 4, 5])) for _ in range(2))
+        log_probs, advantages = rng.normal(size=[2, 2, 3, 4, 5])
+        log_probs, credits = tf.constant(log_probs), tf.constant(_discounted(advantages))
         with tf.GradientTape() as tape:
-            tape.watch([log_probs, advantages])
-            surrogate = score_function.score_function_surrogate(log_probs, advantages, DISCOUNT)
+            tape.watch([log_probs, credits])
+            surrogate = score_function.score_function_surrogate(log_probs, credits)
         self.assertEqual(surrogate.shape, [2, 3])
-        of_log_probs, of_advantages = tape.gradient(surrogate, [log_probs, advantages])
-        self.assertIsNone(of_advantages)
+        of_log_probs, of_credits = tape.gradient(surrogate, [log_probs, credits])
+        self.assertIsNone(of_credits)
         for s, n, k, t in np.ndindex(2, 3, 4, 5):
             expected = DISCOUNT**t * advantages[s, n, k, t] / 4
             self.assertAllClose(of_log_probs[s, n, k, t], expected, rtol=1e-13, atol=0.0)
@@ -426,12 +447,13 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
         weights = np.prod(setting.probs[combinations], axis=1)
         self.assertAllClose(weights.sum(), 1.0, rtol=1e-12, atol=0.0)
 
-        leaves = setting.leaves()
+        leaves, estimator = setting.leaves(), setting.estimator(score_function.ScoreFunctionEstimator)
         with tf.GradientTape() as tape:
             tape.watch(leaves)
-            objective = setting.estimator(score_function.ScoreFunctionEstimator).current_policy_objective(
-                setting.joint_params(leaves, combinations.shape), setting.trajectory(setting.members[combinations]),
-                agent, tf.constant(later_values[np.arange(n_tasks), combinations]),
+            objective = estimator.current_policy_objective(
+                setting.joint_params(leaves, combinations.shape),
+                setting.sample(estimator, setting.members[combinations]), agent,
+                tf.constant(later_values[np.arange(n_tasks), combinations]),
             )
             expected_objective = tf.reduce_sum(weights * tf.reduce_sum(objective, axis=1))
         gradients = tape.gradient(expected_objective, leaves)
@@ -516,8 +538,9 @@ class ExactTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllClose(average_reward, [[expected]], rtol=1e-12, atol=0.0)
 
     def test_nothing_is_sampled(self):
-        self.assertEqual(self.estimator.draw_noise(random.root_keys(range(2)), 3), ())
-        self.assertEqual(self.estimator.sample(self.joint_params, tf.constant(self.tables), ()), ())
+        keys = random.root_keys(range(2))
+        self.assertEqual(self.estimator.sample(self.joint_params, tf.constant(self.tables), keys), ())
+        self.assertEqual(self.estimator.n_steps, 0)
 
     def test_current_policy_objective_is_zero(self):
         later_values = tf.constant(np.random.default_rng(1).normal(size=[2, 3]))
@@ -532,15 +555,44 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
     def test_values_and_average_rewards_of_given_trajectories(self, estimator_class):
         setting = Enumeration()
         rewards = np.random.default_rng(0).normal(size=[2, 2, 3, 4, 3])  # agent, S, N, K, T
-        trajectory = Trajectory((), (), tuple(map(tf.constant, rewards)))
         estimator = setting.estimator(estimator_class)
-        values = estimator.values(None, None, trajectory)
-        average_rewards = estimator.average_rewards(None, None, trajectory)
+        sample = estimator.credited(Trajectory((), (), tuple(map(tf.constant, rewards))))
+        values = estimator.values(None, None, sample)
+        average_rewards = estimator.average_rewards(None, None, sample)
         for agent, s, n in np.ndindex(2, 2, 3):
             own = rewards[agent, s, n]
             expected = sum(DISCOUNT**t * own[k, t] for k in range(4) for t in range(3)) / 4
             self.assertAllClose(values[agent][s, n], expected, rtol=1e-12, atol=0.0)
             self.assertAllClose(average_rewards[agent][s, n], own.sum() / 12, rtol=1e-12, atol=0.0)
+
+    def test_credits(self):
+        rewards = np.random.default_rng(0).normal(size=[2, 1, 2, 4, 3])  # agent, S, N, K, T
+        to_go = np.stack(
+            [sum(DISCOUNT ** (s - t) * rewards[..., s] for s in range(t, 3)) for t in range(3)], axis=-1
+        )
+        advantages, baselines = to_go - TIME_BASELINE, np.broadcast_to(TIME_BASELINE, rewards.shape)
+        setting = Enumeration()
+        trajectory = Trajectory((), (), tuple(map(tf.constant, rewards)))
+        for estimator_class, expected in (
+            (dice.DiceEstimator, np.stack([_discounted(rewards), _discounted(baselines)], axis=1)),
+            (loaded_dice.LoadedDiceEstimator, _loaded_dice_credits(advantages)),
+            (score_function.ScoreFunctionEstimator, _discounted(advantages)),
+        ):
+            sample = setting.estimator(estimator_class, "time").credited(trajectory)
+            self.assertIs(sample.trajectory, trajectory)
+            self.assertLen(sample.credits, 2)
+            for credit, expected_credit in zip(sample.credits, expected):
+                self.assertAllClose(credit, expected_credit, rtol=0.0, atol=1e-13)
+
+    @parameterized.parameters(*SAMPLED_ESTIMATORS)
+    def test_a_sample_has_the_credits_of_its_trajectory(self, estimator_class):
+        setting = Enumeration()
+        estimator = setting.estimator(estimator_class)
+        sample = estimator.sample(
+            setting.joint_params(setting.leaves(), [2, 4]), setting.tasks(2, 4),
+            random.root_keys(range(2)),
+        )
+        tf.nest.map_structure(self.assertAllEqual, sample, estimator.credited(sample.trajectory))
 
     @parameterized.product(estimator_class=SAMPLED_ESTIMATORS, n_agents=(2, 3))
     def test_values_and_average_rewards_have_the_exact_mean(self, estimator_class, n_agents):
@@ -550,11 +602,10 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         logits = np.random.default_rng(2).normal(size=[2, n_tasks, *setting.logits.shape])
         joint_params = tuple((tf.constant(logits[:, :, agent, :, np.newaxis]),) for agent in range(n_agents))
         tasks = setting.tasks(2, n_tasks)
-        noise = estimator.draw_noise(random.root_keys(range(2)), n_tasks)
-        trajectory = estimator.sample(joint_params, tasks, noise)
-        self.assertEqual(trajectory.actions[0].shape, [2, n_tasks, n_trajectories, 2])
-        values = estimator.values(joint_params, tasks, trajectory)
-        average_rewards = estimator.average_rewards(joint_params, tasks, trajectory)
+        sample = estimator.sample(joint_params, tasks, random.root_keys(range(2)))
+        self.assertEqual(sample.trajectory.actions[0].shape, [2, n_tasks, n_trajectories, 2])
+        values = estimator.values(joint_params, tasks, sample)
+        average_rewards = estimator.average_rewards(joint_params, tasks, sample)
         # The mean and the variance over all trajectories, by enumeration.
         probs = setting.oracle.probs(logits)
         # 2 · 6 · n_agents ≤ 36 means, all within z standard errors with confidence 99.9 %:
@@ -576,10 +627,10 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         estimator = estimator_class(setting.game, setting.policies, n_trajectories=4, horizon=3)
         joint_params = setting.joint_params(setting.leaves(), [1, n_tasks])
         tasks = setting.tasks(1, n_tasks)
-        trajectory = estimator.sample(joint_params, tasks, estimator.draw_noise(random.root_keys([0]), n_tasks))
+        sample = estimator.sample(joint_params, tasks, random.root_keys([0]))
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(joint_params)
-            objectives = estimator.objectives(joint_params, tasks, trajectory)
+            objectives = estimator.objectives(joint_params, tasks, sample)
         expected = oracle.complex_step(setting.oracle.values, setting.logits)
         # 5 means, all within z standard errors with confidence 99.9 %: z = Φ⁻¹(1 − 0.001 / 10) = 3.72. The
         # second agent never makes the third observation.
@@ -596,8 +647,10 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         setting = Enumeration(horizon=2, size=2)
         estimator = setting.estimator(estimator_class, "leave_one_out")
         default = estimator_class(setting.game, setting.policies)
-        noise = default.draw_noise(random.root_keys([0]), 1)
-        self.assertEqual(noise.shape, [150, 2 + 1, 1, 1, 64])  # two actions and the next state
+        joint_params = setting.joint_params(setting.leaves(), [1, 1])
+        sample = default.sample(joint_params, setting.tasks(1, 1), random.root_keys([0]))
+        self.assertEqual(sample.trajectory.rewards[0].shape, [1, 1, 64, 150])
+        self.assertEqual(default.n_steps, 64 * 150)
         gradients = []
         for either in (estimator, default):
             leaves = setting.leaves()
@@ -614,17 +667,17 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         logits = np.random.default_rng(3).normal(size=[2, 3, *setting.logits.shape])
         joint_params = tuple((tf.constant(logits[:, :, agent, :, np.newaxis]),) for agent in range(2))
         tasks = setting.tasks(2, 3)
-        noise = estimator.draw_noise(random.root_keys(range(2)), 3)
+        keys = random.root_keys(range(2))
 
-        def own_gradients(joint_params, tasks, noise):
-            trajectory = estimator.sample(joint_params, tasks, noise)
+        def own_gradients(joint_params, tasks, keys):
+            sample = estimator.sample(joint_params, tasks, keys)
             with tf.GradientTape(persistent=True) as tape:
                 tape.watch(joint_params)
-                objectives = estimator.objectives(joint_params, tasks, trajectory)
+                objectives = estimator.objectives(joint_params, tasks, sample)
             return [tape.gradient(objectives[agent], joint_params[agent])[0] for agent in range(2)]
 
-        compiled = tf.function(own_gradients, autograph=False, jit_compile=jit_compile)(joint_params, tasks, noise)
-        for gradient, expected in zip(compiled, own_gradients(joint_params, tasks, noise)):
+        compiled = tf.function(own_gradients, autograph=False, jit_compile=jit_compile)(joint_params, tasks, keys)
+        for gradient, expected in zip(compiled, own_gradients(joint_params, tasks, keys)):
             self.assertGreater(np.abs(expected).max(), 0.1)
             self.assertAllClose(gradient, expected, rtol=1e-12, atol=1e-12)
 

@@ -190,16 +190,15 @@ class Setting:
         self.assumed = [0.5, 0.9, 0.7][:n_agents]
         self.rates = [0.8, 0.4, 0.6][:n_agents]
 
-    def link(self, learners):
-        noise = adaptation.draw_noise(self.estimator, learners, self.keys, 2)
-        return adaptation.sample_link(self.estimator, joint_params(self.logits), self.tasks, noise)
+    def link(self):
+        return adaptation.sample_link(self.estimator, joint_params(self.logits), self.tasks, self.keys)
 
     def directions(self, learners):
         """Of all agents, [S, N, n, o]."""
-        link = self.link(learners)
+        objectives = adaptation.Objectives(self.estimator, self.tasks, self.link())
         return np.stack(
             [
-                learner.gradients(self.estimator, self.tasks, link, agent)[0].numpy()[..., 0]
+                learner.gradients(objectives, agent)[0].numpy()[..., 0]
                 for agent, learner in enumerate(learners)
             ],
             axis=-2,
@@ -209,12 +208,9 @@ class Setting:
         return [LEARNERS[kind](rate, assumed) for rate, assumed in zip(self.rates, self.assumed)]
 
     def chain(self, learners, chain_length, rates=None):
-        noise = [
-            adaptation.draw_noise(self.estimator, learners, random.fold_in(self.keys, link), 2)
-            for link in range(chain_length + 1)
-        ]
+        keys = [random.fold_in(self.keys, link) for link in range(chain_length + 1)]
         initial_params = joint_params(self.initial_logits)
-        return adaptation.adapt(self.estimator, learners, initial_params, self.tasks, noise, rates)
+        return adaptation.adapt(self.estimator, learners, initial_params, self.tasks, keys, rates)
 
 
 def joint_params(logits):
@@ -298,10 +294,9 @@ class ExactDirectionsTest(Close, parameterized.TestCase):
         # The tasks start from the unit vectors, so that what they become are the columns.
         unit_vectors = tuple((tf.constant(np.eye(2)[None, :, agent, None]),) for agent in range(2))
         tasks = tf.zeros([1, 2, 0], tf.float64)
-        noise = adaptation.draw_noise(estimator, learners, random.root_keys([0]), 2)
-        link = adaptation.sample_link(estimator, unit_vectors, tasks, noise)
+        link = adaptation.sample_link(estimator, unit_vectors, tasks, random.root_keys([0]))
         rates = [tf.constant([learner.inner_learning_rate], tf.float64) for learner in learners]
-        updated = adaptation.inner_update(estimator, learners, rates, tasks, link)
+        updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, link), learners, rates)
         matrix = np.stack([params[0].numpy()[0, :, 0] for params in updated])
         radius = np.max(np.abs(np.linalg.eigvals(matrix)))
         # LookAhead's and LOLA (a)'s extra terms are the same here, and (c) is (b), as the game is bilinear.
@@ -332,11 +327,10 @@ class DeadAndAliveTest(Close, parameterized.TestCase):
         estimator = ExactEstimator(game, [raw_policy(game, agent) for agent in range(2)])
         learner, assumed = LEARNERS[kind](1.0, 0.3), 0.3
         tasks, origin = tf.zeros([1, 1, 0]), tuple((tf.zeros([1, 1, size], tf.float64),) for size in (2, 3))
-        noise = adaptation.draw_noise(estimator, [learner] * 2, random.root_keys([0]), 1)
-        link = adaptation.sample_link(estimator, origin, tasks, noise)
+        link = adaptation.sample_link(estimator, origin, tasks, random.root_keys([0]))
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(m)
-            gradients = learner.gradients(estimator, tasks, link, 0)[0][0, 0]
+            gradients = learner.gradients(adaptation.Objectives(estimator, tasks, link), 0)[0][0, 0]
             entry = gradients[1]
         expected = b[0] + assumed * (
             looks_at_own * tf.linalg.matvec(m[0], c[1]) + looks_at_other * tf.linalg.matvec(m[1], c[0])
@@ -350,11 +344,12 @@ class DeadAndAliveTest(Close, parameterized.TestCase):
     def test_fixed_agents_stay_and_cannot_be_shaped(self):
         setting = Setting()
         learners = [MetaMAPG(0.8), Fixed()]
-        link = setting.link(learners)
+        link = setting.link()
         rates = [tf.fill([2], tf.constant(0.8, tf.float64))] * 2  # whatever the rate says
         with tf.GradientTape() as tape:
             tape.watch(link.joint_params)
-            updated = adaptation.inner_update(setting.estimator, learners, rates, setting.tasks, link)[1][0]
+            objectives = adaptation.Objectives(setting.estimator, setting.tasks, link)
+            updated = adaptation.inner_update(objectives, learners, rates)[1][0]
         self.assertAllEqual(updated, link.joint_params[1][0])
         own, other = tape.gradient(updated, [link.joint_params[1][0], link.joint_params[0][0]])
         self.assertAllEqual(own, np.ones_like(own))
@@ -413,11 +408,11 @@ class SOSTest(Close, parameterized.TestCase):
         estimator = ExactEstimator(game, [raw_policy(game, agent) for agent in range(2)])
         x = np.array([-0.4, 0.3, 2.0])
         params = ((tf.constant(x[None, :, None]),), (tf.constant(1 - x[None, :, None]),))
-        link = adaptation.Link(params, (), ((), ()))
-        tasks = tf.zeros([1, 3, 0])
+        link = adaptation.Link(params, (), random.root_keys([0]))
+        objectives = adaptation.Objectives(estimator, tf.zeros([1, 3, 0]), link)
         for agent in range(2):
             of_sos, of_lola = (
-                learner.gradients(estimator, tasks, link, agent)[0] for learner in (SOS(1.0, 0.5), LOLATaylor(1.0, 0.5))
+                learner.gradients(objectives, agent)[0] for learner in (SOS(1.0, 0.5), LOLATaylor(1.0, 0.5))
             )
             self.assertAllClose(of_sos, np.zeros([1, 3, 1]), rtol=0.0, atol=1e-12)
             self.assertGreater(np.min(np.abs(of_lola)), 0.1)
@@ -444,11 +439,12 @@ class DerivativesTest(Close, parameterized.TestCase):
                 total = total + np.sum(along[..., agent, :] * updated, axis=-1)
             return total
 
-        link = setting.link(learners)
+        link = setting.link()
         rates = [tf.constant([rate], tf.float64) for rate in setting.rates]
         with tf.GradientTape() as tape:
             tape.watch(link.joint_params)
-            updated = adaptation.inner_update(setting.estimator, learners, rates, setting.tasks, link)
+            objectives = adaptation.Objectives(setting.estimator, setting.tasks, link)
+            updated = adaptation.inner_update(objectives, learners, rates)
             total = sum(tf.reduce_sum(along[..., agent, :, None] * params[0]) for agent, params in enumerate(updated))
         actual = tape.gradient(total, link.joint_params)
         for agent in range(n_agents) if n_agents == 2 else [1]:
@@ -537,9 +533,8 @@ class ReductionTest(Close, parameterized.TestCase):
         chain = setting.chain(learners, n_steps)
         terms = learners[1].meta_gradients(setting.estimator, chain, 1)
         lola = LOLADiCE(1.0, 0.7, n_steps)
-        noise = lola.draw_noise(setting.estimator, setting.keys, 2)
-        link = chain.links[0]._replace(lookahead_noise=(noise,) * n_agents)
-        gradients = lola.gradients(setting.estimator, setting.tasks, link, 1)[0].numpy().mean(axis=1)
+        objectives = adaptation.Objectives(setting.estimator, setting.tasks, chain.links[0])
+        gradients = lola.gradients(objectives, 1)[0].numpy().mean(axis=1)
         self.assert_close(terms.total.initial_params[0].numpy(), gradients, 1e-12)
         # Self-shaping is nothing but the derivative at the policies that were not moved.
         with tf.GradientTape() as tape:
@@ -557,18 +552,17 @@ class ReductionTest(Close, parameterized.TestCase):
         tiny = TinyGame(n_agents, 1, DISCOUNT)
         estimator = estimator_class(tiny.game, tiny.policies, n_trajectories=6, horizon=4)
         logits = np.random.default_rng(0).normal(size=[2, *tiny.logits.shape])
-        keys, tasks, agent = random.root_keys([3, 4]), tiny.tasks(2, 3), n_agents - 1
+        keys, tasks, agent = random.root_keys([1, 2]), tiny.tasks(2, 3), n_agents - 1
         lola = LOLADiCE(1.0, 0.7, n_steps)
-        noise = adaptation.draw_noise(estimator, [lola] * n_agents, keys, 3)
         start = adaptation.for_each_task(joint_params(logits), 3)
-        link = adaptation.sample_link(estimator, start, tasks, noise)
-        gradients = lola.gradients(estimator, tasks, link, agent)[0].numpy().mean(axis=1)
+        link = adaptation.sample_link(estimator, start, tasks, keys)
+        objectives = adaptation.Objectives(estimator, tasks, link)
+        gradients = lola.gradients(objectives, agent)[0].numpy().mean(axis=1)
 
         learners = [PolicyGradient(0.7)] * n_agents
         learners[agent] = MetaMAPG(0.0, value_weights=theorem.last_link)
-        chain = adaptation.adapt(
-            estimator, learners, joint_params(logits), tasks, [noise, *noise.lookahead[agent]]
-        )
+        imagined_keys = [adaptation.lookahead_keys(link, agent, step) for step in range(n_steps)]
+        chain = adaptation.adapt(estimator, learners, joint_params(logits), tasks, [keys, *imagined_keys])
         terms = learners[agent].meta_gradients(estimator, chain, agent)
         self.assert_close(terms.total.initial_params[0].numpy(), gradients, 1e-12)
         self.assertGreater(np.max(np.abs(terms.opponent_shaping.initial_params[0])), 1e-2)
@@ -584,10 +578,11 @@ class SampledTest(Close, parameterized.TestCase):
         members = generator.integers(len(tiny.oracle.actions), size=[2, 2, 5])
         logits = generator.normal(size=[2, 2, *tiny.logits.shape])
         estimator = DiceEstimator(tiny.game, tiny.policies, 5, 2, returns.no_baseline)
-        link = adaptation.Link(joint_params(logits), tiny.trajectory(members), ((),) * n_agents)
+        link = adaptation.Link(joint_params(logits), tiny.sample(estimator, members), random.root_keys([0, 1]))
+        objectives = adaptation.Objectives(estimator, tiny.tasks(2, 2), link)
         assumed = 0.6
         for agent in range(n_agents):
-            actual = LOLAShaping(1.0, assumed).gradients(estimator, tiny.tasks(2, 2), link, agent)[0].numpy()
+            actual = LOLAShaping(1.0, assumed).gradients(objectives, agent)[0].numpy()
             expected = np.zeros([2, 2, 3])
             for index in np.ndindex(2, 2):
                 until_now = np.cumsum(tiny.oracle.scores(logits[index])[members[index]], axis=1)  # [K, T, n, o]
@@ -616,7 +611,8 @@ class SampledTest(Close, parameterized.TestCase):
         probs = orders * tiny.oracle.set_probs(tiny.logits, members)
         estimator = estimator_class(tiny.game, tiny.policies, size, horizon, baseline)
         logits = np.broadcast_to(tiny.logits, [1, len(members), *tiny.logits.shape])
-        link = adaptation.Link(joint_params(logits), tiny.trajectory(members[None]), ((),) * n_agents)
+        link = adaptation.Link(joint_params(logits), tiny.sample(estimator, members[None]), random.root_keys([0]))
+        objectives = adaptation.Objectives(estimator, tiny.tasks(1, len(members)), link)
         hessians = oracle.derivatives(tiny.oracle.values, tiny.logits)[1]
         along = np.random.default_rng(0).normal(size=tiny.logits.shape)
         for value_of, agent, other in itertools.product(range(n_agents), repeat=3):
@@ -624,7 +620,7 @@ class SampledTest(Close, parameterized.TestCase):
                 continue
             vector = (tf.constant(np.broadcast_to(along[other][:, None], [1, len(members), 3, 1])),)
             of_sets = anticipation.cross_gradients(
-                estimator, tiny.tasks(1, len(members)), link, value_of, agent, other, vector
+                objectives, value_of, agent, other, vector
             )[0].numpy()[0, :, :, 0]
             expected = hessians[value_of, agent, :, other] @ along[other]
             self.assertAllClose(probs @ of_sets, expected, rtol=0.0, atol=1e-9)

@@ -58,8 +58,7 @@ class Setting:
     def link(self):
         """A Link at the policies."""
         keys = random.root_keys(range(self.shape[0]))
-        noise = adaptation.draw_noise(self.estimator, [PolicyGradient()] * self.n_agents, keys, self.shape[1])
-        return adaptation.sample_link(self.estimator, self.joint_params, self.tasks, noise)
+        return adaptation.sample_link(self.estimator, self.joint_params, self.tasks, keys)
 
     def by_hand(self, agent, s, n, observations, actions):
         """Where to find the maximum: the log ratios of counts, or the logits of the reference policy.
@@ -99,8 +98,8 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
             if agent == agent_index:
                 self.assertAllEqual(estimate, self.setting.logits[agent])
                 continue
-            observations = self.link.trajectory.observations[agent].numpy()
-            actions = self.link.trajectory.actions[agent].numpy()
+            observations = self.link.sample.trajectory.observations[agent].numpy()
+            actions = self.link.sample.trajectory.actions[agent].numpy()
             for s, n in np.ndindex(2, 2):
                 expected, occurred = self.setting.by_hand(agent, s, n, observations, actions)
                 # So that an estimate of the others' or the true logits would show.
@@ -115,8 +114,8 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
         link = setting.link()
         estimated = MaximumLikelihood(max_iterations=3).estimate(setting.estimator, link, agent_index=1)
         self.assertIs(estimated.joint_params[1], link.joint_params[1])
-        self.assertIs(estimated.trajectory, link.trajectory)
-        self.assertIs(estimated.lookahead_noise, link.lookahead_noise)
+        self.assertIs(estimated.sample, link.sample)
+        self.assertIs(estimated.keys, link.keys)
         self.assertNotAllClose(estimated.joint_params[0][0], link.joint_params[0][0], atol=1e-3)
         # The link that was passed in still has its own.
         self.assertAllEqual(link.joint_params[0][0], setting.logits[0])
@@ -131,8 +130,8 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(estimates[agent][0], expected[agent][0], rtol=0.0, atol=1e-14)
         self.assertAllEqual(estimates[0][0], others[0][0])
         # Another trajectory has another estimate.
-        flipped = self.link._replace(trajectory=tf.nest.map_structure(
-            lambda leaf: tf.reverse(leaf, axis=[0]), self.link.trajectory
+        flipped = self.link._replace(sample=tf.nest.map_structure(
+            lambda leaf: tf.reverse(leaf, axis=[0]), self.link.sample
         ))
         of_flipped = self.estimate(flipped, 0)
         for agent in (1, 2):
@@ -179,7 +178,7 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
             link = setting.link()
             estimate = PRECISE.estimate(setting.estimator, link, agent_index=0).joint_params[1][0][..., 0].numpy()
             visits = np.stack([
-                np.sum(link.trajectory.observations[1] == observation, axis=(2, 3)) for observation in range(3)
+                np.sum(link.sample.trajectory.observations[1] == observation, axis=(2, 3)) for observation in range(3)
             ], axis=-1)
             truth = setting.logits[1][..., 0]
             probability = 1 / (1 + np.exp(-truth))
@@ -206,7 +205,8 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         own = tuple(np.array([array], np.int32) for array in (self.OBSERVATIONS, self.ACTIONS))
         observations, actions = ((tf.zeros_like(array), tf.constant(array)) for array in own)
         nothing = tf.zeros([1, 2, 2, 6], setting.game.dtype)
-        return adaptation.Link(setting.joint_params, Trajectory(observations, actions, (nothing, nothing)), ((), ()))
+        sample = setting.estimator.credited(Trajectory(observations, actions, (nothing, nothing)))
+        return adaptation.Link(setting.joint_params, sample, ((), ()))
 
     @parameterized.named_parameters(*MODES)
     def test_keep_the_logits_of_the_reference_policy(self, mode):
@@ -216,7 +216,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         estimate = run(link)
         reference = setting.policies[1].reference_params[0]
         for n, n_seen in ((0, (0, 3)), (1, (0, 2))):
-            observations, actions = (field[1].numpy() for field in link.trajectory[:2])
+            observations, actions = (field[1].numpy() for field in link.sample.trajectory[:2])
             expected, occurred = setting.by_hand(1, 0, n, observations, actions)
             self.assertAllEqual(np.flatnonzero(occurred), n_seen)
             self.assertAllClose(estimate[0, n][occurred], expected[occurred], rtol=0.0, atol=1e-6)
@@ -257,7 +257,9 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         setting = Setting((2, 2), n_states=5, shape=(1, 2), dtype=dtype)
         link = self.link(setting)
         always = tf.constant(np.stack([np.zeros([2, 6]), np.ones([2, 6])])[np.newaxis], tf.int32)
-        link = link._replace(trajectory=link.trajectory._replace(actions=(link.trajectory.actions[0], always)))
+        trajectory = link.sample.trajectory
+        trajectory = trajectory._replace(actions=(trajectory.actions[0], always))
+        link = link._replace(sample=setting.estimator.credited(trajectory))
         estimate = MaximumLikelihood().estimate(setting.estimator, link, agent_index=0).joint_params[1][0]
         self.assertTrue(np.isfinite(estimate).all())
         self.assertAllGreater(tf.gather(estimate[0, 0, :, 0], [0, 3]), 5.0)
@@ -304,12 +306,9 @@ class LearnersTest(tf.test.TestCase, parameterized.TestCase):
 
     def chain(self, setting, learners):
         keys = random.root_keys(range(setting.shape[0]))
-        noise = [
-            adaptation.draw_noise(setting.estimator, learners, random.fold_in(keys, index), setting.shape[1])
-            for index in range(2)
-        ]
+        link_keys = [random.fold_in(keys, index) for index in range(2)]
         initial_params = tuple((leaf[:, 0],) for (leaf,) in setting.joint_params)
-        return adaptation.adapt(setting.estimator, learners, initial_params, setting.tasks, noise)
+        return adaptation.adapt(setting.estimator, learners, initial_params, setting.tasks, link_keys)
 
     @parameterized.parameters(MetaMAPG, MetaPG)
     def test_meta_agents_see_every_link_through_the_model(self, kind):
@@ -345,7 +344,7 @@ class LearnersTest(tf.test.TestCase, parameterized.TestCase):
 
         def gradients(model, link):
             learner = LOLADiCE(0.3, 0.3, opponent_model=model)
-            return learner.gradients(setting.estimator, setting.tasks, link, agent_index=0)[0]
+            return learner.gradients(adaptation.Objectives(setting.estimator, setting.tasks, link), agent_index=0)[0]
 
         plain = gradients(None, link)
         self.assertAllEqual(gradients(truthful, link), plain)
@@ -405,8 +404,8 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     def test_exact_values_have_nothing_to_estimate_from(self, kind):
         setting = Setting((2, 2))
         estimator = ExactEstimator(setting.game, setting.policies)
-        nothing = estimator.sample(setting.joint_params, setting.tasks, ())
-        link = adaptation.Link(setting.joint_params, nothing, ((), ()))
+        keys = random.root_keys(range(setting.shape[0]))
+        link = adaptation.sample_link(estimator, setting.joint_params, setting.tasks, keys)
         message = (
             "train.estimator = 'ExactEstimator': must be one that samples, such as LoadedDiceEstimator, for agents"
             " with an opponent model"
@@ -417,9 +416,10 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         learner = kind(opponent_model=MaximumLikelihood())
         with self.assertRaises(checks.InvalidInputError) as caught:
             if kind is LOLADiCE:
-                learner.gradients(estimator, setting.tasks, link, agent_index=0)
+                learner.gradients(adaptation.Objectives(estimator, setting.tasks, link), agent_index=0)
             else:
-                chain = adaptation.Chain((learner, PolicyGradient()), (tf.zeros([2, 0]),) * 2, setting.tasks, (link,))
+                learners, rates = (learner, PolicyGradient()), (tf.zeros([2, 0]),) * 2
+                chain = adaptation.Chain(learners, rates, setting.tasks, (link,), adaptation.as_it_is)
                 learner.meta_gradients(estimator, chain, agent_index=0)
         self.assert_message(caught, message)
 

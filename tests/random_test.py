@@ -10,9 +10,50 @@ from tf_metamapg import random
 
 # What was drawn when the first results were made.
 FOLDED = [[-6411193824288604561, 7], [6791897765849424158, 7]]
-FLOAT64_DRAWS = [[0.6881243022270687, 0.4005076135896002], [0.027906033135913777, 0.8023308951269792]]
-FLOAT32_DRAWS = [[0.2110154628753662, 0.7060099840164185], [0.8784881830215454, 0.4599802494049072]]
+FLOAT64_DRAWS = [[0.10573847201284658, 0.6192254948432857], [0.11246485210670787, 0.8355436499133535]]
+FLOAT32_DRAWS = [[0.10573846101760864, 0.6192254424095154], [0.11246484518051147, 0.8355436325073242]]
 INTEGER_SEEDS = [1878776328, 822710854]
+
+# Of the published generator.
+DEFAULT_GAMMA = 0x9E3779B97F4A7C15
+SEED_1234567_OUTPUTS = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+
+# A seed whose γ would have too few changes between neighbouring bits.
+WEAK_SEED = 42
+
+
+def split_mix_64(start, gamma, n_outputs):
+    """The generator as it was published, in integers modulo 2⁶⁴: a list of its first outputs."""
+    outputs = []
+    for number in range(1, n_outputs + 1):
+        state = (start + number * gamma) % 2**64
+        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
+        outputs.append(state ^ (state >> 31))
+    return outputs
+
+
+def hash_of(number):
+    return split_mix_64(number, DEFAULT_GAMMA, 1)[0]
+
+
+def start_and_gamma(key):
+    """Where the stream of a key starts, its γ, and whether that had to be mended."""
+    start = hash_of(hash_of(key[0] % 2**64) + key[1])
+    gamma = hash_of(start) | 1
+    n_changes = bin(gamma ^ (gamma >> 1)).count("1")
+    return (start, gamma ^ 0xAAAAAAAAAAAAAAAA, True) if n_changes < 24 else (start, gamma, False)
+
+
+def chi_squared(first, second):
+    """How uneven pairs of integers in [0, 16) fall into a grid of 16 × 16."""
+    counts, expected = np.bincount(16 * first + second, minlength=256), len(first) / 256
+    return np.sum((counts - expected) ** 2) / expected
+
+
+def bits_of(numbers):
+    """The highest four and the lowest four of the 53 bits of float64 numbers."""
+    return (16 * numbers).astype(int), (2**53 * numbers).astype(int) % 16
 
 
 class RandomTest(tf.test.TestCase, parameterized.TestCase):
@@ -97,19 +138,40 @@ class RandomTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual([random.integer_seed(0, 0), random.integer_seed(3, 1)], INTEGER_SEEDS)
 
-    def test_fold_in_hashes_by_split_mix_64(self):
-        def mix(state):
-            state = (state + 0x9E3779B97F4A7C15) % 2**64
-            state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-            state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
-            return state ^ (state >> 31)
+    def test_split_mix_64_of_this_test_is_the_published_one(self):
+        self.assertEqual(hash_of(0), 0xE220A8397B1DCDAF)
+        self.assertEqual(split_mix_64(1234567, DEFAULT_GAMMA, 3), SEED_1234567_OUTPUTS)
 
-        # The first number of the published generator from seed 0.
-        self.assertEqual(mix(0), 0xE220A8397B1DCDAF)
+    def test_fold_in_hashes_by_split_mix_64(self):
         keys = np.array([[0, 0], [1, 0], [-5, 7], [2**62, -1]])
         for key, (hashed, data) in zip(keys.tolist(), random.fold_in(tf.constant(keys), 9).numpy().tolist()):
-            self.assertEqual(hashed % 2**64, mix((mix(key[0] % 2**64) + key[1]) % 2**64))
+            self.assertEqual(hashed % 2**64, hash_of(hash_of(key[0] % 2**64) + key[1]))
             self.assertEqual(data, 9)
+
+    @parameterized.product(dtype=["float32", "float64"], seed_axis=[0, 1, 2])
+    def test_uniforms_are_split_mix_64_with_a_start_and_a_gamma_for_each_key(self, dtype, seed_axis):
+        keys = np.array([[0, 0], [WEAK_SEED, 0], [-5, 7], [2**62, -1]])
+        n_bits = {"float32": 24, "float64": 53}[dtype]
+        draws = random.uniforms(tf.constant(keys), [3, 40], dtype, seed_axis).numpy()
+        are_mended = []
+        for row, key in enumerate(keys.tolist()):
+            start, gamma, is_mended = start_and_gamma(key)
+            self.assertEqual(gamma % 2, 1)
+            are_mended.append(is_mended)
+            expected = [(output >> (64 - n_bits)) / 2**n_bits for output in split_mix_64(start, gamma, 120)]
+            self.assertAllEqual(draws.take(row, axis=seed_axis), np.reshape(expected, [3, 40]))
+        self.assertEqual(are_mended, [False, True, False, False])
+
+    @parameterized.product(jit_compile=[False, True], dtype=["float32", "float64"])
+    def test_compiled_bits_are_the_same(self, jit_compile, dtype):
+        def draw(keys, data):
+            folded = random.fold_in(keys, data)
+            return folded, random.uniforms(folded, [5, 7, 11], dtype, seed_axis=2)
+
+        arguments = random.root_keys([0, WEAK_SEED, 2**40]), tf.constant(3)
+        compiled = tf.function(draw, autograph=False, jit_compile=jit_compile)
+        for actual, expected in zip(compiled(*arguments), draw(*arguments)):
+            self.assertAllEqual(actual, expected)
 
     def test_draws_are_uniform(self):
         # By the Dvoretzky-Kiefer-Wolfowitz inequality, with confidence 99.9 % for all six streams together.
@@ -134,6 +196,31 @@ class RandomTest(tf.test.TestCase, parameterized.TestCase):
         correlations = np.corrcoef(streams)[np.triu_indices(6, k=1)]
         self.assertLen(correlations, 15)
         self.assertAllInRange(np.abs(correlations), 0.0, 3.99 / np.sqrt(n_draws))
+
+    def test_numbers_that_follow_each_other_are_independent(self):
+        # Of 16 streams, with confidence 99.9 % for all correlations, which are within z / √n,
+        # z = Φ⁻¹(1 − 0.001 / 32) = 4.00, and with as much for all 32 sums of pairs that share no number: of χ² with
+        # 255 degrees of freedom, the quantiles of 0.001 / 64 and 1 − 0.001 / 64 are 171.6 and 360.2.
+        n_draws = 2**16
+        root = random.root_keys(range(4))
+        streams = [random.uniforms(random.fold_in(root, data), [n_draws], "float64") for data in range(4)]
+        for stream in np.concatenate(streams):
+            self.assertLess(abs(np.corrcoef(stream[:-1], stream[1:])[0, 1]), 4.00 / np.sqrt(n_draws - 1))
+            for bits in bits_of(stream):
+                self.assertBetween(chi_squared(bits[::2], bits[1::2]), 171.6, 360.2)
+
+    def test_streams_of_neighbouring_keys_are_independent(self):
+        # As above, of 12 pairs of neighbouring seeds and 12 of neighbouring data: z = Φ⁻¹(1 − 0.001 / 48) = 4.10,
+        # and the quantiles of 0.001 / 96 and 1 − 0.001 / 96 are 170.0 and 362.8.
+        n_draws = 2**16
+        root = random.root_keys(range(4))
+        streams = np.stack([random.uniforms(random.fold_in(root, data), [n_draws], "float64") for data in range(4)])
+        neighbours = [(streams[data, seed], streams[data, seed + 1]) for data in range(4) for seed in range(3)]
+        neighbours += [(streams[data, seed], streams[data + 1, seed]) for data in range(3) for seed in range(4)]
+        for first, second in neighbours:
+            self.assertLess(abs(np.corrcoef(first, second)[0, 1]), 4.10 / np.sqrt(n_draws))
+            for bits, other_bits in zip(bits_of(first), bits_of(second)):
+                self.assertBetween(chi_squared(bits, other_bits), 170.0, 362.8)
 
     def test_integer_seeds(self):
         paths = list(itertools.product(range(20), range(5)))

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_metamapg import returns
 
-SHAPE = (2, 3, 4, 5)  # [S, N, K, T]
+SHAPE = (2, 3, 4, 37)  # [S, N, K, T], with T above two blocks of the sums, and no multiple of them
 
 
 def _values(shape=SHAPE, seed=0):

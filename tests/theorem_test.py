@@ -1,5 +1,8 @@
 """Theorem 1, term by term: exact gradients against finite differences, sampled against exact ones."""
 
+import collections
+import functools
+
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -38,13 +41,11 @@ class Setting:
         self.tasks = PayoffNoise(self.game, width=0.3).sample(self.keys, n_tasks)
         self.n_tasks = n_tasks
 
-    def chain(self, chain_length, initial_params=None):
-        noise = [
-            adaptation.draw_noise(self.estimator, self.learners, random.fold_in(self.keys, link), self.n_tasks)
-            for link in range(chain_length + 1)
-        ]
+    def chain(self, chain_length, initial_params=None, compiled=adaptation.as_it_is):
+        keys = [random.fold_in(self.keys, link) for link in range(chain_length + 1)]
         return adaptation.adapt(
-            self.estimator, self.learners, initial_params or self.initial_params, self.tasks, noise
+            self.estimator, self.learners, initial_params or self.initial_params, self.tasks, keys,
+            compiled=compiled,
         )
 
     def updated(self, joint_params):
@@ -52,8 +53,9 @@ class Setting:
         rates = tuple(
             tf.fill([N_SEEDS], tf.constant(learner.inner_learning_rate, tf.float64)) for learner in self.learners
         )
-        link = adaptation.Link(joint_params, (), ((),) * len(self.learners))
-        return adaptation.inner_update(self.estimator, self.learners, rates, self.tasks, link)
+        link = adaptation.Link(joint_params, (), self.keys)
+        objectives = adaptation.Objectives(self.estimator, self.tasks, link)
+        return adaptation.inner_update(objectives, self.learners, rates)
 
     def value(self, joint_params, agent):
         """Vⁱ, averaged over tasks: [S]."""
@@ -175,7 +177,8 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         setting = Setting()
         chain = setting.chain(0)
         terms = theorem.meta_gradients(setting.estimator, chain, 1, (1.0,))
-        gradients = adaptation.value_gradients(setting.estimator, setting.tasks, chain.links[0], 1, 1)
+        objectives = adaptation.Objectives(setting.estimator, setting.tasks, chain.links[0])
+        gradients = objectives.gradients(1, with_respect_to=1)
         self.assertAllClose(of_table(terms.total), tf.reduce_mean(gradients[0], axis=1), rtol=1e-12, atol=1e-15)
         self.assertAllEqual(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))
         self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
@@ -186,6 +189,41 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(2), 0)
         self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
         self.assertNotAllClose(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))
+
+
+class CompiledTest(tf.test.TestCase):
+
+    def setting(self):
+        return Setting(make_estimator=lambda *args: LoadedDiceEstimator(*args, n_trajectories=8, horizon=5))
+
+    def test_compiled_links_have_the_same_meta_gradients(self):
+        setting = self.setting()
+        jitted = functools.partial(tf.function, jit_compile=True, autograph=False)
+        chain, of_jitted = setting.chain(2), setting.chain(2, compiled=jitted)
+        self.assertAllClose(
+            tf.nest.flatten(of_jitted.links), tf.nest.flatten(chain.links), rtol=1e-10, atol=1e-15
+        )
+        expected, actual = (MetaMAPG().meta_gradients(setting.estimator, each, 1) for each in (chain, of_jitted))
+        self.assertAllClose(tf.nest.flatten(actual), tf.nest.flatten(expected), rtol=1e-10, atol=1e-15)
+        for term in (expected.self_shaping, expected.opponent_shaping):
+            self.assertGreater(np.max(np.abs(of_table(term))), 1e-3)
+
+    def test_a_longer_chain_has_no_more_to_compile(self):
+        setting, n_traces = self.setting(), collections.Counter()
+
+        def compiled(function, chain_length):
+            def counted(*arguments, **keywords):
+                n_traces[chain_length] += 1
+                return function(*arguments, **keywords)
+
+            return tf.function(counted, autograph=False)
+
+        for chain_length in (3, 5):
+            chain = setting.chain(chain_length, compiled=functools.partial(compiled, chain_length=chain_length))
+            MetaMAPG().meta_gradients(setting.estimator, chain, 0)
+        # The sample, the update, and what the first and the last link are worth, the last but one, at which nothing
+        # has passed through the opponents as yet, and all others.
+        self.assertEqual(n_traces, {3: 6, 5: 6})
 
 
 class AgentsTest(tf.test.TestCase):
@@ -227,10 +265,10 @@ class AgentsTest(tf.test.TestCase):
 class OwnLogProbsOnly(LoadedDiceEstimator):
     """The classical mistake: an agent's surrogate that depends on its own log-probabilities alone."""
 
-    def surrogates(self, log_probs, rewards):
+    def surrogates(self, log_probs, credits):
         return tuple(
-            super(OwnLogProbsOnly, self).surrogates((own,), (own_rewards,))[0]
-            for own, own_rewards in zip(log_probs, rewards)
+            super(OwnLogProbsOnly, self).surrogates((own,), (own_credit,))[0]
+            for own, own_credit in zip(log_probs, credits)
         )
 
 
@@ -263,18 +301,17 @@ class SampledTermsTest(tf.test.TestCase):
         exact = ExactEstimator(game, policies)
         dice = LoadedDiceEstimator(game, policies, 65536, 150, returns.leave_one_out_baseline)
 
-        def meta_gradient(estimator, initial_params, noise):
-            chain = adaptation.adapt(estimator, learners, initial_params, tasks, noise)
+        def meta_gradient(estimator, initial_params, keys):
+            chain = adaptation.adapt(estimator, learners, initial_params, tasks, keys)
             return of_table(learners[0].meta_gradients(estimator, chain, 0).total)
 
         sampled = tf.function(lambda *arguments: meta_gradient(dice, *arguments), jit_compile=True, autograph=False)
         cosines = []
         for seed in range(10):
-            keys = random.root_keys([seed])
+            keys = tuple(random.fold_in(random.root_keys([seed]), link) for link in range(2))
             initial_params = tuple(policy.initial_params([seed]) for policy in policies)
-            noise = tuple(adaptation.draw_noise(dice, learners, random.fold_in(keys, link), 1) for link in range(2))
-            expected = meta_gradient(exact, initial_params, [adaptation.LinkNoise((), ((), ()))] * 2)
-            actual = sampled(initial_params, noise)
+            expected = meta_gradient(exact, initial_params, keys)
+            actual = sampled(initial_params, keys)
             cosines.append(tf.reduce_sum(expected * actual) / (tf.norm(expected) * tf.norm(actual)))
         self.assertGreaterEqual(np.mean(cosines), 0.97)
 

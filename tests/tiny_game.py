@@ -48,6 +48,10 @@ class TinyGame:
             fields.append(tuple(tf.constant(of_sets[..., agent]) for agent in range(len(self.policies))))
         return Trajectory(*fields)
 
+    def sample(self, estimator, members):
+        """Sets of the oracle's trajectories, [S, N, K], as an estimator that samples would have returned them."""
+        return estimator.credited(self.trajectory(members))
+
 
 def _transitions(generator, n_agents):
     """To two of the three states after each state and joint action: fewer trajectories, and zeros among them."""

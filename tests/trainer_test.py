@@ -148,7 +148,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
 
         with self.subTest("compiled once"):
             for name, count in (
-                ("_compiled_gradients", 1), ("_apply", 1), ("_draw", 1), ("_compiled_update", 0 if jit_compile else 1)
+                ("_compute", 1), ("_apply", 1), ("_measure_and_update", 0 if jit_compile else 1)
             ):
                 self.assertEqual(getattr(trainer, name).experimental_get_tracing_count(), count, name)
 
@@ -203,10 +203,7 @@ class InnerLearningRatesTest(tf.test.TestCase):
             """What agent 0 gets on average after each of the two inner updates, from the same policies."""
             trainer.initial_params[0][0].assign(table)
             trainer.log_inner_learning_rates[0].assign(log_rates)
-            tasks, noise = trainer._draw(tf.constant(0, tf.int64))
-            return trainer._compiled_gradients(
-                trainer.param_values(), trainer.inner_learning_rates(), tasks, noise
-            )
+            return trainer._compute()
 
         gradients = value(np.zeros([len(SEEDS), 2]))[0][0][1].numpy()
         for step in range(2):

@@ -3,11 +3,10 @@
 from tf_metamapg import random
 from tf_metamapg.adaptation import adapt
 from tf_metamapg.adaptation import Chain
-from tf_metamapg.adaptation import draw_noise
 from tf_metamapg.adaptation import inner_update
 from tf_metamapg.adaptation import Link
+from tf_metamapg.adaptation import Objectives
 from tf_metamapg.adaptation import sample_link
-from tf_metamapg.adaptation import value_gradients
 from tf_metamapg.agents.fixed import Fixed
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
@@ -40,8 +39,7 @@ from tf_metamapg.types import Trajectory
 __all__ = [
     "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "Fixed", "InvalidInputError",
     "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "Link", "LoadedDiceEstimator", "LookAhead",
-    "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG", "MetaParams", "PayoffNoise",
-    "PolicyGradient", "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt", "bilinear_game",
-    "draw_noise", "inner_update", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy",
-    "tandem_game", "value_gradients",
+    "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG", "MetaParams", "Objectives",
+    "PayoffNoise", "PolicyGradient", "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt", "bilinear_game",
+    "inner_update", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy", "tandem_game",
 ]

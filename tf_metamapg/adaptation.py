@@ -4,6 +4,8 @@ This is the only place where agents adapt: meta-training, meta-validation and me
 that an agent imagines of the others, with two agents or five, exact or sampled, all come here.
 """
 
+from collections.abc import Callable
+import functools
 from typing import Any
 from typing import NamedTuple
 
@@ -18,19 +20,12 @@ class DeadGradientError(RuntimeError):
     """A gradient that an agent would follow does not exist: an error in a game, a policy or an estimator."""
 
 
-class LinkNoise(NamedTuple):
-    """All random numbers of one link."""
-
-    sampling: Any  # as the estimator's `draw_noise` returned it
-    lookahead: tuple[Any, ...]  # as each learner's `draw_noise` returned it, for what it imagines
-
-
 class Link(NamedTuple):
     """One link φ_l of a chain, with what was sampled there."""
 
     joint_params: JointParams  # leaves [S, N, ...]
-    trajectory: Any  # as the estimator's `sample` returned it
-    lookahead_noise: tuple[Any, ...]  # one entry for each agent
+    sample: Any  # as the estimator's `sample` returned it
+    keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
 
 
 class Chain(NamedTuple):
@@ -40,69 +35,74 @@ class Chain(NamedTuple):
     inner_learning_rates: tuple[tf.Tensor, ...]  # [S, L] for each agent
     tasks: Any  # leading axes [S, N]
     links: tuple[Link, ...]  # L + 1 of them
+    compiled: Callable  # as `adapt` got it
 
 
-def draw_noise(estimator, learners, keys, n_tasks):
-    """All random numbers of one link.
-
-    Args:
-        estimator: one of `estimators/`.
-        learners: one of `agents/` for each agent.
-        keys: int64 tensor [S, 2], other ones for every link.
-        n_tasks: N.
-
-    Returns:
-        LinkNoise.
-    """
-    lookahead = tuple(
-        learner.draw_noise(estimator, random.fold_in(keys, 1 + agent_index), n_tasks)
-        for agent_index, learner in enumerate(learners)
-    )
-    return LinkNoise(estimator.draw_noise(random.fold_in(keys, 0), n_tasks), lookahead)
-
-
-def sample_link(estimator, joint_params, tasks, noise):
+def sample_link(estimator, joint_params, tasks, keys):
     """The link at given parameters.
 
     Args:
         estimator: one of `estimators/`.
         joint_params: JointParams φ_l with leaves [S, N, ...].
         tasks: the tasks, with leading axes [S, N].
-        noise: LinkNoise.
+        keys: int64 tensor [S, 2], other ones for every link.
 
     Returns:
         Link.
     """
-    return Link(joint_params, estimator.sample(joint_params, tasks, noise.sampling), noise.lookahead)
+    return Link(joint_params, estimator.sample(joint_params, tasks, random.fold_in(keys, 0)), keys)
 
 
-def value_gradients(estimator, tasks, link, agent_index, with_respect_to):
-    """∇_θ^j Vⁱ(θ). For j = i it is Eq. 1's policy gradient: the others are taken as they are.
+def lookahead_keys(link, agent_index, step):
+    """Keys for what an agent imagines at a link, int64 tensor [S, 2]; other ones for every step."""
+    return random.fold_in(random.fold_in(link.keys, 1 + agent_index), step)
 
-    Args:
+
+class Objectives:
+    """The agents' objectives at a link as functions of the parameters of all agents, ready to be differentiated.
+
+    What they have in common, such as log-probabilities and their sums over time, is computed once for all of them,
+    and so is what comes back through it when one of their gradients is differentiated again.
+
+    Attributes:
         estimator: one of `estimators/`.
         tasks: the tasks, with leading axes [S, N].
         link: Link at θ.
-        agent_index: i, whose value.
-        with_respect_to: j, whose parameters.
-
-    Returns:
-        Params of agent j with leaves [S, N, ...], differentiable with respect to the parameters of
-        every agent so far as the estimator's objectives are.
-
-    Raises:
-        DeadGradientError: for j = i, if there is no dependence at all.
-        InvalidInputError: for j ≠ i, if the estimator's objectives do not know of the others' parameters.
+        of_agents: tuple over agents of tensors [S, N], Vⁱ(θ) or its surrogate.
     """
-    if with_respect_to != agent_index:
-        check_cross_derivatives(estimator)
-    params = link.joint_params[with_respect_to]
-    with tf.GradientTape() as inner_tape:
-        inner_tape.watch(params)
-        objective = estimator.objectives(link.joint_params, tasks, link.trajectory)[agent_index]
-    if with_respect_to == agent_index:
-        return own_gradients(inner_tape, objective, params, agent_index)
-    return inner_tape.gradient(objective, params, unconnected_gradients="zero")
+
+    def __init__(self, estimator, tasks, link):
+        self.estimator = estimator
+        self.tasks = tasks
+        self.link = link
+        with tf.GradientTape(persistent=True) as self._inner_tape:
+            self._inner_tape.watch(link.joint_params)
+            self.of_agents = estimator.objectives(link.joint_params, tasks, link.sample)
+
+    def anew(self):
+        """The same once more, for a tape that was opened since: it records the objectives, too."""
+        return Objectives(self.estimator, self.tasks, self.link)
+
+    def gradients(self, agent_index, with_respect_to):
+        """∇_θ^j Vⁱ(θ). For j = i it is Eq. 1's policy gradient: the others are taken as they are.
+
+        Args:
+            agent_index: i, whose value.
+            with_respect_to: j, whose parameters.
+
+        Returns:
+            Params of agent j with leaves [S, N, ...], differentiable with respect to the parameters of
+            every agent so far as the estimator's objectives are.
+
+        Raises:
+            DeadGradientError: for j = i, if there is no dependence at all.
+            InvalidInputError: for j ≠ i, if the estimator's objectives do not know of the others' parameters.
+        """
+        objective, params = self.of_agents[agent_index], self.link.joint_params[with_respect_to]
+        if with_respect_to == agent_index:
+            return own_gradients(self._inner_tape, objective, params, agent_index)
+        check_cross_derivatives(self.estimator)
+        return self._inner_tape.gradient(objective, params, unconnected_gradients="zero")
 
 
 def own_gradients(tape, objective, params, agent_index):
@@ -130,33 +130,42 @@ def check_cross_derivatives(estimator):
     )
 
 
-def inner_update(estimator, learners, inner_learning_rates, tasks, link):
+def inner_update(objectives, learners, inner_learning_rates):
     """One step of every agent along its own learner's gradient: Eq. 3 for policy-gradient learners.
 
     Args:
-        estimator: one of `estimators/`.
+        objectives: Objectives at φ_l.
         learners: one of `agents/` for each agent.
         inner_learning_rates: tuple over agents of tensors [S], α of this step.
-        tasks: the tasks, with leading axes [S, N].
-        link: Link at φ_l.
 
     Returns:
         JointParams φ_{l+1} with leaves [S, N, ...], differentiable with respect to the inner learning
-        rates and to the parameters of every agent in `link.joint_params`.
+        rates and to the parameters of every agent at φ_l.
     """
     updated = []
     for agent_index, (learner, rates) in enumerate(zip(learners, inner_learning_rates)):
-        gradients = learner.gradients(estimator, tasks, link, agent_index)
+        gradients = learner.gradients(objectives, agent_index)
         updated.append(
             tuple(
                 leaf + tf.reshape(rates, [-1] + [1] * (len(leaf.shape) - 1)) * gradient
-                for leaf, gradient in zip(link.joint_params[agent_index], gradients)
+                for leaf, gradient in zip(objectives.link.joint_params[agent_index], gradients)
             )
         )
     return tuple(updated)
 
 
-def extend(estimator, learners, inner_learning_rates, tasks, link, noise):
+def next_link(estimator, learners, inner_learning_rates, tasks, link, keys):
+    """The link after one `inner_update` of every agent; see there and `sample_link`."""
+    joint_params = inner_update(Objectives(estimator, tasks, link), learners, inner_learning_rates)
+    return sample_link(estimator, joint_params, tasks, keys)
+
+
+def as_it_is(function):
+    """The function itself: nothing is compiled."""
+    return function
+
+
+def extend(estimator, learners, inner_learning_rates, tasks, link, keys, compiled=as_it_is):
     """Lets all agents learn together from one link on.
 
     Args:
@@ -165,16 +174,17 @@ def extend(estimator, learners, inner_learning_rates, tasks, link, noise):
         inner_learning_rates: tuple over agents of tensors [S, number of steps].
         tasks: the tasks, with leading axes [S, N].
         link: the Link to start from.
-        noise: LinkNoise of every link that is added; their number is the number of steps.
+        keys: int64 tensors [S, 2], one for every link that is added.
+        compiled: see `adapt`.
 
     Returns:
         tuple of Links, of which `link` is the first.
     """
+    follow = compiled(functools.partial(next_link, estimator, learners))
     links = [link]
-    for step, link_noise in enumerate(noise):
+    for step, link_keys in enumerate(keys):
         rates = tuple(of_agent[:, step] for of_agent in inner_learning_rates)
-        joint_params = inner_update(estimator, learners, rates, tasks, links[-1])
-        links.append(sample_link(estimator, joint_params, tasks, link_noise))
+        links.append(follow(rates, tasks, links[-1], link_keys))
     return tuple(links)
 
 
@@ -190,7 +200,7 @@ def constant_rates(learners, n_seeds, n_steps, dtype):
     )
 
 
-def adapt(estimator, learners, initial_params, tasks, noise, inner_learning_rates=None):
+def adapt(estimator, learners, initial_params, tasks, keys, inner_learning_rates=None, compiled=as_it_is):
     """Lets all agents learn together from their initial policies.
 
     Args:
@@ -198,22 +208,26 @@ def adapt(estimator, learners, initial_params, tasks, noise, inner_learning_rate
         learners: one of `agents/` for each agent.
         initial_params: JointParams θ with leaves [S, ...], the same for all tasks of a seed.
         tasks: the tasks, with leading axes [S, N].
-        noise: L + 1 LinkNoises; their number sets the chain length L.
+        keys: L + 1 int64 tensors [S, 2], one for every link; their number sets the chain length L.
         inner_learning_rates: tuple over agents of tensors [S, L]; by default the learners' own.
+        compiled: what is applied to every function that does the work of one link, here and in the
+            meta-gradient, such as a `tf.function` with `jit_compile`. All links share what has been compiled, so
+            that a longer chain does not take longer to compile.
 
     Returns:
         Chain of L + 1 links, differentiable with respect to `initial_params` and
         `inner_learning_rates`.
 
     Raises:
-        InvalidInputError: if there is not one learner and one set of parameters for each agent, or no noise.
+        InvalidInputError: if there is not one learner and one set of parameters for each agent, or no key.
     """
     checks.check_length("learners", learners, estimator.game.n_agents)
     checks.check_length("initial_params", initial_params, estimator.game.n_agents)
-    checks.check(len(noise) > 0, "noise", noise, "one LinkNoise for each of L + 1 links")
+    checks.check(len(keys) > 0, "keys", keys, "keys for each of L + 1 links")
     n_seeds, n_tasks = tf.nest.flatten(tasks)[0].shape[:2]
     if inner_learning_rates is None:
-        inner_learning_rates = constant_rates(learners, n_seeds, len(noise) - 1, estimator.game.dtype)
-    first = sample_link(estimator, for_each_task(initial_params, n_tasks), tasks, noise[0])
-    links = extend(estimator, learners, inner_learning_rates, tasks, first, noise[1:])
-    return Chain(tuple(learners), tuple(inner_learning_rates), tasks, links)
+        inner_learning_rates = constant_rates(learners, n_seeds, len(keys) - 1, estimator.game.dtype)
+    sample_first = compiled(functools.partial(sample_link, estimator))
+    first = sample_first(for_each_task(initial_params, n_tasks), tasks, keys[0])
+    links = extend(estimator, learners, inner_learning_rates, tasks, first, keys[1:], compiled)
+    return Chain(tuple(learners), tuple(inner_learning_rates), tasks, links, compiled)

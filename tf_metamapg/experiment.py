@@ -27,7 +27,7 @@ def train(
     game, policies, agents, estimator, task_distribution,
     n_seeds=20, first_seed=0, n_meta_updates=200, chain_length=1, n_tasks=8, meta_learning_rate=0.1,
     evaluation_chain_length=5, n_evaluation_tasks=32, checkpoint_every=50, export_all_seeds=False,
-    jit_compile=True,
+    jit_compile=None,
 ):
     """Meta-trains, evaluates on held-out tasks and writes everything to the run directory.
 
@@ -51,8 +51,9 @@ def train(
         n_evaluation_tasks: tasks per seed in meta-validation, and again in meta-testing.
         checkpoint_every: meta-updates between checkpoints.
         export_all_seeds: whether to export every seed's policies beside those of the best seed.
-        jit_compile: whether XLA compiles the meta-gradient. It may round differently for another
-            number of seeds; without it a seed's bits never depend on the seeds beside it.
+        jit_compile: whether XLA compiles what is done at a link; by default where that is likely to save more
+            time than it takes. It may round differently for another number of seeds; without it a seed's
+            bits never depend on the seeds beside it.
 
     Returns:
         the summary, as it stands in `summary.json`.
@@ -70,8 +71,9 @@ def train(
         checks.check_integer(f"train.{name}", value, minimum)
     checks.check(first_seed + n_seeds <= 2**31, "train.first_seed", first_seed, "such that all seeds are below 2³¹")
     checks.check_number("train.meta_learning_rate", meta_learning_rate, minimum=0.0)
-    for name, value in (("export_all_seeds", export_all_seeds), ("jit_compile", jit_compile)):
-        checks.check_boolean(f"train.{name}", value)
+    checks.check_boolean("train.export_all_seeds", export_all_seeds)
+    if jit_compile is not None:
+        checks.check_boolean("train.jit_compile", jit_compile)
 
     seeds = range(first_seed, first_seed + n_seeds)
     policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
@@ -84,6 +86,11 @@ def train(
         hasattr(task_distribution, "sample"), "train.task_distribution", task_distribution,
         "what makes a task distribution",
     )
+    if jit_compile is None:
+        jit_compile = _compiling_pays(
+            (n_meta_updates * (chain_length + 1), n_seeds * n_tasks * estimator.n_steps),
+            (2 * (evaluation_chain_length + 1), n_seeds * n_evaluation_tasks * estimator.n_steps),
+        )
     trainer = MetaTrainer(
         game, policies, agents, estimator, task_distribution,
         seeds, chain_length, n_tasks, meta_learning_rate, jit_compile,
@@ -135,6 +142,7 @@ def train(
         "seeds": list(seeds),
         "meta_updates": n_meta_updates,
         "chain_length": chain_length,
+        "jit_compile": jit_compile,
         "wall_seconds": time.time() - started,
         "exported_seed": seeds[best],
         "inner_learning_rates": [rates.numpy().tolist() for rates in trainer.inner_learning_rates()],
@@ -145,6 +153,18 @@ def train(
     files.write_json(directory.summary, summary)
     _print_report(directory, summary, agent_names)
     return summary
+
+
+def _compiling_pays(*phases):
+    """Whether compiling with XLA saves time, from what was measured on two cores.
+
+    Args:
+        phases: (number of links, environment steps per link) of each phase of the run.
+    """
+    if not any(n_steps for _, n_steps in phases):
+        return False  # Exact values are small solves, in which XLA finds nothing to save.
+    saved = sum(n_links * (10e-3 + 100e-9 * n_steps) for n_links, n_steps in phases)
+    return saved > 5.0  # The seconds that compiling takes longer than tracing.
 
 
 def _check_parts(game, policies, agents, estimator, task_distribution):
@@ -202,12 +222,13 @@ def _best_seed_index(average_reward, agents, link):
 
 def _print_report(directory, summary, agent_names):
     average_reward = np.array(summary["meta_test"]["average_reward"])
+    xla = "compiled with XLA" if summary["jit_compile"] else "not compiled with XLA"
     print(
         f"\nAverage reward per step on held-out tasks, mean and 95% interval over {summary['n_seeds']} seeds:\n"
     )
     print(progress.adaptation_table(average_reward, agent_names))
     print(f"""
-{summary['meta_updates']} meta-updates, {summary['wall_seconds']:.0f} s. Where everything is:
+{summary['meta_updates']} meta-updates, {summary['wall_seconds']:.0f} s, {xla}. Where everything is:
   figure            {directory.adaptation_figure}
   numbers           {directory.summary}
   metrics           {directory.metrics}, tensorboard --logdir={directory.events}

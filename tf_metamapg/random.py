@@ -1,18 +1,21 @@
 """Stateless random numbers in which every seed has a stream of its own.
 
-A *key* is a TensorFlow stateless seed, an int64 pair. Keys of S seeds have shape [S, 2]. Whatever is
-drawn for seed s is a function of row s alone, so a seed's result does not depend on which other seeds
-run beside it.
+A *key* is an int64 pair. Keys of S seeds have shape [S, 2]. Whatever is drawn for seed s is a function of
+row s alone, so a seed's result does not depend on which other seeds run beside it.
+
+The generator is SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators"): number
+i of a stream is a hash of start + i · γ, and every key has a start and an odd γ of its own. As one elementwise
+expression of the counter, it draws all seeds at once, in the layout that the caller wants, and compiles into
+vector instructions; TensorFlow's own stateless generators take a third of the time of a rollout.
 """
+
+import math
 
 import numpy as np
 import tensorflow as tf
 
 # The phases of a run draw from disjoint streams: `fold_in(root_keys(seeds), META_TEST)`.
 META_TRAIN, META_VALIDATION, META_TEST = range(3)
-
-# XLA on CPU takes about a hundred times as long with the default algorithm.
-_ALGORITHM = "philox"
 
 
 def root_keys(seeds):
@@ -37,38 +40,63 @@ def fold_in(keys, data):
     Returns:
         int64 tensor [S, 2].
     """
-    hashed = _mix(_mix(tf.bitcast(keys[:, 0], tf.uint64)) + tf.bitcast(keys[:, 1], tf.uint64))
+    hashed = _hash_keys(keys)
     data = tf.fill(tf.shape(hashed), tf.cast(data, tf.int64))
     return tf.stack([tf.bitcast(hashed, tf.int64), data], axis=1)
 
 
-def _mix(state):
-    """SplitMix64 (Steele et al. 2014), a one-to-one function of uint64 numbers that leaves no pattern."""
-    state += tf.constant(0x9E3779B97F4A7C15, tf.uint64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        state ^= tf.bitwise.right_shift(state, tf.constant(shift, tf.uint64))
-        state *= tf.constant(factor, tf.uint64)
-    return state ^ tf.bitwise.right_shift(state, tf.constant(31, tf.uint64))
-
-
 def uniforms(keys, shape, dtype, seed_axis=0):
-    """Uniform numbers in [0, 1).
+    """Uniform numbers in [0, 1), multiples of 2⁻²⁴ (float32) or 2⁻⁵³ (float64).
 
     Args:
         keys: int64 tensor [S, 2].
         shape: the shape drawn for each seed.
-        dtype: a floating type.
+        dtype: tf.float32 or tf.float64, or its name.
         seed_axis: where the axis of seeds goes in the result.
 
     Returns:
         tensor of `shape` with an axis of size S inserted at `seed_axis`.
     """
-    draws = tf.map_fn(
-        lambda key: tf.random.stateless_uniform(shape, key, dtype=dtype, alg=_ALGORITHM),
-        keys,
-        fn_output_signature=tf.TensorSpec(shape, dtype),
+    dtype = tf.as_dtype(dtype)
+    starts = _hash_keys(keys)
+    gammas = _odd_with_many_changes(_hash(starts))
+    per_seed = [-1 if axis == seed_axis else 1 for axis in range(len(shape) + 1)]
+    counters = tf.reshape(
+        tf.range(1, math.prod(shape) + 1, dtype=tf.int64), [*shape[:seed_axis], 1, *shape[seed_axis:]]
     )
-    return tf.experimental.numpy.moveaxis(draws, 0, seed_axis)
+    states = tf.reshape(starts, per_seed) + tf.bitcast(counters, tf.uint64) * tf.reshape(gammas, per_seed)
+    n_bits = {tf.float32: 24, tf.float64: 53}[dtype]
+    # By way of signed integers, which processors convert.
+    bits = tf.bitcast(_shift_right(_mix(states), 64 - n_bits), tf.int64)
+    return tf.cast(tf.cast(bits, tf.int32) if n_bits < 32 else bits, dtype) * tf.constant(2.0**-n_bits, dtype)
+
+
+def _hash_keys(keys):
+    """int64 [S, 2] → uint64 [S]."""
+    return _hash(_hash(tf.bitcast(keys[:, 0], tf.uint64)) + tf.bitcast(keys[:, 1], tf.uint64))
+
+
+def _hash(state):
+    """The number that SplitMix64 with its default γ makes of a state."""
+    return _mix(state + tf.constant(0x9E3779B97F4A7C15, tf.uint64))
+
+
+def _mix(state):
+    """SplitMix64's output function, a one-to-one function of uint64 numbers that leaves no pattern."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = (state ^ _shift_right(state, shift)) * tf.constant(factor, tf.uint64)
+    return state ^ _shift_right(state, 31)
+
+
+def _odd_with_many_changes(numbers):
+    """Turns hashes into γ's: odd, and with at least 24 changes between neighbouring bits, as weak ones have not."""
+    odd = tf.bitwise.bitwise_or(numbers, tf.constant(1, tf.uint64))
+    n_changes = tf.raw_ops.PopulationCount(x=odd ^ _shift_right(odd, 1))
+    return tf.where(n_changes < 24, odd ^ tf.constant(0xAAAAAAAAAAAAAAAA, tf.uint64), odd)
+
+
+def _shift_right(numbers, n_bits):
+    return tf.bitwise.right_shift(numbers, tf.constant(n_bits, tf.uint64))
 
 
 def integer_seed(seed, stream):

@@ -1,5 +1,6 @@
 """Discounted returns, sums over time, and baselines."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -14,20 +15,47 @@ def discounted_returns(rewards, discount):
 
 
 def returns_to_go(rewards, discount):
-    """R_t = Σ_{t' ≥ t} γ^(t'−t) r_t': [..., T] → [..., T].
-
-    As a product with a triangular matrix, which is faster than a scan at usual horizons.
-    """
-    steps = tf.range(rewards.shape[-1], dtype=rewards.dtype)
-    lags = steps[:, tf.newaxis] - steps[tf.newaxis, :]
-    weights = tf.where(lags >= 0.0, tf.pow(tf.constant(discount, rewards.dtype), tf.abs(lags)), 0.0)
-    return tf.linalg.matmul(rewards, weights)
+    """R_t = Σ_{t' ≥ t} γ^(t'−t) r_t': [..., T] → [..., T]."""
+    return _decayed_sums(rewards, discount, of_later=True)
 
 
 def cumulative_sums(values):
     """Σ_{t' ≤ t} x_t': [..., T] → [..., T]; differentiable any number of times in `values`."""
-    horizon = values.shape[-1]
-    return tf.linalg.matmul(values, tf.linalg.band_part(tf.ones([horizon, horizon], values.dtype), 0, -1))
+    return _decayed_sums(values, 1.0, of_later=False)
+
+
+def _decayed_sums(values, decay, of_later):
+    """Σ_t' decay^|t−t'| x_t' over all t' ≤ t, or over all t' ≥ t: [..., T] → [..., T].
+
+    Within blocks of time steps, and then between blocks: two products with triangular matrices, which are
+    faster than a scan, and whose cost per step does not grow with T as that of one large product does.
+    """
+    horizon, dtype = values.shape[-1], values.dtype
+    block = _block_size(horizon)
+    n_blocks = -(-horizon // block)
+    padding = [[0, 0]] * (len(values.shape) - 1) + [[0, n_blocks * block - horizon]]
+    blocks = tf.reshape(tf.pad(values, padding), [-1, block])
+    within = blocks @ tf.constant(_decay_matrix(block, decay, of_later, first_lag=0), dtype)
+    # What a block hands on is its sum at the end that it has in common with the next one.
+    handed_on, distances = within[:, -1], np.arange(1, block + 1)
+    if of_later:
+        handed_on, distances = within[:, 0], distances[::-1]
+    between = tf.constant(_decay_matrix(n_blocks, decay**block, of_later, first_lag=1), dtype)
+    received = tf.reshape(tf.reshape(handed_on, [-1, n_blocks]) @ between, [-1, 1])
+    sums = within + received * tf.constant(decay**distances, dtype)
+    return tf.reshape(sums, [*values.shape[:-1], n_blocks * block])[..., :horizon]
+
+
+def _block_size(horizon):
+    """How many time steps are summed by one small product: without padding, which is slow, where that is possible."""
+    return max((size for size in range(8, 33) if horizon % size == 0), default=16)
+
+
+def _decay_matrix(size, decay, of_later, first_lag):
+    """Float64 array [t', t]: decay^(lag − first_lag) where the lag of t' is at least first_lag, and zero elsewhere."""
+    lags = np.subtract.outer(np.arange(size), np.arange(size))
+    lags = lags if of_later else -lags
+    return np.where(lags >= first_lag, float(decay) ** np.maximum(lags - first_lag, 0), 0.0)
 
 
 def leave_one_out_mean(values, axis):

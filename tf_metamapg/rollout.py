@@ -31,38 +31,40 @@ def rollout(game, policies, joint_params, tasks, noise):
         game: the game, see `games/`.
         policies: one policy for each agent.
         joint_params: JointParams with leaves [S, N, ...], used as constants.
-        tasks: what differs between the tasks, as the game's methods take it.
+        tasks: what differs between the tasks, as the game's methods take it; used as constants, too.
         noise: what `draw_noise` has drawn; the trajectories are a deterministic function of it.
 
     Returns:
         Trajectory with fields [S, N, K, T].
     """
-    joint_params = tf.nest.map_structure(tf.stop_gradient, joint_params)
+    joint_params, tasks = tf.nest.map_structure(tf.stop_gradient, (joint_params, tasks))
     samplers = [policy.sampler(params) for policy, params in zip(policies, joint_params)]
     agents = range(game.n_agents)
     horizon = noise.shape[0]
 
-    def empty():
-        return tf.TensorArray(tf.int32, size=horizon, element_shape=noise.shape[2:])
+    def empty(dtype):
+        return tuple(tf.TensorArray(dtype, size=horizon, element_shape=noise.shape[2:]) for _ in agents)
 
-    def step(time, state, states, actions):
-        uniforms = tf.unstack(noise[time], game.n_agents + game.n_uniforms)
-        joint_action = tuple(
-            samplers[agent](game.observe(state, agent), uniforms[agent]) for agent in agents
-        )
+    def step(time, state, uniforms, trajectory):
+        uniforms = tf.unstack(uniforms, game.n_agents + game.n_uniforms)
+        observations = tuple(game.observe(state, agent) for agent in agents)
+        joint_action = tuple(samplers[agent](observations[agent], uniforms[agent]) for agent in agents)
         next_state = game.next_state(state, joint_action, uniforms[game.n_agents :])
-        actions = tuple(array.write(time, action) for array, action in zip(actions, joint_action))
-        return time + 1, next_state, states.write(time, state), actions
+        record = Trajectory(observations, joint_action, game.rewards(tasks, state, joint_action))
+        trajectory = tf.nest.map_structure(lambda array, entry: array.write(time, entry), trajectory, record)
+        # The next step's numbers are read here, since arithmetic that is compiled together with a look at a
+        # place that moves is not turned into vector instructions.
+        return time + 1, next_state, noise[tf.minimum(time + 1, horizon - 1)], trajectory
 
-    _, _, states, actions = tf.while_loop(
+    *_, trajectory = tf.while_loop(
         cond=lambda time, *_: time < horizon,
         body=step,
-        loop_vars=(0, game.initial_state(noise.shape[2:]), empty(), tuple(empty() for _ in agents)),
-        maximum_iterations=horizon,
+        loop_vars=(
+            0, game.initial_state(noise.shape[2:]), noise[0],
+            Trajectory(empty(tf.int32), empty(tf.int32), empty(game.dtype)),
+        ),
     )
-    states, actions = _time_last(states), tuple(map(_time_last, actions))
-    observations = tuple(game.observe(states, agent) for agent in agents)
-    return Trajectory(observations, actions, game.rewards(tasks, states, actions))
+    return tf.nest.map_structure(_time_last, trajectory)
 
 
 def _time_last(array):

@@ -4,6 +4,7 @@ All seeds train in one program, as the leading axis of every tensor. Whether the
 compiled is chosen here, and in no library function.
 """
 
+import functools
 from typing import NamedTuple
 
 import keras
@@ -84,11 +85,11 @@ class MetaTrainer:
         }
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.
-        self._draw = tf.function(self._draw_tasks_and_noise, autograph=False)
-        self._draw_tasks = tf.function(self._draw_tasks_of_phase, autograph=False)
-        self._draw_link = tf.function(self._draw_noise_of_link, autograph=False)
-        self._compiled_gradients = tf.function(self._gradients_and_metrics, jit_compile=jit_compile, autograph=False)
-        self._compiled_update = tf.function(self._measure_and_update, jit_compile=jit_compile, autograph=False)
+        self._compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
+        self._draw_tasks = tf.function(self._tasks_of, autograph=False)
+        self._draw_link_keys = tf.function(self._keys_of_link, autograph=False)
+        self._measure_and_update = self._compiled(self._average_reward_and_update)
+        self._compute = tf.function(self._gradients_and_metrics, autograph=False)
         self._apply = tf.function(self._apply_gradients, autograph=False)
 
     def _variables(self, agent_index):
@@ -105,8 +106,7 @@ class MetaTrainer:
 
     def trace(self):
         """Traces the meta-gradient, without computing it; the first `step` need not do so again."""
-        drawn = self._draw(self.n_meta_updates_done)
-        self._compiled_gradients.get_concrete_function(self.param_values(), self.inner_learning_rates(), *drawn)
+        self._compute.get_concrete_function()
 
     def step(self):
         """One meta-update of every meta-agent.
@@ -117,10 +117,7 @@ class MetaTrainer:
         Raises:
             NonFiniteGradientError: before anything is updated.
         """
-        drawn = self._draw(self.n_meta_updates_done)
-        gradients, finite, metrics = self._compiled_gradients(
-            self.param_values(), self.inner_learning_rates(), *drawn
-        )
+        gradients, finite, metrics = self._compute()
         if not np.all(finite):
             bad_seeds = [seed for seed, is_finite in zip(self._seeds, finite.numpy()) if not is_finite]
             raise NonFiniteGradientError(int(self.n_meta_updates_done) + 1, bad_seeds)
@@ -161,9 +158,8 @@ class MetaTrainer:
         Returns:
             (average reward per step at the link [S, n_agents], JointParams φ_{l+1}).
         """
-        n_tasks = tf.nest.flatten(tasks)[0].shape[1]
-        noise = self._draw_link(phase, 0, tf.constant(index), n_tasks)
-        return self._compiled_update(joint_params, self._rates_at(index), tasks, noise)
+        keys = self._draw_link_keys(phase, 0, tf.constant(index))
+        return self._measure_and_update(joint_params, self._rates_at(index), tasks, keys)
 
     def _rates_at(self, index):
         """Tuple over agents of tensors [S]; a chain that goes on beyond L links keeps the last step."""
@@ -179,33 +175,33 @@ class MetaTrainer:
     def _keys(self, phase, index):
         return random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)
 
-    def _draw_tasks_of_phase(self, phase, index, n_tasks):
+    def _tasks_of(self, phase, index, n_tasks):
         return self._task_distribution.sample(random.fold_in(self._keys(phase, index), 0), n_tasks)
 
-    def _draw_noise_of_link(self, phase, index, link, n_tasks):
-        keys = random.fold_in(self._keys(phase, index), 1 + link)
-        return adaptation.draw_noise(self.estimator, self._agents, keys, n_tasks)
-
-    def _draw_tasks_and_noise(self, meta_update):
-        """What one meta-update is computed from."""
-        noise = tuple(
-            self._draw_noise_of_link(random.META_TRAIN, meta_update, link, self._n_tasks)
-            for link in range(self._chain_length + 1)
-        )
-        return self._draw_tasks_of_phase(random.META_TRAIN, meta_update, self._n_tasks), noise
+    def _keys_of_link(self, phase, index, link):
+        return random.fold_in(self._keys(phase, index), 1 + link)
 
     def _average_reward(self, tasks, link):
         """The mean over tasks: [S, n_agents]."""
-        average_rewards = self.estimator.average_rewards(link.joint_params, tasks, link.trajectory)
+        average_rewards = self.estimator.average_rewards(link.joint_params, tasks, link.sample)
         return tf.reduce_mean(tf.stack(average_rewards, axis=-1), axis=1)
 
-    def _measure_and_update(self, joint_params, inner_learning_rates, tasks, noise):
-        link = adaptation.sample_link(self.estimator, joint_params, tasks, noise)
-        updated = adaptation.inner_update(self.estimator, self._agents, inner_learning_rates, tasks, link)
+    def _average_reward_and_update(self, joint_params, inner_learning_rates, tasks, keys):
+        link = adaptation.sample_link(self.estimator, joint_params, tasks, keys)
+        objectives = adaptation.Objectives(self.estimator, tasks, link)
+        updated = adaptation.inner_update(objectives, self._agents, inner_learning_rates)
         return self._average_reward(tasks, link), updated
 
-    def _gradients_and_metrics(self, initial_params, inner_learning_rates, tasks, noise):
-        chain = adaptation.adapt(self.estimator, self._agents, initial_params, tasks, noise, inner_learning_rates)
+    def _gradients_and_metrics(self):
+        meta_update = tf.identity(self.n_meta_updates_done)
+        tasks = self._tasks_of(random.META_TRAIN, meta_update, self._n_tasks)
+        keys = [
+            self._keys_of_link(random.META_TRAIN, meta_update, link) for link in range(self._chain_length + 1)
+        ]
+        inner_learning_rates = self.inner_learning_rates()
+        chain = adaptation.adapt(
+            self.estimator, self._agents, self.param_values(), tasks, keys, inner_learning_rates, self._compiled
+        )
         average_reward = tf.stack([self._average_reward(tasks, link) for link in chain.links], axis=1)
         terms = [
             agent.meta_gradients(self.estimator, chain, agent_index)

@@ -135,17 +135,17 @@ def _tasks(trainer, workload):
 
 
 def _rollout(trainer, workload):
-    """Random numbers and trajectories of one link, as a meta-update draws them."""
+    """Random numbers and trajectories of one link."""
     estimator, keys = trainer.estimator, random.root_keys(range(workload.n_seeds))
     joint_params = adaptation.for_each_task(trainer.param_values(), workload.n_tasks)
     tasks = _tasks(trainer, workload)
-    draw = tf.function(
-        lambda index: estimator.draw_noise(random.fold_in(keys, index), workload.n_tasks), autograph=False
+    sample = tf.function(
+        lambda index: estimator.sample(joint_params, tasks, random.fold_in(keys, index)).trajectory,
+        autograph=False, jit_compile=True,
     )
-    sample = tf.function(lambda noise: estimator.sample(joint_params, tasks, noise), autograph=False, jit_compile=True)
     calls = itertools.count()
 
     def rollout():
-        sample(draw(tf.constant(next(calls)))).rewards[0][0, 0, 0, 0].numpy()
+        sample(tf.constant(next(calls))).rewards[0][0, 0, 0, 0].numpy()
 
     return rollout

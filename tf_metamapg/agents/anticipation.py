@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg.agents.policy_gradient import PolicyGradient
 
@@ -27,36 +26,30 @@ class Anticipating(PolicyGradient):
         checks.check_number(f"{type(self).__name__}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
         self._assumed_learning_rate = assumed_learning_rate
 
-    def anticipation(self, estimator, tasks, link, agent_index):
+    def anticipation(self, objectives, agent_index):
         """η Σ_{j≠i} (∇ᵢ∇ⱼVⁱ) ∇ⱼVʲ: what the others' steps do to the agent's own gradient."""
-        return self._over_others(estimator, tasks, link, agent_index, lambda own, other: (own, other))
+        return self._over_others(objectives, agent_index, lambda own, other: (own, other))
 
-    def shaping(self, estimator, tasks, link, agent_index):
+    def shaping(self, objectives, agent_index):
         """η Σ_{j≠i} (∇ᵢ∇ⱼVʲ) ∇ⱼVⁱ: what the agent's own parameters do to the others' steps, and these to Vⁱ."""
-        return self._over_others(estimator, tasks, link, agent_index, lambda own, other: (other, own))
+        return self._over_others(objectives, agent_index, lambda own, other: (other, own))
 
-    def _over_others(self, estimator, tasks, link, agent_index, roles):
+    def _over_others(self, objectives, agent_index, roles):
         """η Σ_{j≠i} (∇ᵢ∇ⱼVᵃ) ∇ⱼVᵇ for (a, b) = roles(i, j)."""
-        others = [other for other in range(len(link.joint_params)) if other != agent_index]
-        terms = [tuple(map(tf.zeros_like, link.joint_params[agent_index]))]
+        others = [other for other in range(len(objectives.of_agents)) if other != agent_index]
+        terms = [tuple(map(tf.zeros_like, objectives.link.joint_params[agent_index]))]
         for other in others:
             differentiated, direction = roles(agent_index, other)
-            terms.append(
-                cross_gradients(
-                    estimator, tasks, link, differentiated, agent_index, other,
-                    adaptation.value_gradients(estimator, tasks, link, direction, other),
-                )
-            )
+            along = objectives.gradients(direction, with_respect_to=other)
+            terms.append(cross_gradients(objectives, differentiated, agent_index, other, along))
         return tuple(self._assumed_learning_rate * leaf for leaf in add(*terms))
 
 
-def cross_gradients(estimator, tasks, link, value_of, agent_index, other, direction):
+def cross_gradients(objectives, value_of, agent_index, other, direction):
     """(∇ᵢ∇ⱼVᵃ) v: the derivative of ∇ⱼVᵃ with respect to the parameters of agent i, along v.
 
     Args:
-        estimator: one of `estimators/` with cross derivatives.
-        tasks: the tasks, with leading axes [S, N].
-        link: `adaptation.Link`.
+        objectives: `adaptation.Objectives` of an estimator with cross derivatives.
         value_of: a, whose value.
         agent_index: i, whose parameters it is a gradient in.
         other: j, another agent.
@@ -66,10 +59,10 @@ def cross_gradients(estimator, tasks, link, value_of, agent_index, other, direct
         Params of agent i with leaves [S, N, ...], differentiable with respect to the direction and to the
         parameters of every agent.
     """
-    params = link.joint_params[agent_index]
+    params = objectives.link.joint_params[agent_index]
     with tf.GradientTape() as outer_tape:
         outer_tape.watch(params)
-        gradients = adaptation.value_gradients(estimator, tasks, link, value_of, with_respect_to=other)
+        gradients = objectives.anew().gradients(value_of, with_respect_to=other)
     # The direction is a factor from outside of the tape, not a constant: whoever differentiates this
     # learner's step further reaches it.
     return outer_tape.gradient(gradients, params, output_gradients=direction, unconnected_gradients="zero")

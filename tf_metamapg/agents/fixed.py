@@ -11,7 +11,6 @@ class Fixed(PolicyGradient):
     def __init__(self):
         super().__init__(inner_learning_rate=0.0)
 
-    def gradients(self, estimator, tasks, link, agent_index):
+    def gradients(self, objectives, agent_index):
         """Zeros; see `PolicyGradient.gradients`."""
-        del estimator, tasks
-        return tuple(map(tf.zeros_like, link.joint_params[agent_index]))
+        return tuple(map(tf.zeros_like, objectives.link.joint_params[agent_index]))

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
-from tf_metamapg import random
 from tf_metamapg.agents.fixed import Fixed
 from tf_metamapg.agents.opponent_modelling import check_opponent_model
 from tf_metamapg.agents.policy_gradient import PolicyGradient
@@ -44,16 +43,9 @@ class LOLADiCE(PolicyGradient):
         self._n_lookahead_steps = n_lookahead_steps
         self._opponent_model = opponent_model
 
-    def draw_noise(self, estimator, keys, n_tasks):
-        """LinkNoise of each imagined link."""
-        learners = self._imagined_learners(estimator, agent_index=0)
-        return tuple(
-            adaptation.draw_noise(estimator, learners, random.fold_in(keys, step), n_tasks)
-            for step in range(self._n_lookahead_steps)
-        )
-
-    def gradients(self, estimator, tasks, link, agent_index):
+    def gradients(self, objectives, agent_index):
         """See `PolicyGradient.gradients`."""
+        estimator, tasks, link = objectives.estimator, objectives.tasks, objectives.link
         adaptation.check_cross_derivatives(estimator)
         if self._opponent_model is not None:
             link = self._opponent_model.estimate(estimator, link, agent_index)
@@ -62,12 +54,11 @@ class LOLADiCE(PolicyGradient):
         rates = adaptation.constant_rates(
             learners, own_params[0].shape[0], self._n_lookahead_steps, estimator.game.dtype
         )
+        keys = [adaptation.lookahead_keys(link, agent_index, step) for step in range(self._n_lookahead_steps)]
         with tf.GradientTape() as outer_tape:
             outer_tape.watch(own_params)
-            imagined = adaptation.extend(
-                estimator, learners, rates, tasks, link, link.lookahead_noise[agent_index]
-            )[-1]
-            objective = estimator.objectives(imagined.joint_params, tasks, imagined.trajectory)[agent_index]
+            imagined = adaptation.extend(estimator, learners, rates, tasks, link, keys)[-1]
+            objective = estimator.objectives(imagined.joint_params, tasks, imagined.sample)[agent_index]
         return adaptation.own_gradients(outer_tape, objective, own_params, agent_index)
 
     def _imagined_learners(self, estimator, agent_index):

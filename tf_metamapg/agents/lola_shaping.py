@@ -13,9 +13,9 @@ class LOLAShaping(anticipation.Anticipating):
     et al. 2017: the mean of Σ_t γ^t r_t^j (Σ_{t'≤t} ∇ᵢ log πⁱ)(Σ_{t'≤t} ∇ⱼ log πʲ)ᵀ.
     """
 
-    def gradients(self, estimator, tasks, link, agent_index):
+    def gradients(self, objectives, agent_index):
         """See `PolicyGradient.gradients`."""
         return anticipation.add(
-            super().gradients(estimator, tasks, link, agent_index),
-            self.shaping(estimator, tasks, link, agent_index),
+            super().gradients(objectives, agent_index),
+            self.shaping(objectives, agent_index),
         )

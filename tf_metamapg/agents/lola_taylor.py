@@ -9,10 +9,10 @@ from tf_metamapg.agents import anticipation
 class LOLATaylor(anticipation.Anticipating):
     """∇ᵢ[Vⁱ + η Σ_{j≠i} ⟨∇ⱼVⁱ, ∇ⱼVʲ⟩], the gradient of Vⁱ(θⁱ, θ^-i + η ∇V^-i) to first order in η."""
 
-    def gradients(self, estimator, tasks, link, agent_index):
+    def gradients(self, objectives, agent_index):
         """See `PolicyGradient.gradients`."""
         return anticipation.add(
-            super().gradients(estimator, tasks, link, agent_index),
-            self.anticipation(estimator, tasks, link, agent_index),
-            self.shaping(estimator, tasks, link, agent_index),
+            super().gradients(objectives, agent_index),
+            self.anticipation(objectives, agent_index),
+            self.shaping(objectives, agent_index),
         )

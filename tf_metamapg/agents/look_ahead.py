@@ -10,9 +10,9 @@ class LookAhead(anticipation.Anticipating):
     the agent does not see that its own parameters shape it.
     """
 
-    def gradients(self, estimator, tasks, link, agent_index):
+    def gradients(self, objectives, agent_index):
         """See `PolicyGradient.gradients`."""
         return anticipation.add(
-            super().gradients(estimator, tasks, link, agent_index),
-            self.anticipation(estimator, tasks, link, agent_index),
+            super().gradients(objectives, agent_index),
+            self.anticipation(objectives, agent_index),
         )

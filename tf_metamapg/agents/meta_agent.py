@@ -46,8 +46,8 @@ class MetaAgent(PolicyGradient):
     def theorem_1(self, estimator, chain, agent_index):
         """All three terms of Theorem 1 for this agent's meta-value; see `theorem.meta_gradients`."""
         if self._opponent_model is not None:
-            links = tuple(self._opponent_model.estimate(estimator, link, agent_index) for link in chain.links)
-            chain = chain._replace(links=links)
+            estimate = chain.compiled(lambda link: self._opponent_model.estimate(estimator, link, agent_index))
+            chain = chain._replace(links=tuple(map(estimate, chain.links)))
         weights = self._value_weights(len(chain.links) - 1)
         checks.check(
             isinstance(weights, (list, tuple)) and len(weights) == len(chain.links),

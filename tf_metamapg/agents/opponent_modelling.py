@@ -47,12 +47,13 @@ class MaximumLikelihood:
             InvalidInputError: if nothing was sampled.
         """
         checks.check(
-            bool(link.trajectory), "train.estimator", type(estimator).__name__,
+            bool(link.sample), "train.estimator", type(estimator).__name__,
             "one that samples, such as LoadedDiceEstimator, for agents with an opponent model",
         )
+        trajectory = link.sample.trajectory
         joint_params = tuple(
             params if index == agent_index else _straight_through(
-                self._fit(policy, params, link.trajectory.observations[index], link.trajectory.actions[index]), params
+                self._fit(policy, params, trajectory.observations[index], trajectory.actions[index]), params
             )
             for index, (policy, params) in enumerate(zip(estimator.policies, link.joint_params))
         )

@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg.types import MetaGradients
 from tf_metamapg.types import MetaParams
@@ -33,25 +32,18 @@ class PolicyGradient:
         )
         self.inner_learning_rate = inner_learning_rate
 
-    def draw_noise(self, estimator, keys, n_tasks):
-        """The random numbers of what the learner imagines at one link: none."""
-        del estimator, keys, n_tasks
-        return ()
-
-    def gradients(self, estimator, tasks, link, agent_index):
+    def gradients(self, objectives, agent_index):
         """The direction of its inner updates, ∇_θⁱ Vⁱ(θ).
 
         Args:
-            estimator: one of `estimators/`.
-            tasks: the tasks, with leading axes [S, N].
-            link: `adaptation.Link` at θ.
+            objectives: `adaptation.Objectives` at θ.
             agent_index: i.
 
         Returns:
             Params with leaves [S, N, ...], differentiable with respect to the parameters of every agent
             so far as the estimator's objectives are.
         """
-        return adaptation.value_gradients(estimator, tasks, link, agent_index, with_respect_to=agent_index)
+        return objectives.gradients(agent_index, with_respect_to=agent_index)
 
     def meta_gradients(self, estimator, chain, agent_index):
         """Zeros: an ordinary learner does not choose where it starts.

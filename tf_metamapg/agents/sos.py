@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg.agents import anticipation
 
@@ -35,15 +34,14 @@ class SOS(anticipation.Anticipating):
         self._alignment = alignment
         self._radius = radius
 
-    def gradients(self, estimator, tasks, link, agent_index):
+    def gradients(self, objectives, agent_index):
         """See `PolicyGradient.gradients`."""
-        agents = range(len(link.joint_params))
-        naive = [adaptation.value_gradients(estimator, tasks, link, agent, agent) for agent in agents]
+        agents = range(len(objectives.of_agents))
+        naive = [objectives.gradients(agent, with_respect_to=agent) for agent in agents]
         look_ahead = [
-            anticipation.add(own, self.anticipation(estimator, tasks, link, agent))
-            for agent, own in enumerate(naive)
+            anticipation.add(own, self.anticipation(objectives, agent)) for agent, own in enumerate(naive)
         ]
-        shaping = [self.shaping(estimator, tasks, link, agent) for agent in agents]
+        shaping = [self.shaping(objectives, agent) for agent in agents]
         p = self._interpolation(naive, look_ahead, shaping)
         return tuple(
             leaf + tf.reshape(p, [*p.shape, *[1] * (len(leaf.shape) - 2)]) * shaping_leaf

@@ -12,6 +12,10 @@ constant at every link. The rest passed through the parameters of an opponent: o
 L = 1 these are ∂Vⁱ/∂φⁱ · dφⁱ/dθⁱ and Σ_{j≠i} ∂Vⁱ/∂φ^j · dφ^j/dθⁱ.
 """
 
+import functools
+from typing import Any
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from tf_metamapg import adaptation
@@ -49,48 +53,80 @@ def meta_gradients(estimator, chain, agent_index, value_weights):
         agent i. What link 0 itself is worth (w_0) is the derivative of a policy that has not been
         updated, and is part of `current_policy`.
     """
-    own = agent_index
-    opponents = [agent for agent in range(len(chain.learners)) if agent != own]
-    last = len(chain.links) - 1
-
-    # What the parameters of the next link are worth to agent i: its own by the term they belong to,
-    # and its opponents'. As with a GradientTape, None says that there is no dependence.
-    worth = [tuple(None for _ in chain.links[0].joint_params[own]) for _ in MetaGradients._fields]
-    opponents_worth = None
-    rate_gradients = []  # of each step, from the last to the first
-    later_value = tf.zeros(chain.links[0].joint_params[own][0].shape[:2], estimator.game.dtype)
-
+    own, last = agent_index, len(chain.links) - 1
+    worth_of_link = chain.compiled(functools.partial(_worth_of_link, estimator, chain.learners, own))
+    worth, rate_gradients = None, []  # of each step, from the last to the first
     for index, link in reversed(list(enumerate(chain.links))):
-        with tf.GradientTape(persistent=True) as outer_tape:
-            outer_tape.watch(link.joint_params)
-            objective = estimator.objectives(link.joint_params, chain.tasks, link.trajectory)[own]
-            value = value_weights[index] * tf.reduce_sum(objective)
-            nothing = tf.zeros_like(value)
-            # Through the samples, through agent i's own parameters, and through its opponents'.
-            through = [nothing, value, nothing] if index > 0 else [value, nothing, nothing]
-            if index < last:
-                rates = tuple(of_agent[:, index] for of_agent in chain.inner_learning_rates)
-                outer_tape.watch(rates[own])
-                updated = adaptation.inner_update(estimator, chain.learners, rates, chain.tasks, link)
-                score = estimator.current_policy_objective(link.joint_params, link.trajectory, own, later_value)
-                through = [part + _inner_product(of_term, updated[own]) for part, of_term in zip(through, worth)]
-                through[0] += tf.reduce_sum(score)
-                through[2] += sum(_inner_product(opponents_worth[agent], updated[agent]) for agent in opponents)
-            through_all = through[1] + through[2]
-        worth = [outer_tape.gradient(part, link.joint_params[own]) for part in through]
-        opponents_worth = outer_tape.gradient(through_all, link.joint_params)
+        weight = tf.constant(value_weights[index], estimator.game.dtype) if value_weights[index] else None
+        rates = tuple(of_agent[:, index] for of_agent in chain.inner_learning_rates) if index < last else None
+        worth, of_rates = worth_of_link(chain.tasks, link, weight, rates, worth, is_first=index == 0)
         if index < last:
-            rate_gradients.append(
-                [outer_tape.gradient(part, rates[own], unconnected_gradients="zero") for part in through]
-            )
-        later_value += value_weights[index] * estimator.values(link.joint_params, chain.tasks, link.trajectory)[own]
+            rate_gradients.append(of_rates)
 
     return MetaGradients(
         *(
             MetaParams(_mean_over_tasks(of_term, link.joint_params[own]), rate_gradient)
-            for of_term, rate_gradient in zip(worth, _by_term(rate_gradients, chain, own))
+            for of_term, rate_gradient in zip(worth.own, _by_term(rate_gradients, chain, own))
         )
     )
+
+
+class _Worth(NamedTuple):
+    """What a link is worth to agent i: derivatives of what it gets there and later.
+
+    As with a GradientTape, None says that there is no dependence.
+    """
+
+    own: tuple[Any, ...]  # in its own parameters: for each term of the theorem, leaves [S, N, ...]
+    opponents: Any  # in the opponents' parameters: leaves [S, N, ...] for each agent; its own are not used
+    value: tf.Tensor  # [S, N], what it gets
+
+
+def _worth_of_link(estimator, learners, own, tasks, link, weight, rates, worth_of_next, is_first):
+    """One step of the recursion, from link l + 1 to link l.
+
+    Args:
+        estimator, learners, own: see `meta_gradients`.
+        tasks: the tasks, with leading axes [S, N].
+        link: Link l.
+        weight: w_l; None for zero.
+        rates: tuple over agents of tensors [S], the inner learning rates between l and l + 1; None at the
+            last link.
+        worth_of_next: the _Worth of link l + 1; None at the last link.
+        is_first: whether nothing comes before the link, so that nobody asks what the opponents are worth.
+
+    Returns:
+        (_Worth, derivatives in the agent's own rate: a list over terms of tensors [S], None at the last link).
+    """
+    value = tf.zeros(link.joint_params[own][0].shape[:2], estimator.game.dtype)
+    with tf.GradientTape(persistent=True) as outer_tape:
+        outer_tape.watch(link.joint_params)
+        objectives = adaptation.Objectives(estimator, tasks, link)
+        # Through the samples, through agent i's own parameters, and through its opponents'.
+        through = [tf.zeros([], value.dtype)] * len(MetaGradients._fields)
+        if rates is not None:
+            outer_tape.watch(rates[own])
+            updated = adaptation.inner_update(objectives, learners, rates)
+            value += worth_of_next.value
+            score = estimator.current_policy_objective(link.joint_params, link.sample, own, value)
+            through = [_inner_product(of_term, updated[own]) for of_term in worth_of_next.own]
+            through[0] += tf.reduce_sum(score)
+            through[2] += sum(
+                _inner_product(worth_of_next.opponents[agent], updated[agent])
+                for agent in range(len(learners)) if agent != own
+            )
+        if weight is not None:
+            value += weight * estimator.values(link.joint_params, tasks, link.sample)[own]
+            through[0 if is_first else 1] += weight * tf.reduce_sum(objectives.of_agents[own])
+        through_all = through[1] + through[2]
+    worth = _Worth(
+        own=tuple(outer_tape.gradient(part, link.joint_params[own]) for part in through),
+        opponents=None if is_first else outer_tape.gradient(through_all, link.joint_params),
+        value=value,
+    )
+    if rates is None:
+        return worth, None
+    return worth, [outer_tape.gradient(part, rates[own], unconnected_gradients="zero") for part in through]
 
 
 def _inner_product(worth, params):

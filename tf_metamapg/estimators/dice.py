@@ -13,38 +13,38 @@ from tf_metamapg import returns
 from tf_metamapg.estimators.sampled import ExpectedReadingEstimator
 
 
+@tf.custom_gradient
 def magic_box(log_probs):
     """□(x) = exp(x − ⊥(x)), Foerster et al. 2018: its value is one, its derivative that of x."""
-    return tf.exp(log_probs - tf.stop_gradient(log_probs))
+    return tf.ones_like(log_probs), lambda upstream: upstream * magic_box(log_probs)
 
 
-def dice_surrogate(joint_log_probs, rewards, baselines, discount):
+def dice_surrogate(joint_log_probs, rewards, baselines):
     """A surrogate whose value and all of whose derivatives are those of the value.
 
-    mean_k Σ_t γ^t [□(Σ_{t' ≤ t} l_t') r_t + (1 − □(l_t)) b_t], Foerster et al. 2018. The baseline lowers the
+    mean_k Σ_t [□(Σ_{t' ≤ t} l_t') γ^t r_t + (1 − □(l_t)) γ^t b_t], Foerster et al. 2018. The baseline lowers the
     variance of first derivatives only; `loaded_dice.py` has one for all.
 
     Args:
         joint_log_probs: tensor [S, N, K, T], l_t = Σ_i log π^i(a_t|o_t), the sum over all agents.
-        rewards: tensor [S, N, K, T] of one agent, held constant.
-        baselines: tensor [S, N, K, T], b_t, what is expected of the return to go; held constant.
-        discount: γ.
+        rewards: tensor [S, N, K, T], γ^t r_t of one agent, held constant.
+        baselines: tensor [S, N, K, T], γ^t b_t, what is expected of the return to go; held constant.
 
     Returns:
         tensor [S, N], the mean return; differentiable any number of times in `joint_log_probs`.
     """
-    weights = returns.discounts(discount, rewards.shape[-1], rewards.dtype)
     with_rewards = magic_box(returns.cumulative_sums(joint_log_probs)) * tf.stop_gradient(rewards)
     with_baselines = (1.0 - magic_box(joint_log_probs)) * tf.stop_gradient(baselines)
-    return tf.reduce_mean(tf.reduce_sum(weights * (with_rewards + with_baselines), axis=-1), axis=-1)
+    return tf.reduce_mean(tf.reduce_sum(with_rewards + with_baselines, axis=-1), axis=-1)
 
 
 class DiceEstimator(ExpectedReadingEstimator):
     """DiCE inner updates: the *expected* reading, from samples."""
 
-    def surrogates(self, log_probs, rewards):
+    def credit(self, rewards):
+        _, baselines = self.returns_and_baselines(rewards)
+        return self.discounted(rewards), self.discounted(baselines)
+
+    def surrogates(self, log_probs, credits):
         joint_log_probs = tf.add_n(log_probs)
-        return tuple(
-            dice_surrogate(joint_log_probs, own_rewards, self.returns_and_baselines(own_rewards)[1], self.game.discount)
-            for own_rewards in rewards
-        )
+        return tuple(dice_surrogate(joint_log_probs, *credit) for credit in credits)

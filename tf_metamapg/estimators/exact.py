@@ -10,49 +10,46 @@ class ExactEstimator:
         game: the game that is played.
         policies: one policy for each agent.
         has_cross_derivatives: see `estimators/`.
+        n_steps: environment steps that are simulated for each seed and task: none.
     """
 
     has_cross_derivatives = True
+    n_steps = 0
 
     def __init__(self, game, policies):
         self.game = game
         self.policies = policies
 
-    def draw_noise(self, keys, n_tasks):
-        """Nothing: exact values need no random numbers."""
-        del keys, n_tasks
-        return ()
-
-    def sample(self, joint_params, tasks, noise):
+    def sample(self, joint_params, tasks, keys):
         """Nothing: exact values need no trajectories."""
-        del joint_params, tasks, noise
+        del joint_params, tasks, keys
         return ()
 
-    def objectives(self, joint_params, tasks, trajectory):
+    def objectives(self, joint_params, tasks, sample):
         """The agents' discounted values Vⁱ.
 
         Args:
             joint_params: JointParams with leaves [S, N, ...].
             tasks: the payoffs.
-            trajectory: not used.
+            sample: not used.
 
         Returns:
             tuple over agents of tensors [S, N], differentiable any number of times in `joint_params`.
         """
-        del trajectory
+        del sample
         behaviours = tuple(policy.behaviour(params) for policy, params in zip(self.policies, joint_params))
         return self.game.exact_values(tasks, behaviours)
 
-    def current_policy_objective(self, joint_params, trajectory, agent_index, later_values):
+    def current_policy_objective(self, joint_params, sample, agent_index, later_values):
         """Zero: nothing is sampled, so nothing depends on θ through a sample."""
-        del joint_params, trajectory, agent_index
+        del joint_params, sample, agent_index
         return tf.zeros_like(later_values)
 
-    def values(self, joint_params, tasks, trajectory):
+    def values(self, joint_params, tasks, sample):
         """The same as `objectives`."""
-        return self.objectives(joint_params, tasks, trajectory)
+        return self.objectives(joint_params, tasks, sample)
 
-    def average_rewards(self, joint_params, tasks, trajectory):
+    def average_rewards(self, joint_params, tasks, sample):
         """The reward per step, (1 − γ) Vⁱ: tuple over agents of tensors [S, N]."""
-        values = self.objectives(joint_params, tasks, trajectory)
+        values = self.objectives(joint_params, tasks, sample)
         return tuple((1.0 - self.game.discount) * value for value in values)

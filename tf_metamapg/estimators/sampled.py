@@ -1,6 +1,8 @@
 """What the estimators from sampled trajectories have in common; they differ in their surrogates."""
 
 import abc
+from typing import Any
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -8,6 +10,14 @@ from tf_metamapg import checks
 from tf_metamapg import returns
 from tf_metamapg import rollout
 from tf_metamapg import scoring
+from tf_metamapg.types import Trajectory
+
+
+class Sample(NamedTuple):
+    """Trajectories, and what is computed from their rewards once, whoever differentiates them how often."""
+
+    trajectory: Trajectory  # fields [S, N, K, T]
+    credits: tuple[Any, ...]  # for each agent, what the estimator's `credit` returned
 
 
 class SampledEstimator(abc.ABC):
@@ -17,6 +27,7 @@ class SampledEstimator(abc.ABC):
         game: the game that is played.
         policies: one policy for each agent.
         has_cross_derivatives: see `estimators/`.
+        n_steps: environment steps that are simulated for each seed and task: K · T.
     """
 
     has_cross_derivatives: bool
@@ -44,17 +55,29 @@ class SampledEstimator(abc.ABC):
         checks.check(callable(baseline), f"{type(self).__name__}.baseline", baseline, "a function")
         self.game = game
         self.policies = policies
+        self.n_steps = n_trajectories * horizon
         self._n_trajectories = n_trajectories
         self._horizon = horizon
         self._baseline = baseline
 
     @abc.abstractmethod
-    def surrogates(self, log_probs, rewards):
+    def credit(self, rewards):
+        """What the surrogate of one agent weighs log-probabilities with.
+
+        Args:
+            rewards: tensor [S, N, K, T] of the agent.
+
+        Returns:
+            one or more tensors [S, N, K, T], as `surrogates` takes them.
+        """
+
+    @abc.abstractmethod
+    def surrogates(self, log_probs, credits):
         """The agents' surrogate objectives.
 
         Args:
             log_probs: tuple over agents of tensors [S, N, K, T].
-            rewards: tuple over agents of tensors [S, N, K, T], held constant.
+            credits: tuple over agents of what `credit` returned, held constant.
 
         Returns:
             tuple over agents of tensors [S, N].
@@ -72,28 +95,39 @@ class SampledEstimator(abc.ABC):
             tensor [S, N].
         """
 
-    def draw_noise(self, keys, n_tasks):
-        """All random numbers of one link of a chain; see `rollout.draw_noise`."""
-        return rollout.draw_noise(keys, self.game, n_tasks, self._n_trajectories, self._horizon)
+    def sample(self, joint_params, tasks, keys):
+        """Plays the game.
 
-    def sample(self, joint_params, tasks, noise):
-        """Samples a Trajectory with fields [S, N, K, T]; no gradient flows through it."""
-        return rollout.rollout(self.game, self.policies, joint_params, tasks, noise)
+        Args:
+            joint_params: JointParams with leaves [S, N, ...].
+            tasks: the tasks, with leading axes [S, N].
+            keys: int64 tensor [S, 2], what all random numbers are drawn from.
 
-    def objectives(self, joint_params, tasks, trajectory):
+        Returns:
+            Sample; no gradient flows through it.
+        """
+        n_tasks = joint_params[0][0].shape[1]
+        noise = rollout.draw_noise(keys, self.game, n_tasks, self._n_trajectories, self._horizon)
+        return self.credited(rollout.rollout(self.game, self.policies, joint_params, tasks, noise))
+
+    def credited(self, trajectory):
+        """A Trajectory with fields [S, N, K, T] → the Sample that it makes."""
+        return Sample(trajectory, tuple(map(self.credit, trajectory.rewards)))
+
+    def objectives(self, joint_params, tasks, sample):
         """Surrogates of the agents' values Vⁱ, as functions of all agents' parameters.
 
         Args:
             joint_params: JointParams with leaves [S, N, ...].
-            tasks: not used, as the trajectory carries the rewards.
-            trajectory: Trajectory sampled at the same parameters.
+            tasks: not used, as the sample carries the rewards.
+            sample: Sample drawn at the same parameters.
 
         Returns:
             tuple over agents of tensors [S, N].
         """
         del tasks
-        log_probs = scoring.score(self.policies, joint_params, trajectory)
-        return self.surrogates(log_probs, trajectory.rewards)
+        log_probs = scoring.score(self.policies, joint_params, sample.trajectory)
+        return self.surrogates(log_probs, sample.credits)
 
     def returns_and_baselines(self, rewards):
         """Returns to go and what is subtracted from them: [S, N, K, T] → two tensors [S, N, K, T]."""
@@ -110,23 +144,27 @@ class SampledEstimator(abc.ABC):
         returns_to_go, baselines = self.returns_and_baselines(rewards)
         return returns_to_go - baselines
 
-    def current_policy_objective(self, joint_params, trajectory, agent_index, later_values):
+    def discounted(self, values):
+        """γ^t x_t: [S, N, K, T] → [S, N, K, T]."""
+        return values * returns.discounts(self.game.discount, values.shape[-1], values.dtype)
+
+    def current_policy_objective(self, joint_params, sample, agent_index, later_values):
         """`current_policy_surrogate` as a function of all agents' parameters: tensor [S, N]."""
-        log_probs = scoring.score(self.policies, joint_params, trajectory)
+        log_probs = scoring.score(self.policies, joint_params, sample.trajectory)
         return self.current_policy_surrogate(log_probs[agent_index], later_values)
 
-    def values(self, joint_params, tasks, trajectory):
+    def values(self, joint_params, tasks, sample):
         """The mean discounted return of each agent: tuple over agents of tensors [S, N]."""
         del joint_params, tasks
         return tuple(
             tf.reduce_mean(returns.discounted_returns(rewards, self.game.discount), axis=-1)
-            for rewards in trajectory.rewards
+            for rewards in sample.trajectory.rewards
         )
 
-    def average_rewards(self, joint_params, tasks, trajectory):
+    def average_rewards(self, joint_params, tasks, sample):
         """The mean reward per step of each agent: tuple over agents of tensors [S, N]."""
         del joint_params, tasks
-        return tuple(tf.reduce_mean(rewards, axis=[-2, -1]) for rewards in trajectory.rewards)
+        return tuple(tf.reduce_mean(rewards, axis=[-2, -1]) for rewards in sample.trajectory.rewards)
 
 
 class ExpectedReadingEstimator(SampledEstimator):

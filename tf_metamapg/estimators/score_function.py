@@ -12,22 +12,20 @@ from tf_metamapg import returns
 from tf_metamapg.estimators.sampled import SampledEstimator
 
 
-def score_function_surrogate(own_log_probs, advantages, discount):
+def score_function_surrogate(own_log_probs, advantages):
     """A surrogate whose first derivative is the policy gradient of one agent.
 
-    mean_k Σ_t γ^t log π(a_t|o_t) A_t, Williams 1992 with returns to go. Its second derivative is not
+    mean_k Σ_t log π(a_t|o_t) γ^t A_t, Williams 1992 with returns to go. Its second derivative is not
     the second derivative of the value.
 
     Args:
         own_log_probs: tensor [S, N, K, T] of the agent's log-probabilities.
-        advantages: tensor [S, N, K, T], held constant.
-        discount: γ.
+        advantages: tensor [S, N, K, T], γ^t A_t, held constant.
 
     Returns:
         tensor [S, N], without a meaningful value; once differentiable in `own_log_probs`.
     """
-    weights = returns.discounts(discount, advantages.shape[-1], advantages.dtype)
-    weighted = own_log_probs * tf.stop_gradient(advantages) * weights
+    weighted = own_log_probs * tf.stop_gradient(advantages)
     return tf.reduce_mean(tf.reduce_sum(weighted, axis=-1), axis=-1)
 
 
@@ -36,11 +34,11 @@ class ScoreFunctionEstimator(SampledEstimator):
 
     has_cross_derivatives = False
 
-    def surrogates(self, log_probs, rewards):
-        return tuple(
-            score_function_surrogate(own_log_probs, self.advantages(own_rewards), self.game.discount)
-            for own_log_probs, own_rewards in zip(log_probs, rewards)
-        )
+    def credit(self, rewards):
+        return self.discounted(self.advantages(rewards))
+
+    def surrogates(self, log_probs, credits):
+        return tuple(map(score_function_surrogate, log_probs, credits))
 
     def current_policy_surrogate(self, own_log_probs, later_values):
         """Σ_k Σ_t log π(a_t|o_t) · (later value − baseline): the first term of Eq. 7.

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import tables
 
 
 class FiniteGame(abc.ABC):
@@ -93,7 +94,7 @@ class FiniteGame(abc.ABC):
         Returns:
             int32 tensor of the same shape, in [0, n_observations).
         """
-        return tf.gather(self._views[agent_index], states)
+        return tables.select(self._views[agent_index], states)
 
     def _joint_action_index(self, joint_action):
         """The row-major index of a joint action."""
@@ -119,7 +120,7 @@ class FiniteGame(abc.ABC):
         n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
         table = tf.reshape(payoffs, [n_seeds, n_tasks, self.n_agents, -1])
         return tuple(
-            tf.gather(table[:, :, agent_index], index, batch_dims=2) for agent_index in range(self.n_agents)
+            tables.select(table[:, :, agent_index], index) for agent_index in range(self.n_agents)
         )
 
     def exact_values(self, payoffs, action_probs):

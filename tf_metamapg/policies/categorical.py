@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_metamapg import tables
 from tf_metamapg.policies import functional
 from tf_metamapg.policies.distributions import Categorical
 
@@ -103,10 +104,11 @@ class CategoricalPolicy:
 
         What is the same at every step is computed once, here.
         """
-        probs = self.behaviour(params)
+        cumulative = tf.unstack(Categorical(logits=self.logits(params)).cumulative_probs(), axis=-1)
 
         def sample(observations, uniforms):
-            return Categorical(probs=tf.gather(probs, observations, batch_dims=2)).quantile(uniforms)
+            exceeded = (uniforms >= tables.select(of_action, observations) for of_action in cumulative)
+            return sum((tf.cast(is_exceeded, tf.int32) for is_exceeded in exceeded), tf.zeros_like(observations))
 
         return sample
 
@@ -143,10 +145,6 @@ class CategoricalPolicy:
             tensor [S, N, K, T], differentiable any number of times in `params`.
         """
         table = tf.nn.log_softmax(self.logits(params))
-        batch_shape, n_entries = observations.shape[:2], self.n_observations * self.n_actions
-        one_hot = tf.one_hot(observations * self.n_actions + actions, n_entries, dtype=table.dtype)
-        log_probs = tf.linalg.matvec(
-            tf.reshape(one_hot, [*batch_shape, -1, n_entries]), tf.reshape(table, [*batch_shape, n_entries])
-        )
-        return tf.reshape(log_probs, observations.shape)
+        table = tf.reshape(table, [*observations.shape[:2], -1])
+        return tables.look_up(table, observations * self.n_actions + actions)
 

@@ -11,7 +11,10 @@ class Categorical(tfp.distributions.Categorical):
     numbers can be drawn beforehand, outside of the compiled loop over time.
     """
 
+    def cumulative_probs(self):
+        """P(action ≤ a) for all actions but the last: tensor [..., A − 1]."""
+        return tf.cumsum(self.probs_parameter(), axis=-1)[..., :-1]
+
     def _quantile(self, value):
-        cumulative = tf.cumsum(self.probs_parameter(), axis=-1)[..., :-1]
-        exceeded = tf.cast(value[..., tf.newaxis] >= cumulative, self.dtype)
+        exceeded = tf.cast(value[..., tf.newaxis] >= self.cumulative_probs(), self.dtype)
         return tf.reduce_sum(exceeded, axis=-1)

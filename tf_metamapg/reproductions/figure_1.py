@@ -82,8 +82,7 @@ def _path(learner, start, n_updates):
         params = tuple((tf.constant(points[-1][agent].reshape([1, 1])),) for agent in range(2))
         # What learns its initial parameters moves along its meta-gradient, what does not along its own.
         chain_length = 1
-        noise = [adaptation.draw_noise(estimator, learners, keys, n_tasks=1)] * (chain_length + 1)
-        chain = adaptation.adapt(estimator, learners, params, tasks, noise)
+        chain = adaptation.adapt(estimator, learners, params, tasks, [keys] * (chain_length + 1))
         if learner.learns_initial_policy:
             terms = [learner.meta_gradients(estimator, chain, agent).total for agent in range(2)]
             step = [STEP * term.initial_params[0].numpy().item() for term in terms]

@@ -45,10 +45,11 @@ class _Learner(PolicyGradient):
         super().__init__(INNER_LEARNING_RATE)
         self._closed = closed
 
-    def gradients(self, estimator, tasks, link, agent_index):
-        through_samples = _pass(link.joint_params, BEFORE, FIRST, self._closed)
+    def gradients(self, objectives, agent_index):
+        link = objectives.link
+        through_samples = link._replace(joint_params=_pass(link.joint_params, BEFORE, FIRST, self._closed))
         gradients = super().gradients(
-            estimator.inner, tasks, link._replace(joint_params=through_samples), agent_index
+            adaptation.Objectives(objectives.estimator.inner, objectives.tasks, through_samples), agent_index
         )
         if (FIRST, AFTER[agent_index]) in self._closed:
             gradients = tuple(map(tf.stop_gradient, gradients))
@@ -69,13 +70,12 @@ class _Estimator:
         self.inner = inner
         self.game = inner.game
         self._closed = closed
-        self.draw_noise = inner.draw_noise
         self.sample = inner.sample
         self.values = inner.values
         self.current_policy_objective = inner.current_policy_objective
 
-    def objectives(self, joint_params, tasks, trajectory):
-        return self.inner.objectives(_pass(joint_params, AFTER, LAST, self._closed), tasks, trajectory)
+    def objectives(self, joint_params, tasks, sample):
+        return self.inner.objectives(_pass(joint_params, AFTER, LAST, self._closed), tasks, sample)
 
 
 def _pass(joint_params, sources, target, closed):
@@ -103,8 +103,8 @@ def reproduce(directory, n_trajectories=256, horizon=20):
     def chain(closed):
         learners = [_Learner(closed)] * 2
         closable = _Estimator(estimator, closed)
-        noise = [adaptation.draw_noise(closable, learners, random.fold_in(keys, link), 1) for link in range(2)]
-        return closable, adaptation.adapt(closable, learners, initial_params, tasks, noise)
+        link_keys = [random.fold_in(keys, link) for link in range(2)]
+        return closable, adaptation.adapt(closable, learners, initial_params, tasks, link_keys)
 
     derivatives = {arrow: _derivative(arrow, *chain(_others(arrow))) for arrow in CANDIDATES}
     arrows = [arrow for arrow in CANDIDATES if derivatives[arrow] > 0.0]
@@ -147,12 +147,13 @@ def _derivative(arrow, estimator, chain):
         # One step of the program at a time: to the log-probabilities, or to the updated parameters.
         if target in AFTER:
             rates = tuple(of_agent[:, 0] for of_agent in chain.inner_learning_rates)
-            updated = adaptation.inner_update(estimator, chain.learners, rates, chain.tasks, first)
+            objectives = adaptation.Objectives(estimator, chain.tasks, first)
+            updated = adaptation.inner_update(objectives, chain.learners, rates)
             end = updated[AFTER.index(target)][0]
         else:
             link, params = (first, before) if target == FIRST else (last, after)
             open_ends = _pass(params, BEFORE if target == FIRST else AFTER, target, _others(arrow))
-            end = tf.stack(scoring.score(estimator.inner.policies, open_ends, link.trajectory))
+            end = tf.stack(scoring.score(estimator.inner.policies, open_ends, link.sample.trajectory))
         weights = tf.random.stateless_normal(end.shape, seed=[0, 0], dtype=end.dtype)
         projection = tf.reduce_sum(weights * end)
     # What flows from τ_θ flows from the parameters through it.

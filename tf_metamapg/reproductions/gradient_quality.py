@@ -105,13 +105,13 @@ def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=2
     joint_params = adaptation.for_each_task(joint_params, n_at_once)
     tasks = _tasks(estimator, n_policies, n_at_once)
 
-    def derivatives(noise):
-        trajectory = estimator.sample(joint_params, tasks, noise)
+    def derivatives(keys):
+        sample = estimator.sample(joint_params, tasks, keys)
         with tf.GradientTape(persistent=True) as outer_tape:
             outer_tape.watch(joint_params)
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(joint_params)
-                objective = estimator.objectives(joint_params, tasks, trajectory)[0]
+                objective = estimator.objectives(joint_params, tasks, sample)[0]
             gradients = inner_tape.gradient(objective, joint_params, unconnected_gradients="zero")
             entries = tf.unstack(_flat(gradients), axis=-1)
         own = _flat(gradients[:1])
@@ -122,7 +122,7 @@ def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=2
     compiled = tf.function(derivatives, autograph=False, jit_compile=jit_compile)
     keys = random.root_keys(range(n_policies))
     calls = [
-        compiled(estimator.draw_noise(random.fold_in(keys, call), n_at_once)).numpy()
+        compiled(random.fold_in(keys, call)).numpy()
         for call in range(-(-n_batches // n_at_once))
     ]
     return np.concatenate(calls, axis=1)[:, :n_batches]
@@ -140,17 +140,16 @@ def _meta_gradients(make_estimator, n_draws, jit_compile):
     agents = [MetaMAPG(inner_learning_rate=1.0)] * 2
     tasks = _tasks(estimator, 1, 1)
 
-    def total(initial_params, noise):
-        chain = adaptation.adapt(estimator, agents, initial_params, tasks, noise)
+    def total(initial_params, keys):
+        chain = adaptation.adapt(estimator, agents, initial_params, tasks, keys)
         return agents[0].meta_gradients(estimator, chain, 0).total.initial_params[0][0, :, 0]
 
     compiled = tf.function(total, autograph=False, jit_compile=jit_compile)
     gradients = []
     for draw in range(n_draws):
-        keys = random.root_keys([draw])
-        noise = tuple(adaptation.draw_noise(estimator, agents, random.fold_in(keys, link), 1) for link in range(2))
+        keys = tuple(random.fold_in(random.root_keys([draw]), link) for link in range(2))
         own_draw = tf.nest.map_structure(lambda leaf, draw=draw: leaf[draw : draw + 1], joint_params)
-        gradients.append(compiled(own_draw, noise).numpy())
+        gradients.append(compiled(own_draw, keys).numpy())
     return np.array(gradients)
 
 
