@@ -17,7 +17,7 @@ from tf_metamapg.estimators import dice
 from tf_metamapg.estimators import loaded_dice
 from tf_metamapg.estimators import score_function
 from tf_metamapg.estimators.exact import ExactEstimator
-from tf_metamapg.estimators.loaded_dice import loaded_dice_surrogate
+from tf_metamapg.estimators.loaded_dice import loaded_dice_surrogates
 from tf_metamapg.games import matrix
 from tf_metamapg.policies import tabular
 from tf_metamapg.types import Trajectory
@@ -142,7 +142,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     def test_the_value_is_zero(self):
         rng = np.random.default_rng(0)
         log_probs, advantages = tf.constant(-rng.exponential(size=[2, 3, 4, 5])), rng.normal(size=[2, 3, 4, 5])
-        surrogate = loaded_dice_surrogate(log_probs, tf.constant(_loaded_dice_credits(advantages)))
+        surrogate, = loaded_dice_surrogates(log_probs, [tf.constant(_loaded_dice_credits(advantages))])
         self.assertAllEqual(surrogate, np.zeros([2, 3]))
         setting = Enumeration()
         estimator = setting.estimator(loaded_dice.LoadedDiceEstimator)
@@ -155,7 +155,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         credits = tf.constant([[[[1.0 - 0.9 * 2.0, 0.9 * 2.0]]]])
         with tf.GradientTape() as tape:
             tape.watch([log_probs, credits])
-            surrogate = loaded_dice_surrogate(log_probs, credits)
+            surrogate, = loaded_dice_surrogates(log_probs, [credits])
         of_log_probs, of_credits = tape.gradient(surrogate, [log_probs, credits])
         self.assertIsNone(of_credits)
         self.assertAllClose(of_log_probs, [[[[1.0, 0.9 * 2.0]]]], rtol=1e-6, atol=0.0)
@@ -170,7 +170,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
             outer_tape.watch(log_probs)
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(log_probs)
-                surrogate = loaded_dice_surrogate(log_probs[tf.newaxis, tf.newaxis], credits)
+                surrogate, = loaded_dice_surrogates(log_probs[tf.newaxis, tf.newaxis], [credits])
             gradient = inner_tape.gradient(surrogate, log_probs)
             entries = [tf.unstack(row) for row in tf.unstack(gradient)]
         for k, t in np.ndindex(2, 4):
@@ -258,7 +258,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         ]
         with tf.GradientTape() as tape:
             tape.watch(constants)
-            surrogate = dice.dice_surrogate(*constants)
+            surrogate, = dice.dice_surrogates(constants[0], [constants[1:]])
         of_log_probs, of_rewards, of_baselines = tape.gradient(surrogate, constants)
         self.assertIsNone(of_rewards)
         self.assertIsNone(of_baselines)
@@ -276,10 +276,8 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
             outer_tape.watch(log_probs)
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(log_probs)
-                surrogate = dice.dice_surrogate(
-                    log_probs[tf.newaxis, tf.newaxis], tf.constant(_discounted(rewards)[None, None]),
-                    tf.constant(_discounted(baselines)[None, None]),
-                )
+                credits = [tf.constant(_discounted(of_steps)[None, None]) for of_steps in (rewards, baselines)]
+                surrogate, = dice.dice_surrogates(log_probs[tf.newaxis, tf.newaxis], [credits])
             gradient = inner_tape.gradient(surrogate, log_probs)
             entries = [tf.unstack(row) for row in tf.unstack(gradient)]
         for k, t in np.ndindex(2, 4):
@@ -350,7 +348,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
             joint_params = setting.joint_params(leaves, [1, len(setting.members)])
             log_probs = scoring.score(setting.policies, joint_params, trajectory)
             joint_log_probs = tf.add_n([log_probs[agent] for agent in dependencies])
-            return [tf.reduce_sum(setting.probs * loaded_dice_surrogate(joint_log_probs, credits))]
+            return [tf.reduce_sum(setting.probs * loaded_dice_surrogates(joint_log_probs, [credits])[0])]
 
         own_gradients, own_hessians = _derivatives(lambda leaves: surrogate(leaves, [1]), setting.leaves())
         gradients, hessians = _derivatives(lambda leaves: surrogate(leaves, [0, 1]), setting.leaves())

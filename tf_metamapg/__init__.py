@@ -40,6 +40,7 @@ __all__ = [
     "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "Fixed", "InvalidInputError",
     "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "Link", "LoadedDiceEstimator", "LookAhead",
     "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG", "MetaParams", "Objectives",
-    "PayoffNoise", "PolicyGradient", "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt", "bilinear_game",
-    "inner_update", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy", "tandem_game",
+    "PayoffNoise", "PolicyGradient", "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt",
+    "bilinear_game", "inner_update", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy",
+    "tandem_game",
 ]

@@ -154,18 +154,12 @@ def inner_update(objectives, learners, inner_learning_rates):
     return tuple(updated)
 
 
-def next_link(estimator, learners, inner_learning_rates, tasks, link, keys):
-    """The link after one `inner_update` of every agent; see there and `sample_link`."""
-    joint_params = inner_update(Objectives(estimator, tasks, link), learners, inner_learning_rates)
-    return sample_link(estimator, joint_params, tasks, keys)
-
-
 def as_it_is(function):
     """The function itself: nothing is compiled."""
     return function
 
 
-def extend(estimator, learners, inner_learning_rates, tasks, link, keys, compiled=as_it_is):
+def extend(estimator, learners, inner_learning_rates, tasks, link, keys):
     """Lets all agents learn together from one link on.
 
     Args:
@@ -175,16 +169,22 @@ def extend(estimator, learners, inner_learning_rates, tasks, link, keys, compile
         tasks: the tasks, with leading axes [S, N].
         link: the Link to start from.
         keys: int64 tensors [S, 2], one for every link that is added.
-        compiled: see `adapt`.
 
     Returns:
         tuple of Links, of which `link` is the first.
     """
-    follow = compiled(functools.partial(next_link, estimator, learners))
+    sample = functools.partial(sample_link, estimator)
+    return _extend(estimator, learners, inner_learning_rates, tasks, link, keys, sample, as_it_is)
+
+
+def _extend(estimator, learners, inner_learning_rates, tasks, link, keys, sample, compiled):
+    update = compiled(
+        lambda link, tasks, rates: inner_update(Objectives(estimator, tasks, link), learners, rates)
+    )
     links = [link]
     for step, link_keys in enumerate(keys):
         rates = tuple(of_agent[:, step] for of_agent in inner_learning_rates)
-        links.append(follow(rates, tasks, links[-1], link_keys))
+        links.append(sample(update(links[-1], tasks, rates), tasks, link_keys))
     return tuple(links)
 
 
@@ -227,7 +227,7 @@ def adapt(estimator, learners, initial_params, tasks, keys, inner_learning_rates
     n_seeds, n_tasks = tf.nest.flatten(tasks)[0].shape[:2]
     if inner_learning_rates is None:
         inner_learning_rates = constant_rates(learners, n_seeds, len(keys) - 1, estimator.game.dtype)
-    sample_first = compiled(functools.partial(sample_link, estimator))
-    first = sample_first(for_each_task(initial_params, n_tasks), tasks, keys[0])
-    links = extend(estimator, learners, inner_learning_rates, tasks, first, keys[1:], compiled)
+    sample = compiled(functools.partial(sample_link, estimator))
+    first = sample(for_each_task(initial_params, n_tasks), tasks, keys[0])
+    links = _extend(estimator, learners, inner_learning_rates, tasks, first, keys[1:], sample, compiled)
     return Chain(tuple(learners), tuple(inner_learning_rates), tasks, links, compiled)

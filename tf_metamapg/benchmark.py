@@ -2,6 +2,7 @@
 
     bin/benchmark
     bin/benchmark tabular wide --json=benchmark.json
+    bin/benchmark --scaling
 
 Each workload runs in a process of its own: the iterated prisoner's dilemma with γ = 0.96 and tabular policies,
 two meta-agents or two LOLA-DiCE learners. An environment step is one joint action of one trajectory; each of
@@ -14,9 +15,13 @@ the L + 1 rollouts of a meta-update counts. The keys of each workload in the JSO
     compile_seconds         what of that is tracing and compiling
     peak_mb                 the most memory that the process had
     *_spread                least and largest median of the repeats
+
+With --scaling it doubles one size of `tabular` at a time instead, and prints how much time and memory that takes;
+a slope of 1 is a cost in proportion.
 """
 
 import json
+import math
 import os
 import pathlib
 import platform
@@ -36,6 +41,7 @@ from tf_metamapg import workloads
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("json", None, "Also write everything to this file, as one JSON object.", flag_values=FLAGS)
 flags.DEFINE_integer("repeats", 5, "Medians that the median is taken of.", flag_values=FLAGS)
+flags.DEFINE_bool("scaling", False, "How the cost grows with T, K, tasks and L.", flag_values=FLAGS)
 flags.DEFINE_float(
     "started", None, "What the command passes to the process of one workload: when it was started.", flag_values=FLAGS
 )
@@ -56,13 +62,13 @@ def run(argv):
 
 
 def _run(program, names):
-    names = names or list(workloads.WORKLOADS)
-    for name in names:
-        checks.check(name in workloads.WORKLOADS, "workload", name, f"one of {', '.join(workloads.WORKLOADS)}")
     checks.check_integer("--repeats", FLAGS.repeats, minimum=1)
     if FLAGS.started is not None:
         print(json.dumps(workloads.measure(names[0], FLAGS.started, FLAGS.repeats)))
         return
+    names = names or list(workloads.WORKLOADS)
+    for name in names:
+        checks.check(name in workloads.WORKLOADS, "workload", name, f"one of {', '.join(workloads.WORKLOADS)}")
     if FLAGS.json is not None:
         parent = pathlib.Path(FLAGS.json).absolute().parent
         checks.check(parent.is_dir() and os.access(parent, os.W_OK), "--json", FLAGS.json, "in a writable directory")
@@ -71,6 +77,15 @@ def _run(program, names):
         "reference_loop": _reference_loop(),
         "workloads": {},
     }
+    if FLAGS.scaling:
+        results["scaling"] = _scaling(program)
+    else:
+        _time_workloads(program, names, results)
+    if FLAGS.json is not None:
+        files.write_json(FLAGS.json, results)
+
+
+def _time_workloads(program, names, results):
     print(f"{'workload':<12}{'rollout':>10}{'update':>10}{'update':>11}{'first':>9}{'compile':>9}{'peak':>8}")
     print(f"{'':<12}{'ns/step':>10}{'ns/step':>10}{'seconds':>11}{'seconds':>9}{'seconds':>9}{'MB':>8}", flush=True)
     for name in names:
@@ -86,8 +101,23 @@ def _run(program, names):
         "no C compiler for the reference loop" if loop is None
         else f"\nreference loop: {loop['ns_per_step']:.1f} ns per step ({loop['description']})"
     )
-    if FLAGS.json is not None:
-        files.write_json(FLAGS.json, results)
+
+
+def _scaling(program):
+    results = {}
+    print(f"{'':<20}{'update':>10}{'update':>11}{'slope':>8}{'peak':>8}")
+    print(f"{'':<20}{'ns/step':>10}{'seconds':>11}{'':>8}{'MB':>8}", flush=True)
+    for of_axis in workloads.SCALING.values():
+        smaller = None
+        for name in of_axis:
+            results[name] = measured = _measure_aside(program, name)
+            slope = "" if smaller is None else f"{math.log2(measured['meta_update_seconds'] / smaller):.2f}"
+            smaller = measured["meta_update_seconds"]
+            print(
+                f"{name:<20}{measured['meta_update_ns']:>10.1f}{smaller:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}",
+                flush=True,
+            )
+    return results
 
 
 def _reference_loop():

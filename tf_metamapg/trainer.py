@@ -86,8 +86,8 @@ class MetaTrainer:
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.
         self._compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
-        self._draw_tasks = tf.function(self._tasks_of, autograph=False)
-        self._draw_link_keys = tf.function(self._keys_of_link, autograph=False)
+        self._draw_tasks = self._compiled(self._tasks_of)
+        self._draw_link_keys = self._compiled(self._keys_of_link)
         self._measure_and_update = self._compiled(self._average_reward_and_update)
         self._compute = tf.function(self._gradients_and_metrics, autograph=False)
         self._apply = tf.function(self._apply_gradients, autograph=False)
@@ -194,9 +194,10 @@ class MetaTrainer:
 
     def _gradients_and_metrics(self):
         meta_update = tf.identity(self.n_meta_updates_done)
-        tasks = self._tasks_of(random.META_TRAIN, meta_update, self._n_tasks)
+        tasks = self._draw_tasks(random.META_TRAIN, meta_update, self._n_tasks)
         keys = [
-            self._keys_of_link(random.META_TRAIN, meta_update, link) for link in range(self._chain_length + 1)
+            self._draw_link_keys(random.META_TRAIN, meta_update, tf.constant(link))
+            for link in range(self._chain_length + 1)
         ]
         inner_learning_rates = self.inner_learning_rates()
         chain = adaptation.adapt(

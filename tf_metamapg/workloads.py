@@ -63,25 +63,34 @@ LEARNER_WORKLOADS = {
     "dice_1024": Workload(LOLADiCE, n_trajectories=1024, chain_length=0),
 }
 WORKLOADS = {**META_WORKLOADS, **LEARNER_WORKLOADS}
+# How the cost grows with each axis: what is doubled, and the workloads in which it is, from `tabular` on. For L it
+# is the number of rollouts, L + 1.
+SCALING = {
+    axis: {f"{axis}={size}": META_WORKLOADS["tabular"]._replace(**{axis: size}) for size in sizes}
+    for axis, sizes in (
+        ("horizon", (150, 300, 600)), ("n_trajectories", (64, 128, 256)), ("n_tasks", (32, 64, 128)),
+        ("chain_length", (1, 3, 7)),
+    )
+}
 
 
 def measure(name, started, n_repeats):
     """Times one workload in this process, which should have done nothing else.
 
     Args:
-        name: one of `WORKLOADS`.
+        name: one of `WORKLOADS`, or of the workloads in `SCALING`.
         started: when the process started, in seconds since the epoch.
         n_repeats: how many medians are taken the median of.
 
     Returns:
         dict of numbers; see `bin/benchmark --help`.
     """
-    workload = WORKLOADS[name]
+    workload = _find(name)
     trainer = workload.trainer()
-    if name in META_WORKLOADS:
-        update, n_rollouts = trainer.step, workload.chain_length + 1
-    else:
+    if name in LEARNER_WORKLOADS:
         update, n_rollouts = _inner_update(trainer, workload), 3
+    else:
+        update, n_rollouts = trainer.step, workload.chain_length + 1
     before = time.time()
     update()
     first_update_seconds = time.time() - started
@@ -100,6 +109,10 @@ def measure(name, started, n_repeats):
         "compile_seconds": first_call_seconds - float(np.median(update_seconds)),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def _find(name):
+    return {**WORKLOADS, **dict(itertools.chain.from_iterable(of_axis.items() for of_axis in SCALING.values()))}[name]
 
 
 def _seconds(function, n_repeats):

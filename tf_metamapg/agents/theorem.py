@@ -78,7 +78,7 @@ class _Worth(NamedTuple):
     """
 
     own: tuple[Any, ...]  # in its own parameters: for each term of the theorem, leaves [S, N, ...]
-    opponents: Any  # in the opponents' parameters: leaves [S, N, ...] for each agent; its own are not used
+    opponents: Any  # in each opponent's parameters: leaves [S, N, ...]; None in the place of the agent itself
     value: tf.Tensor  # [S, N], what it gets
 
 
@@ -121,7 +121,10 @@ def _worth_of_link(estimator, learners, own, tasks, link, weight, rates, worth_o
         through_all = through[1] + through[2]
     worth = _Worth(
         own=tuple(outer_tape.gradient(part, link.joint_params[own]) for part in through),
-        opponents=None if is_first else outer_tape.gradient(through_all, link.joint_params),
+        opponents=None if is_first else tuple(
+            None if agent == own else outer_tape.gradient(through_all, params)
+            for agent, params in enumerate(link.joint_params)
+        ),
         value=value,
     )
     if rates is None:

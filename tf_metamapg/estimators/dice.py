@@ -19,23 +19,27 @@ def magic_box(log_probs):
     return tf.ones_like(log_probs), lambda upstream: upstream * magic_box(log_probs)
 
 
-def dice_surrogate(joint_log_probs, rewards, baselines):
-    """A surrogate whose value and all of whose derivatives are those of the value.
+def dice_surrogates(joint_log_probs, credits):
+    """Surrogates whose values and all of whose derivatives are those of the agents' values.
 
     mean_k Σ_t [□(Σ_{t' ≤ t} l_t') γ^t r_t + (1 − □(l_t)) γ^t b_t], Foerster et al. 2018. The baseline lowers the
     variance of first derivatives only; `loaded_dice.py` has one for all.
 
     Args:
         joint_log_probs: tensor [S, N, K, T], l_t = Σ_i log π^i(a_t|o_t), the sum over all agents.
-        rewards: tensor [S, N, K, T], γ^t r_t of one agent, held constant.
-        baselines: tensor [S, N, K, T], γ^t b_t, what is expected of the return to go; held constant.
+        credits: tuple over agents of pairs of tensors [S, N, K, T], γ^t r_t and γ^t b_t, with b_t what is
+            expected of the return to go; held constant.
 
     Returns:
-        tensor [S, N], the mean return; differentiable any number of times in `joint_log_probs`.
+        tuple over agents of tensors [S, N], the mean returns; differentiable any number of times in
+        `joint_log_probs`.
     """
-    with_rewards = magic_box(returns.cumulative_sums(joint_log_probs)) * tf.stop_gradient(rewards)
-    with_baselines = (1.0 - magic_box(joint_log_probs)) * tf.stop_gradient(baselines)
-    return tf.reduce_mean(tf.reduce_sum(with_rewards + with_baselines, axis=-1), axis=-1)
+    until_now, now = magic_box(returns.cumulative_sums(joint_log_probs)), magic_box(joint_log_probs)
+    surrogates = []
+    for rewards, baselines in credits:
+        of_steps = until_now * tf.stop_gradient(rewards) + (1.0 - now) * tf.stop_gradient(baselines)
+        surrogates.append(tf.reduce_mean(tf.reduce_sum(of_steps, axis=-1), axis=-1))
+    return tuple(surrogates)
 
 
 class DiceEstimator(ExpectedReadingEstimator):
@@ -46,5 +50,4 @@ class DiceEstimator(ExpectedReadingEstimator):
         return self.discounted(rewards), self.discounted(baselines)
 
     def surrogates(self, log_probs, credits):
-        joint_log_probs = tf.add_n(log_probs)
-        return tuple(dice_surrogate(joint_log_probs, *credit) for credit in credits)
+        return dice_surrogates(tf.add_n(log_probs), credits)

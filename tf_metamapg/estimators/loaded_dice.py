@@ -7,8 +7,8 @@ from tf_metamapg.estimators.dice import magic_box
 from tf_metamapg.estimators.sampled import ExpectedReadingEstimator
 
 
-def loaded_dice_surrogate(joint_log_probs, credits):
-    """A surrogate all of whose derivatives are those of the value.
+def loaded_dice_surrogates(joint_log_probs, credits):
+    """Surrogates all of whose derivatives are those of the agents' values.
 
     mean_k Σ_t γ^t A_t (□(Σ_{t' ≤ t} l_t') − □(Σ_{t' < t} l_t')), Farquhar et al. 2019 with λ = τ = 1, summed by
     parts so that each □ stands once. It rests on V(θ) = V(θ₀) + E_θ[Σ_t γ^t A_θ₀(o_t, a_t)], which holds for
@@ -16,13 +16,16 @@ def loaded_dice_surrogate(joint_log_probs, credits):
 
     Args:
         joint_log_probs: tensor [S, N, K, T], l_t = Σ_i log π^i(a_t|o_t), the sum over all agents.
-        credits: tensor [S, N, K, T], γ^t A_t − γ^(t+1) A_(t+1) of one agent, held constant.
+        credits: tuple over agents of tensors [S, N, K, T], γ^t A_t − γ^(t+1) A_(t+1), held constant.
 
     Returns:
-        tensor [S, N] of zeros; differentiable any number of times in `joint_log_probs`.
+        tuple over agents of tensors [S, N] of zeros; differentiable any number of times in `joint_log_probs`.
     """
     boxes = magic_box(returns.cumulative_sums(joint_log_probs)) - 1.0
-    return tf.reduce_mean(tf.reduce_sum(boxes * tf.stop_gradient(credits), axis=-1), axis=-1)
+    return tuple(
+        tf.reduce_mean(tf.reduce_sum(boxes * tf.stop_gradient(own_credits), axis=-1), axis=-1)
+        for own_credits in credits
+    )
 
 
 class LoadedDiceEstimator(ExpectedReadingEstimator):
@@ -33,5 +36,4 @@ class LoadedDiceEstimator(ExpectedReadingEstimator):
         return advantages - tf.pad(advantages[..., 1:], [[0, 0], [0, 0], [0, 0], [0, 1]])
 
     def surrogates(self, log_probs, credits):
-        joint_log_probs = tf.add_n(log_probs)
-        return tuple(loaded_dice_surrogate(joint_log_probs, credit) for credit in credits)
+        return loaded_dice_surrogates(tf.add_n(log_probs), credits)
