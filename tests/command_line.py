@@ -24,7 +24,6 @@ TINY = (
     "train.n_tasks = 2",
     "train.n_evaluation_tasks = 2",
     "train.evaluation_chain_length = 1",
-    "train.jit_compile = False",
     "LoadedDiceEstimator.n_trajectories = 4",
     "LoadedDiceEstimator.horizon = 3",
     "ScoreFunctionEstimator.n_trajectories = 4",

@@ -272,12 +272,14 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         expected = [
             ("agent", ["MetaMAPG", "PolicyGradient"]), ("game", "iterated prisoner's dilemma"), ("n_seeds", 2),
             ("seeds", [0, 1]), ("meta_updates", 2), ("chain_length", 1), ("estimator", "LoadedDiceEstimator"),
+            ("jit_compile", False),
         ]
         self.assertEqual([(name, summary[name]) for name, _ in expected], expected)
         for phase in ("meta_validation", "meta_test"):
             average_reward = np.array(summary[phase]["average_reward"])
             self.assertEqual(average_reward.shape, (2, 2, 2))
             self.assertAllInRange(average_reward, -3.1, 0.1)
+        self.assertIn("not compiled with XLA", outcome.stdout)
         # The report has the mean over the seeds of every inner update and agent.
         for mean in average_reward.mean(axis=0).ravel():
             self.assertIn(f"{mean:+.3f} ± ", outcome.stdout)

@@ -11,7 +11,7 @@ from tf_metamapg.reproductions import results
 
 TITLE = "Learning to learn in the iterated prisoner's dilemma"
 SOURCE = "Figure 3 of Kim et al. 2020"
-DURATION = "5 min"
+DURATION = "2 min"
 
 GIN_CONFIGS = pathlib.Path(__file__).parents[2] / "gin_configs"
 METHODS = {"naive": "ipd_naive", "LOLA-DiCE": "ipd_lola", "Meta-PG": "ipd_meta_pg", "Meta-MAPG": "ipd"}

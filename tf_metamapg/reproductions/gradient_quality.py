@@ -19,7 +19,7 @@ from tf_metamapg.reproductions import results
 
 TITLE = "Sampled gradients against exact ones, by sample size"
 SOURCE = "Foerster et al. 2018: 0.999 and 0.97 at 100,000 samples for first and second order; Farquhar et al. 2019"
-DURATION = "5 min"
+DURATION = "3 min"
 
 ESTIMATORS = {
     "score function": functools.partial(ScoreFunctionEstimator, baseline=returns.leave_one_out_baseline),
