@@ -12,6 +12,7 @@ import tensorflow_probability as tfp
 
 from tf_metamapg import export
 from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 # Loads the SavedModels DIRECTORY/agent_0 and DIRECTORY/agent_1 as someone would who has TensorFlow alone.
@@ -43,7 +44,7 @@ class ExportTest(tf.test.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         game = IteratedMatrixGame(np.zeros([2, *N_ACTIONS]))
-        cls.policies = [tabular_policy(game, agent) for agent in range(2)]
+        cls.policies = [tabular_policy(game, 0), mlp_policy(game, 1, hidden_units=(6,))]
         cls.joint_params = tuple(policy.initial_params([5, 6, 7]) for policy in cls.policies)
         cls.directory = pathlib.Path(tf.compat.v1.test.get_temp_dir()) / "exported"
         export.export_policies(cls.directory, cls.policies, cls.joint_params, SEED_INDEX)

@@ -1,5 +1,6 @@
 """Proves that every policy honours the interface in `policies/categorical.py`, in every mode of execution."""
 
+import functools
 import itertools
 import math
 
@@ -12,6 +13,7 @@ from tf_metamapg import checks
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
 from tf_metamapg.policies import distributions
+from tf_metamapg.policies import mlp
 from tf_metamapg.policies import tabular
 
 
@@ -21,9 +23,19 @@ def _tabular_logits(leaves):
     return np.concatenate([table, np.zeros([len(table), 1])], axis=-1)
 
 
+def _mlp_logits(leaves):
+    """The logits of a multilayer perceptron with tanh in between."""
+    hidden = np.eye(len(leaves[0]))
+    for kernel, bias in zip(leaves[:-2:2], leaves[1:-2:2]):
+        hidden = np.tanh(hidden @ kernel + bias)
+    return hidden @ leaves[-2] + leaves[-1]
+
+
 # Every kind of policy: its name, the function (game, agent_index) that makes it, and its logits in NumPy.
 POLICIES = (
     ("tabular", tabular.tabular_policy, _tabular_logits),
+    ("mlp", functools.partial(mlp.mlp_policy, hidden_units=(5, 4)), _mlp_logits),
+    ("linear", functools.partial(mlp.mlp_policy, hidden_units=()), _mlp_logits),
 )
 
 MODES = (
@@ -339,6 +351,41 @@ class TabularTest(tf.test.TestCase, parameterized.TestCase):
             str(caught.exception),
             f"tabular_policy.initial_stddev = {initial_stddev!r}: must be a finite number ≥ 0.0",
         )
+
+
+class MLPTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_initial_params(self):
+        policy = mlp.mlp_policy(_game(), 0, hidden_units=(16, 8))
+        params = policy.initial_params([3, 4])
+        self.assertEqual([leaf.shape[1:] for leaf in params], [[7, 16], [1, 16], [16, 8], [1, 8], [8, 3], [1, 3]])
+        for kernel, bias in zip(params[::2], params[1::2]):
+            self.assertAllEqual(bias, np.zeros_like(bias))
+            # Glorot's bound for uniform numbers, which some of them come near to.
+            bound = math.sqrt(6 / (kernel.shape[1] + kernel.shape[2]))
+            self.assertAllInRange(kernel, -bound, bound)
+            self.assertGreater(np.max(np.abs(kernel)), 0.9 * bound)
+            self.assertNotAllClose(kernel[0], kernel[1], atol=0.01)
+
+    def test_activation(self):
+        policy = mlp.mlp_policy(_game(), 0, hidden_units=(4,), activation="relu")
+        leaves = _random_leaves(policy)
+        kernel, bias, last_kernel, last_bias = (leaf[1, 2] for leaf in leaves)
+        expected = np.maximum(kernel + bias, 0.0) @ last_kernel + last_bias
+        self.assertAllClose(policy.logits(_constants(leaves))[1, 2], expected, rtol=1e-12, atol=1e-12)
+
+    @parameterized.parameters(
+        ("hidden_units", 64, "a list of sizes"), ("hidden_units", "64", "a list of sizes"),
+        ("activation", "tanhh", "the name of a Keras activation"), ("activation", 3, "the name of a Keras activation"),
+    )
+    def test_bad_input_is_rejected(self, parameter, value, allowed):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            mlp.mlp_policy(_game(), 0, **{parameter: value})
+        self.assertEqual(str(caught.exception), f"mlp_policy.{parameter} = {value!r}: must be {allowed}")
+
+    def test_bad_size_is_rejected(self):
+        with self.assertRaisesRegex(checks.InvalidInputError, r"mlp_policy.hidden_units\[1\] = 0: must be"):
+            mlp.mlp_policy(_game(), 0, hidden_units=(4, 0))
 
 
 class QuantileTest(tf.test.TestCase, parameterized.TestCase):

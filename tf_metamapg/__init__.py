@@ -30,6 +30,7 @@ from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.types import MetaGradients
@@ -41,6 +42,6 @@ __all__ = [
     "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "Link", "LoadedDiceEstimator", "LookAhead",
     "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG", "MetaParams", "Objectives",
     "PayoffNoise", "PolicyGradient", "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt",
-    "bilinear_game", "inner_update", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy",
+    "bilinear_game", "inner_update", "mlp_policy", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy",
     "tandem_game",
 ]

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_metamapg import checks
 from tf_metamapg import tables
 from tf_metamapg.policies import functional
 from tf_metamapg.policies.distributions import Categorical
@@ -148,3 +149,11 @@ class CategoricalPolicy:
         table = tf.reshape(table, [*observations.shape[:2], -1])
         return tables.look_up(table, observations * self.n_actions + actions)
 
+
+def check_game(kind, game, agent_index):
+    """Raises `InvalidInputError` unless there is such an agent, and it sees one of finitely many observations."""
+    checks.check(hasattr(game, "n_observations"), f"{kind}.game", type(game).__name__, "a game with observations")
+    checks.check_integer(f"{kind}.agent_index", agent_index, minimum=0)
+    checks.check(
+        agent_index in range(game.n_agents), f"{kind}.agent_index", agent_index, f"in 0..{game.n_agents - 1}"
+    )

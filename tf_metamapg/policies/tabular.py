@@ -5,6 +5,7 @@ import keras
 from tf_metamapg import checks
 from tf_metamapg import random
 from tf_metamapg.policies.categorical import CategoricalPolicy
+from tf_metamapg.policies.categorical import check_game
 
 
 class Tabular(keras.Model):
@@ -49,13 +50,7 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
     Raises:
         InvalidInputError: if one of these does not hold.
     """
-    checks.check(
-        hasattr(game, "n_observations"), "tabular_policy.game", type(game).__name__, "a game with observations"
-    )
-    checks.check_integer("tabular_policy.agent_index", agent_index, minimum=0)
-    checks.check(
-        agent_index in range(game.n_agents), "tabular_policy.agent_index", agent_index, f"in 0..{game.n_agents - 1}"
-    )
+    check_game("tabular_policy", game, agent_index)
     checks.check_number("tabular_policy.initial_stddev", initial_stddev, minimum=0.0)
     n_actions = game.n_actions[agent_index]
 
