@@ -77,7 +77,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
 
     def run_command(self, *arguments):
-        for name in ("json", "repeats", "started"):
+        for name in ("json", "repeats", "started", "scaling"):
             benchmark.FLAGS[name].unparse()
         with (
             contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.redirect_stderr(io.StringIO()) as stderr
@@ -100,6 +100,27 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         written = json.loads((self.directory / "benchmark.json").read_text("utf-8"))
         self.assertEqual(written["workloads"], {"tabular": measured, "chain": measured})
         self.assertGreater(written["reference_loop"]["ns_per_step"], 0.0)
+
+    def test_scaling(self):
+        # A cost of one second for each task, and of its square root for the horizon.
+        def measure_aside(program, name):
+            del program
+            axis, size = name.split("=")
+            seconds = {"n_tasks": float(size), "horizon": float(size) ** 0.5}.get(axis, 1.0)
+            return {"meta_update_ns": 48.5, "meta_update_seconds": seconds, "peak_mb": 812.0}
+
+        with mock.patch.object(benchmark, "_measure_aside", measure_aside):
+            outcome = self.run_command("--scaling", f"--json={self.directory / 'scaling.json'}")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        rows = {line.split()[0]: line.split()[1:] for line in outcome.stdout.splitlines() if "=" in line}
+        self.assertEqual(rows["n_tasks=32"], ["48.5", "32.0000", "812"])
+        self.assertEqual(rows["n_tasks=64"], ["48.5", "64.0000", "1.00", "812"])
+        self.assertEqual(rows["horizon=600"][2], "0.50")
+        self.assertEqual(rows["chain_length=7"][2], "0.00")
+        written = json.loads((self.directory / "scaling.json").read_text("utf-8"))
+        self.assertCountEqual(written["scaling"], rows)
+        doubled = workloads.SCALING["n_tasks"]["n_tasks=64"]
+        self.assertEqual(doubled, workloads.WORKLOADS["tabular"]._replace(n_tasks=64))
 
     @parameterized.parameters(
         (("no_such",), "workload = 'no_such': must be one of tabular, wide"),
