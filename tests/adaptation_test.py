@@ -30,7 +30,9 @@ def make_setting(n_agents, make_estimator):
     payoffs = np.random.default_rng(0).normal(size=[n_agents] + [2] * n_agents)
     game = IteratedMatrixGame(payoffs, discount=0.8, dtype="float64")
     policies = [tabular_policy(game, agent) for agent in range(n_agents)]
-    initial_params = tuple(policy.initial_params(range(N_SEEDS)) for policy in policies)
+    initial_params = adaptation.for_each_task(
+        tuple(policy.initial_params(range(N_SEEDS)) for policy in policies), N_TASKS
+    )
     keys = random.root_keys(range(N_SEEDS))
     tasks = PayoffNoise(game, width=0.3).sample(keys, N_TASKS)
     return make_estimator(game, policies), initial_params, tasks, keys
@@ -68,7 +70,7 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllClose(moved, slope, rtol=1e-6, atol=1e-8)
 
     @parameterized.parameters(ExactEstimator, dice, score_function)
-    def test_chain_is_repeated_inner_updates_from_shared_initial_params(self, make_estimator):
+    def test_chain_is_repeated_inner_updates_from_initial_params(self, make_estimator):
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
         learners = [PolicyGradient(0.5), PolicyGradient(1.5)]
         link_keys = [random.fold_in(keys, link) for link in range(4)]
@@ -76,8 +78,7 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(chain.links, 4)
         rates = tuple(tf.fill([N_SEEDS], tf.constant(rate, tf.float64)) for rate in (0.5, 1.5))
         for params, initial in zip(chain.links[0].joint_params, initial_params):
-            for task in range(N_TASKS):
-                self.assertAllEqual(params[0][:, task], initial[0])
+            self.assertAllEqual(params[0], initial[0])
         for before, after in zip(chain.links[:-1], chain.links[1:]):
             updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, before), learners, rates)
             tf.nest.map_structure(self.assertAllEqual, updated, after.joint_params)

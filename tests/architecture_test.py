@@ -21,7 +21,7 @@ ROWS = (
     (1, "games.payoffs games.finite games.differentiable games.tasks"),
     (1, "games.matrix games.stochastic"),
     (1, "policies.distributions policies.functional policies.layers"),
-    (1, "policies.categorical policies.raw"),
+    (1, "policies.categorical policies.raw policies.populations"),
     (1, "policies.tabular policies.mlp"),
     (1, "returns statistics"),
     (2, "rollout scoring"),

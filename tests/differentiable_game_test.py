@@ -157,7 +157,7 @@ class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
         learners = [PolicyGradient(0.5), PolicyGradient(0.25)]
         x, y = (vector[:, 0] for vector in _random_vectors(game))
         chain = adaptation.adapt(
-            _estimator(game), learners, ((tf.constant(x),), (tf.constant(y),)),
+            _estimator(game), learners, adaptation.for_each_task(((tf.constant(x),), (tf.constant(y),)), N),
             tasks.PayoffNoise(game).sample(random.root_keys(range(S)), N),
             [random.root_keys(range(S))] * 4,
         )
@@ -188,7 +188,9 @@ class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
 
         def run(x, y):
             sampled = tasks.PayoffNoise(game).sample(keys, N)
-            chain = adaptation.adapt(estimator, learners, ((x,), (y,)), sampled, [keys] * 2)
+            chain = adaptation.adapt(
+                estimator, learners, adaptation.for_each_task(((x,), (y,)), N), sampled, [keys] * 2
+            )
             return learners[0].meta_gradients(estimator, chain, agent_index=0)
 
         terms = mode(run)(tf.constant(x), tf.constant(y))
@@ -212,6 +214,7 @@ class PayoffNoiseTest(tf.test.TestCase, parameterized.TestCase):
         estimator = _estimator(game)
         keys = [random.root_keys(range(4))] * 2
         initial_params = tuple(policy.initial_params(range(4)) for policy in estimator.policies)
+        initial_params = adaptation.for_each_task(initial_params, n_tasks=5)
         chain = adaptation.adapt(estimator, learners, initial_params, sampled, keys)
         values = estimator.values(chain.links[-1].joint_params, sampled, ())
         self.assertEqual([value.shape for value in values], [[4, 5]] * 3)

@@ -209,7 +209,7 @@ class Setting:
 
     def chain(self, learners, chain_length, rates=None):
         keys = [random.fold_in(self.keys, link) for link in range(chain_length + 1)]
-        initial_params = joint_params(self.initial_logits)
+        initial_params = adaptation.for_each_task(joint_params(self.initial_logits), 2)
         return adaptation.adapt(self.estimator, learners, initial_params, self.tasks, keys, rates)
 
 
@@ -562,7 +562,7 @@ class ReductionTest(Close, parameterized.TestCase):
         learners = [PolicyGradient(0.7)] * n_agents
         learners[agent] = MetaMAPG(0.0, value_weights=theorem.last_link)
         imagined_keys = [adaptation.lookahead_keys(link, agent, step) for step in range(n_steps)]
-        chain = adaptation.adapt(estimator, learners, joint_params(logits), tasks, [keys, *imagined_keys])
+        chain = adaptation.adapt(estimator, learners, start, tasks, [keys, *imagined_keys])
         terms = learners[agent].meta_gradients(estimator, chain, agent)
         self.assert_close(terms.total.initial_params[0].numpy(), gradients, 1e-12)
         self.assertGreater(np.max(np.abs(terms.opponent_shaping.initial_params[0])), 1e-2)

@@ -307,8 +307,7 @@ class LearnersTest(tf.test.TestCase, parameterized.TestCase):
     def chain(self, setting, learners):
         keys = random.root_keys(range(setting.shape[0]))
         link_keys = [random.fold_in(keys, index) for index in range(2)]
-        initial_params = tuple((leaf[:, 0],) for (leaf,) in setting.joint_params)
-        return adaptation.adapt(setting.estimator, learners, initial_params, setting.tasks, link_keys)
+        return adaptation.adapt(setting.estimator, learners, setting.joint_params, setting.tasks, link_keys)
 
     @parameterized.parameters(MetaMAPG, MetaPG)
     def test_meta_agents_see_every_link_through_the_model(self, kind):

@@ -43,10 +43,8 @@ class Setting:
 
     def chain(self, chain_length, initial_params=None, compiled=adaptation.as_it_is):
         keys = [random.fold_in(self.keys, link) for link in range(chain_length + 1)]
-        return adaptation.adapt(
-            self.estimator, self.learners, initial_params or self.initial_params, self.tasks, keys,
-            compiled=compiled,
-        )
+        initial_params = adaptation.for_each_task(initial_params or self.initial_params, self.n_tasks)
+        return adaptation.adapt(self.estimator, self.learners, initial_params, self.tasks, keys, compiled=compiled)
 
     def updated(self, joint_params):
         """φ_{l+1} of exact updates."""
@@ -302,6 +300,7 @@ class SampledTermsTest(tf.test.TestCase):
         dice = LoadedDiceEstimator(game, policies, 65536, 150, returns.leave_one_out_baseline)
 
         def meta_gradient(estimator, initial_params, keys):
+            initial_params = adaptation.for_each_task(initial_params, n_tasks=1)
             chain = adaptation.adapt(estimator, learners, initial_params, tasks, keys)
             return of_table(learners[0].meta_gradients(estimator, chain, 0).total)
 

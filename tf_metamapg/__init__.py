@@ -3,6 +3,7 @@
 from tf_metamapg import random
 from tf_metamapg.adaptation import adapt
 from tf_metamapg.adaptation import Chain
+from tf_metamapg.adaptation import for_each_task
 from tf_metamapg.adaptation import inner_update
 from tf_metamapg.adaptation import Link
 from tf_metamapg.adaptation import Objectives
@@ -31,6 +32,8 @@ from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.policies.mlp import mlp_policy
+from tf_metamapg.policies.populations import NormalPolicies
+from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.types import MetaGradients
@@ -40,8 +43,8 @@ from tf_metamapg.types import Trajectory
 __all__ = [
     "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "Fixed", "InvalidInputError",
     "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "Link", "LoadedDiceEstimator", "LookAhead",
-    "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG", "MetaParams", "Objectives",
-    "PayoffNoise", "PolicyGradient", "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt",
-    "bilinear_game", "inner_update", "mlp_policy", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy",
-    "tandem_game",
+    "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG", "MetaParams", "NormalPolicies",
+    "Objectives", "PayoffNoise", "Personas", "PolicyGradient", "SOS", "ScoreFunctionEstimator",
+    "StochasticGame", "Trajectory", "adapt", "bilinear_game", "for_each_task", "inner_update", "mlp_policy",
+    "payoffs", "random", "raw_policy", "sample_link", "tabular_policy", "tandem_game",
 ]

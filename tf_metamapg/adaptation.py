@@ -189,7 +189,7 @@ def _extend(estimator, learners, inner_learning_rates, tasks, link, keys, sample
 
 
 def for_each_task(joint_params, n_tasks):
-    """The parameters that all tasks of a seed start from: leaves [S, ...] → [S, N, ...]."""
+    """Parameters that all tasks of a seed start from: leaves [S, ...] → [S, N, ...]."""
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1), joint_params)
 
 
@@ -206,7 +206,7 @@ def adapt(estimator, learners, initial_params, tasks, keys, inner_learning_rates
     Args:
         estimator: one of `estimators/`.
         learners: one of `agents/` for each agent.
-        initial_params: JointParams θ with leaves [S, ...], the same for all tasks of a seed.
+        initial_params: JointParams θ with leaves [S, N, ...]; see `for_each_task`.
         tasks: the tasks, with leading axes [S, N].
         keys: L + 1 int64 tensors [S, 2], one for every link; their number sets the chain length L.
         inner_learning_rates: tuple over agents of tensors [S, L]; by default the learners' own.
@@ -224,10 +224,10 @@ def adapt(estimator, learners, initial_params, tasks, keys, inner_learning_rates
     checks.check_length("learners", learners, estimator.game.n_agents)
     checks.check_length("initial_params", initial_params, estimator.game.n_agents)
     checks.check(len(keys) > 0, "keys", keys, "keys for each of L + 1 links")
-    n_seeds, n_tasks = tf.nest.flatten(tasks)[0].shape[:2]
     if inner_learning_rates is None:
+        n_seeds = initial_params[0][0].shape[0]
         inner_learning_rates = constant_rates(learners, n_seeds, len(keys) - 1, estimator.game.dtype)
     sample = compiled(functools.partial(sample_link, estimator))
-    first = sample(for_each_task(initial_params, n_tasks), tasks, keys[0])
+    first = sample(initial_params, tasks, keys[0])
     links = _extend(estimator, learners, inner_learning_rates, tasks, first, keys[1:], sample, compiled)
     return Chain(tuple(learners), tuple(inner_learning_rates), tasks, links, compiled)

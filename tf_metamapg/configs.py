@@ -32,12 +32,14 @@ from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.policies.mlp import mlp_policy
+from tf_metamapg.policies.populations import NormalPolicies
+from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 _CONFIGURABLES = (
     StochasticGame, MatrixGame, IteratedMatrixGame, bilinear_game, tandem_game, PayoffNoise,
-    tabular_policy, mlp_policy, raw_policy,
+    tabular_policy, mlp_policy, raw_policy, Personas, NormalPolicies,
     ExactEstimator, DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator,
     Fixed, PolicyGradient, LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, MetaPG, MetaMAPG, MaximumLikelihood,
     returns.no_baseline, returns.leave_one_out_baseline,

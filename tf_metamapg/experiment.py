@@ -27,7 +27,7 @@ def train(
     game, policies, agents, estimator, task_distribution,
     n_seeds=20, first_seed=0, n_meta_updates=200, chain_length=1, n_tasks=8, meta_learning_rate=0.1,
     evaluation_chain_length=5, n_evaluation_tasks=32, checkpoint_every=50, export_all_seeds=False,
-    jit_compile=None,
+    jit_compile=None, populations=None, validate_every=None,
 ):
     """Meta-trains, evaluates on held-out tasks and writes everything to the run directory.
 
@@ -54,6 +54,11 @@ def train(
         jit_compile: whether XLA compiles what is done at a link; by default where that is likely to save more
             time than it takes. It may round differently for another number of seeds; without it a seed's
             bits never depend on the seeds beside it.
+        populations: for each agent, a function (policy) → population, see `policies/populations.py`, or None for an
+            agent that starts all tasks of a seed from the same policy; by default that is all of them.
+        validate_every: meta-updates between meta-validations, of which every seed goes on with the best: the one
+            with the largest mean of the meta-agents' average reward after the inner updates they are trained for.
+            By default every seed goes on with what it has learned at the end.
 
     Returns:
         the summary, as it stands in `summary.json`.
@@ -74,6 +79,8 @@ def train(
     checks.check_boolean("train.export_all_seeds", export_all_seeds)
     if jit_compile is not None:
         checks.check_boolean("train.jit_compile", jit_compile)
+    if validate_every is not None:
+        checks.check_integer("train.validate_every", validate_every, minimum=1)
 
     seeds = range(first_seed, first_seed + n_seeds)
     policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
@@ -86,6 +93,7 @@ def train(
         hasattr(task_distribution, "sample"), "train.task_distribution", task_distribution,
         "what makes a task distribution",
     )
+    populations = _make_populations(populations, policies, agents)
     if jit_compile is None:
         jit_compile = _compiling_pays(
             (n_meta_updates * (chain_length + 1), n_seeds * n_tasks * estimator.n_steps),
@@ -93,7 +101,7 @@ def train(
         )
     trainer = MetaTrainer(
         game, policies, agents, estimator, task_distribution,
-        seeds, chain_length, n_tasks, meta_learning_rate, jit_compile,
+        seeds, chain_length, n_tasks, meta_learning_rate, jit_compile, populations,
     )
     trainer.trace()  # What cannot be computed fails here, before anything is written.
     directory = RunDirectory(run_directory)
@@ -112,18 +120,30 @@ def train(
     log = MetricsLog(
         directory.metrics, directory.events, seeds, chain_length, game.n_agents, int(trainer.n_meta_updates_done)
     )
-    _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint)
-    log.close()
+    trained_links = range(min(1, chain_length), min(chain_length, evaluation_chain_length) + 1)
 
-    validation, meta_test = (
-        _evaluate(trainer, phase, name, evaluation_chain_length, n_evaluation_tasks)
-        for phase, name in ((random.META_VALIDATION, "meta-validation"), (random.META_TEST, "meta-test"))
-    )
+    def validate():
+        validation = _evaluate(
+            trainer, random.META_VALIDATION, "meta-validation", evaluation_chain_length, n_evaluation_tasks
+        )
+        return validation, _scores(validation, agents, trained_links)
+
+    def keep_best(done):
+        if validate_every is not None and (done % validate_every == 0 or done == n_meta_updates):
+            _, scores = validate()
+            trainer.keep_best(scores)
+
+    _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint, keep_best)
+    log.close()
+    trainer.restore_best()
+
+    validation, scores = validate()
+    meta_test = _evaluate(trainer, random.META_TEST, "meta-test", evaluation_chain_length, n_evaluation_tasks)
     if not (np.all(np.isfinite(validation)) and np.all(np.isfinite(meta_test))):
         raise MetaTrainingStopped(
             f"an average reward in evaluation is NaN or infinite; the last checkpoint is {checkpointer.latest}"
         )
-    best = _best_seed_index(validation, agents, min(chain_length, evaluation_chain_length))
+    best = int(np.argmax(scores))
     export.export_policies(directory.initial_policies, policies, trainer.initial_params, best)
     if export_all_seeds:
         for index, seed in enumerate(seeds):
@@ -183,7 +203,27 @@ def _check_parts(game, policies, agents, estimator, task_distribution):
         checks.check(callable(maker), name, maker, f"a function of the game, such as {example} without parentheses")
 
 
-def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint):
+def _make_populations(populations, policies, agents):
+    """One population, or None, for each agent."""
+    populations = [None] * len(policies) if populations is None else populations
+    checks.check_length("train.populations", populations, len(policies))
+    for index, (make, agent) in enumerate(zip(populations, agents)):
+        name = f"train.populations[{index}]"
+        checks.check(make is None or callable(make), name, make, "None, or such as @Personas without parentheses")
+        checks.check(
+            make is None or not agent.learns_initial_policy, name, make,
+            f"None, as {type(agent).__name__} learns its initial policy",
+        )
+    populations = [make and make(policy) for make, policy in zip(populations, policies)]
+    for index, population in enumerate(populations):
+        checks.check(
+            population is None or hasattr(population, "sample"), f"train.populations[{index}]", population,
+            "what makes a population",
+        )
+    return populations
+
+
+def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint, keep_best):
     bar = progress.Progress(n_meta_updates, int(trainer.n_meta_updates_done))
     while (done := int(trainer.n_meta_updates_done)) < n_meta_updates:
         try:
@@ -198,6 +238,7 @@ def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, sa
         log.write(done, metrics)
         by_link = metrics.average_reward.mean(axis=(0, 2))
         bar.step(f"average reward {by_link[0]:+.3f} before and {by_link[-1]:+.3f} after adaptation")
+        keep_best(done)
         if done % checkpoint_every == 0 or done == n_meta_updates:
             log.flush()
             save_checkpoint()
@@ -213,11 +254,10 @@ def _evaluate(trainer, phase, name, chain_length, n_tasks):
     return average_reward
 
 
-def _best_seed_index(average_reward, agents, link):
-    """The seed whose meta-agents do best after the number of inner updates they were trained for."""
+def _scores(average_reward, agents, links):
+    """How well the meta-agents of each seed do after the inner updates they are trained for: array [S]."""
     meta_agents = [index for index, agent in enumerate(agents) if agent.learns_initial_policy]
-    scores = average_reward[:, link, meta_agents or slice(None)].mean(axis=-1)
-    return int(np.argmax(scores))
+    return average_reward[:, links][:, :, meta_agents or slice(None)].mean(axis=(1, 2))
 
 
 def _print_report(directory, summary, agent_names):

@@ -71,6 +71,21 @@ def uniforms(keys, shape, dtype, seed_axis=0):
     return tf.cast(tf.cast(bits, tf.int32) if n_bits < 32 else bits, dtype) * tf.constant(2.0**-n_bits, dtype)
 
 
+def normals(keys, shape, dtype):
+    """Standard normal numbers; see `uniforms` for the arguments.
+
+    Returns:
+        tensor [S, *shape].
+    """
+    return normal_quantile(uniforms(keys, shape, dtype))
+
+
+def normal_quantile(uniforms):
+    """Standard normal numbers from uniform ones in [0, 1), of which zero is taken for half of the next one."""
+    n_bits = {tf.float32: 24, tf.float64: 53}[uniforms.dtype]
+    return tf.math.ndtri(tf.maximum(uniforms, tf.constant(2.0 ** -(n_bits + 1), uniforms.dtype)))
+
+
 def _hash_keys(keys):
     """int64 [S, 2] → uint64 [S]."""
     return _hash(_hash(tf.bitcast(keys[:, 0], tf.uint64)) + tf.bitcast(keys[:, 1], tf.uint64))

@@ -46,7 +46,7 @@ class MetaTrainer:
 
     def __init__(
         self, game, policies, agents, estimator, task_distribution, seeds, chain_length, n_tasks,
-        meta_learning_rate, jit_compile,
+        meta_learning_rate, jit_compile, populations=None,
     ):
         """
         Args:
@@ -57,10 +57,13 @@ class MetaTrainer:
             meta_learning_rate: Adam's step size.
             jit_compile: whether XLA compiles the meta-gradient. It may round differently for
                 another number of seeds; without it a seed's bits never depend on the seeds beside it.
+            populations: for each agent, where its initial policies are drawn from, other ones for each task; None
+                for an agent that starts all tasks of a seed from the same policy. By default that is all of them.
         """
         self._agents = agents
         self.estimator = estimator
         self._task_distribution = task_distribution
+        self._populations = populations or [None] * game.n_agents
         self._seeds = tuple(seeds)
         self._chain_length = chain_length
         self._n_tasks = n_tasks
@@ -78,16 +81,21 @@ class MetaTrainer:
         for agent_index, optimizer in enumerate(self._optimizers):
             optimizer.build(self._variables(agent_index))
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
+        # What each seed had learned when it did best in meta-validation, and how well it did.
+        self._best = [keras.Variable(variable.value) for variable in self._all_variables()]
+        self._best_scores = keras.Variable(np.full(len(self._seeds), -np.inf))
         self.trackables = {
             "meta_params": [self._variables(agent_index) for agent_index in range(game.n_agents)],
             "optimizers": self._optimizers,
             "n_meta_updates_done": self.n_meta_updates_done,
+            "best": [self._best_scores, *self._best],
         }
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.
         self._compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._draw_tasks = self._compiled(self._tasks_of)
         self._draw_link_keys = self._compiled(self._keys_of_link)
+        self._draw_initial_params = self._compiled(self._initial_params_of)
         self._measure_and_update = self._compiled(self._average_reward_and_update)
         self._compute = tf.function(self._gradients_and_metrics, autograph=False)
         self._apply = tf.function(self._apply_gradients, autograph=False)
@@ -96,6 +104,29 @@ class MetaTrainer:
         """Everything that one agent learns."""
         rates = self.log_inner_learning_rates[agent_index]
         return [*self.initial_params[agent_index], *([] if rates is None else [rates])]
+
+    def _all_variables(self):
+        return [variable for agent_index in range(len(self._agents)) for variable in self._variables(agent_index)]
+
+    def keep_best(self, scores):
+        """Remembers what the seeds have learned that do better than ever.
+
+        Args:
+            scores: array [S], how well they do now.
+        """
+        is_better = np.asarray(scores) > self._best_scores.numpy()
+        self._best_scores.assign(np.where(is_better, scores, self._best_scores.numpy()))
+        self._assign(self._best, self._all_variables(), is_better)
+
+    def restore_best(self):
+        """Takes every seed back to where it did best; a seed that was never scored stays where it is."""
+        self._assign(self._all_variables(), self._best, np.isfinite(self._best_scores.numpy()))
+
+    @staticmethod
+    def _assign(variables, values, seeds):
+        for variable, value in zip(variables, values):
+            of_seeds = seeds.reshape([-1] + [1] * (len(variable.shape) - 1))
+            variable.assign(np.where(of_seeds, value.numpy(), variable.numpy()))
 
     def inner_learning_rates(self):
         """Tuple over agents of tensors [S, L], α of each step."""
@@ -138,7 +169,7 @@ class MetaTrainer:
             array [S, chain_length + 1, n_agents], the average reward per step at each link.
         """
         tasks = self._draw_tasks(phase, 0, n_tasks)
-        joint_params = adaptation.for_each_task(self.param_values(), n_tasks)
+        joint_params = self._draw_initial_params(phase, 0, n_tasks)
         average_rewards = []
         for index in range(chain_length + 1):
             average_reward, joint_params = self.advance(phase, tasks, index, joint_params)
@@ -181,6 +212,16 @@ class MetaTrainer:
     def _keys_of_link(self, phase, index, link):
         return random.fold_in(self._keys(phase, index), 1 + link)
 
+    def _initial_params_of(self, phase, index, n_tasks):
+        """What every agent starts the tasks from: JointParams with leaves [S, N, ...]."""
+        joint_params = adaptation.for_each_task(self.param_values(), n_tasks)
+        return tuple(
+            params if population is None
+            # Links have the keys from 1 on, and tasks have 0.
+            else population.sample(phase, random.fold_in(self._keys(phase, index), -1 - agent_index), n_tasks)
+            for agent_index, (params, population) in enumerate(zip(joint_params, self._populations))
+        )
+
     def _average_reward(self, tasks, link):
         """The mean over tasks: [S, n_agents]."""
         average_rewards = self.estimator.average_rewards(link.joint_params, tasks, link.sample)
@@ -201,7 +242,8 @@ class MetaTrainer:
         ]
         inner_learning_rates = self.inner_learning_rates()
         chain = adaptation.adapt(
-            self.estimator, self._agents, self.param_values(), tasks, keys, inner_learning_rates, self._compiled
+            self.estimator, self._agents, self._draw_initial_params(random.META_TRAIN, meta_update, self._n_tasks),
+            tasks, keys, inner_learning_rates, self._compiled,
         )
         average_reward = tf.stack([self._average_reward(tasks, link) for link in chain.links], axis=1)
         terms = [

@@ -11,9 +11,25 @@ import numpy as np
 from tf_metamapg import checks
 
 
-def prisoners_dilemma():
-    """The prisoner's dilemma in years of prison: CC −1, −1; CD −3, 0; DC 0, −3; DD −2, −2."""
-    return _symmetric([[-1.0, -3.0], [0.0, -2.0]])
+def prisoners_dilemma(reward=-1.0, sucker=-3.0, temptation=0.0, punishment=-2.0):
+    """The prisoner's dilemma; by default in years of prison: CC −1, −1; CD −3, 0; DC 0, −3; DD −2, −2.
+
+    Args:
+        reward: R, what both get if both cooperate.
+        sucker: S, what cooperating alone pays.
+        temptation: T, what defecting alone pays.
+        punishment: P, what both get if both defect.
+
+    Raises:
+        InvalidInputError: unless they are finite numbers with T > R > P > S.
+    """
+    for name, value in (("reward", reward), ("sucker", sucker), ("temptation", temptation), ("punishment", punishment)):
+        checks.check_number(f"prisoners_dilemma.{name}", value)
+    checks.check(
+        temptation > reward > punishment > sucker, "prisoners_dilemma", (reward, sucker, temptation, punishment),
+        "such that temptation > reward > punishment > sucker",
+    )
+    return _symmetric([[reward, sucker], [temptation, punishment]])
 
 
 def stag_hunt():

@@ -1,6 +1,7 @@
 """Tabular policies: one parameter per observation and action."""
 
 import keras
+import numpy as np
 
 from tf_metamapg import checks
 from tf_metamapg import random
@@ -36,6 +37,22 @@ class Tabular(keras.Model):
         return keras.ops.concatenate([free_logits, last_logits], axis=-1)
 
 
+class TabularPolicy(CategoricalPolicy):
+    """A table of logits."""
+
+    def params_of(self, action_probs):
+        """The parameters of the policies that have given action probabilities.
+
+        Args:
+            action_probs: array [..., n_observations, A] of positive numbers.
+
+        Returns:
+            Params with one leaf [..., n_observations, A − 1], an array.
+        """
+        log_probs = np.log(action_probs)
+        return ((log_probs[..., :-1] - log_probs[..., -1:]).astype(self.reference_params[0].dtype.name),)
+
+
 def tabular_policy(game, agent_index, initial_stddev=1.0):
     """The policy of one agent of a game with finitely many observations, as a table of logits.
 
@@ -45,7 +62,7 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
         initial_stddev: initial logits are drawn from N(0, initial_stddev²).
 
     Returns:
-        `CategoricalPolicy`.
+        `TabularPolicy`.
 
     Raises:
         InvalidInputError: if one of these does not hold.
@@ -62,4 +79,4 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
         model.build((None,))
         return model
 
-    return CategoricalPolicy(build_model, game.n_observations, n_actions)
+    return TabularPolicy(build_model, game.n_observations, n_actions)

@@ -79,7 +79,7 @@ def _path(learner, start, n_updates):
     learners = [learner, learner]
     points = [start]
     for _ in range(n_updates):
-        params = tuple((tf.constant(points[-1][agent].reshape([1, 1])),) for agent in range(2))
+        params = tuple((tf.constant(points[-1][agent].reshape([1, 1, 1])),) for agent in range(2))
         # What learns its initial parameters moves along its meta-gradient, what does not along its own.
         chain_length = 1
         chain = adaptation.adapt(estimator, learners, params, tasks, [keys] * (chain_length + 1))

@@ -97,7 +97,7 @@ def reproduce(directory, n_trajectories=256, horizon=20):
     game, policies = protocols.prisoners_dilemma(initial_stddev=1.0, dtype="float64")
     estimator = LoadedDiceEstimator(game, policies, n_trajectories, horizon)
     keys = random.root_keys([0])
-    initial_params = tuple(policy.initial_params([0]) for policy in policies)
+    initial_params = adaptation.for_each_task(tuple(policy.initial_params([0]) for policy in policies), n_tasks=1)
     tasks = PayoffNoise(game, width=0.0).sample(keys, n_tasks=1)
 
     def chain(closed):

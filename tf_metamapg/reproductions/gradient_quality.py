@@ -141,6 +141,7 @@ def _meta_gradients(make_estimator, n_draws, jit_compile):
     tasks = _tasks(estimator, 1, 1)
 
     def total(initial_params, keys):
+        initial_params = adaptation.for_each_task(initial_params, n_tasks=1)
         chain = adaptation.adapt(estimator, agents, initial_params, tasks, keys)
         return agents[0].meta_gradients(estimator, chain, 0).total.initial_params[0][0, :, 0]
 

@@ -1,0 +1,101 @@
+"""Populations: where the initial policies of agents come from that a meta-agent learns to learn among.
+
+The agent of a population starts every task from another initial policy, and then learns as any other.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import random
+
+
+class Personas:
+    """Policies with a favourite action: one kind of persona for each action, as many of each kind.
+
+    In every observation the probability of a persona's favourite action is uniform in [1/A, 1], and the other
+    actions share what is left evenly (Kim et al. 2021). In the prisoner's dilemma there are those who cooperate and
+    those who defect, in rock-paper-scissors those who like rock, paper or scissors. The phases of a run have
+    disjoint personas.
+    """
+
+    def __init__(self, policy, n_train=200, n_validation=20, n_test=20, seed=0):
+        """
+        Args:
+            policy: a `TabularPolicy`.
+            n_train: personas of each kind in meta-training, ≥ 1.
+            n_validation: in meta-validation, ≥ 1.
+            n_test: in meta-testing, ≥ 1.
+            seed: what they are drawn from; all seeds of a run meet the same population.
+
+        Raises:
+            InvalidInputError: if one of these does not hold.
+        """
+        checks.check(hasattr(policy, "params_of"), "Personas.policy", type(policy).__name__, "a tabular policy")
+        sizes = (n_train, n_validation, n_test)
+        for name, size in zip(("n_train", "n_validation", "n_test"), sizes):
+            checks.check_integer(f"Personas.{name}", size, minimum=1)
+        checks.check_integer("Personas.seed", seed, minimum=0)
+        n_actions = policy.n_actions
+        shape = [n_actions, sum(sizes), policy.n_observations]
+        uniforms = random.uniforms(random.root_keys([seed]), shape, "float64").numpy()[0]
+        favourite_probs = (1.0 + (n_actions - 1.0) * uniforms)[..., np.newaxis] / n_actions
+        is_favourite = np.eye(n_actions)[:, np.newaxis, np.newaxis]
+        other_probs = (1.0 - favourite_probs) / max(n_actions - 1, 1)
+        action_probs = np.where(is_favourite == 1.0, favourite_probs, other_probs)
+        bounds = np.cumsum((0, *sizes))
+        # By phase: META_TRAIN, META_VALIDATION, META_TEST.
+        self._splits = [
+            tuple(leaf.reshape([-1, *leaf.shape[2:]]) for leaf in policy.params_of(action_probs[:, start:end]))
+            for start, end in zip(bounds[:-1], bounds[1:])
+        ]
+
+    def sample(self, phase, keys, n_tasks):
+        """Draws as many different personas of a phase, in random order.
+
+        Args:
+            phase: `random.META_TRAIN`, `META_VALIDATION` or `META_TEST`.
+            keys: int64 tensor [S, 2].
+            n_tasks: N.
+
+        Returns:
+            Params with leaves [S, N, ...].
+
+        Raises:
+            InvalidInputError: if there are not as many personas.
+        """
+        leaves = self._splits[phase]
+        size = len(leaves[0])
+        checks.check(
+            n_tasks <= size, "number of tasks", n_tasks, f"at most {size}, as that phase has no more personas"
+        )
+        order = tf.argsort(random.uniforms(keys, [size], "float64"))[:, :n_tasks]
+        return tuple(tf.gather(leaf, order) for leaf in leaves)
+
+
+class NormalPolicies:
+    """Policies all of whose parameters are drawn from N(mean, stddev²), new ones for every task."""
+
+    def __init__(self, policy, mean=0.0, stddev=1.0):
+        """
+        Args:
+            policy: the agent's policy, of any kind.
+            mean: μ.
+            stddev: σ ≥ 0.
+
+        Raises:
+            InvalidInputError: if one of these is not such a number.
+        """
+        checks.check_number("NormalPolicies.mean", mean)
+        checks.check_number("NormalPolicies.stddev", stddev, minimum=0.0)
+        self._leaves = policy.reference_params
+        self._mean = mean
+        self._stddev = stddev
+
+    def sample(self, phase, keys, n_tasks):
+        """Draws policies; the phases get disjoint streams through their keys. See `Personas.sample`."""
+        del phase
+        return tuple(
+            self._mean + self._stddev * random.normals(random.fold_in(keys, index), [n_tasks, *leaf.shape], leaf.dtype)
+            for index, leaf in enumerate(self._leaves)
+        )
