@@ -17,12 +17,13 @@ ROOT = pathlib.Path(tf_metamapg.__file__).parent
 # floor it imports from earlier rows, and there only from its own folder or from modules in no folder;
 # modules of one row do not know each other.
 ROWS = (
-    (0, "types checks random files tables"),
+    (0, "types checks random files tables scan"),
     (1, "games.payoffs games.finite games.differentiable games.tasks"),
-    (1, "games.matrix games.stochastic"),
+    (1, "games.matrix games.stochastic games.linear_quadratic"),
     (1, "policies.distributions policies.functional policies.layers"),
-    (1, "policies.categorical policies.raw policies.populations"),
-    (1, "policies.tabular policies.mlp"),
+    (1, "policies.heads policies.categorical policies.raw policies.populations"),
+    (1, "policies.network"),
+    (1, "policies.tabular policies.mlp policies.lstm"),
     (1, "returns statistics"),
     (2, "rollout scoring"),
     (2, "estimators.exact estimators.sampled"),

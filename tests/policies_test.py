@@ -273,7 +273,7 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
         uniforms = rng.uniform(size=observations.shape)
 
         def run(params, observations, uniforms):
-            return policy.sampler(params)(observations, uniforms)
+            return policy.sampler(params)(observations, policy.initial_memory(observations.shape), [uniforms])[0]
 
         actions = mode(run)(_constants(leaves), tf.constant(observations), tf.constant(uniforms))
         self.assertEqual(actions.dtype, tf.int32)

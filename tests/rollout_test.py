@@ -41,7 +41,7 @@ class Setting:
     def draw_noise(self, n_trajectories, horizon, first_seed=0):
         n_seeds, n_tasks = self.shape
         keys = random.root_keys(range(first_seed, first_seed + n_seeds))
-        return rollout.draw_noise(keys, self.game, n_tasks, n_trajectories, horizon)
+        return rollout.draw_noise(keys, self.game, self.policies, n_tasks, n_trajectories, horizon)
 
     def play(self, noise, logits=None, tables=None):
         joint_params = tuple((tf.constant(own),) for own in (self.logits if logits is None else logits))
@@ -222,7 +222,10 @@ class DrawNoiseTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters("float32", "float64")
     def test_shape_and_dtype(self, dtype):
         game = matrix.IteratedMatrixGame(np.zeros([3, 2, 2, 2]), dtype=dtype)
-        noise = rollout.draw_noise(random.root_keys(range(2)), game, n_tasks=4, n_trajectories=5, horizon=6)
+        policies = [tabular.tabular_policy(game, agent) for agent in range(3)]
+        noise = rollout.draw_noise(
+            random.root_keys(range(2)), game, policies, n_tasks=4, n_trajectories=5, horizon=6
+        )
         self.assertEqual(noise.shape, [6, 3, 2, 4, 5])
         self.assertEqual(noise.dtype, dtype)
         self.assertAllInRange(noise, 0.0, 1.0, open_upper_bound=True)

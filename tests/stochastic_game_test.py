@@ -95,8 +95,8 @@ class Play:
         self.tables = rng.normal(size=[*shape, *setting.table_shape])
         self.logits = [rng.normal(size=[*shape, setting.n_observations, size - 1]) for size in setting.n_actions]
         keys = random.root_keys(range(shape[0]))
-        self.noise = rollout.draw_noise(keys, setting.game, shape[1], n_trajectories, horizon)
         policies = [tabular.tabular_policy(setting.game, agent) for agent in range(setting.n_agents)]
+        self.noise = rollout.draw_noise(keys, setting.game, policies, shape[1], n_trajectories, horizon)
         trajectory = mode(
             lambda logits, tables, noise: rollout.rollout(
                 setting.game, policies, tuple((own,) for own in logits), tables, noise
@@ -442,11 +442,11 @@ class IteratedMatrixGameTest(tf.test.TestCase, parameterized.TestCase):
         logits = [rng.normal(size=[2, 3, games[0].n_observations, size - 1]) for size in n_actions]
         tables = tf.constant(rng.normal(size=[2, 3, n_agents, *n_actions]))
         # Memory needs no uniform number, a table of transitions one; the numbers for the actions are the same.
-        noise = rollout.draw_noise(random.root_keys([0, 1]), games[1], 3, n_trajectories=20, horizon=6)
+        policies = [tabular.tabular_policy(games[1], agent) for agent in range(n_agents)]
+        noise = rollout.draw_noise(random.root_keys([0, 1]), games[1], policies, 3, n_trajectories=20, horizon=6)
         self.assertEqual([game.n_uniforms for game in games], [0, 1])
         trajectories = []
         for game, numbers in zip(games, (noise[:, :n_agents], noise)):
-            policies = [tabular.tabular_policy(game, agent) for agent in range(n_agents)]
             joint_params = tuple((tf.constant(own),) for own in logits)
             trajectories.append(rollout.rollout(game, policies, joint_params, tables, numbers))
         for leaf, other in zip(*map(tf.nest.flatten, trajectories)):
@@ -520,7 +520,7 @@ class MatrixGameTest(tf.test.TestCase, parameterized.TestCase):
         policies = [tabular.tabular_policy(game, agent) for agent in range(2)]
         tables = rng.normal(size=[1, 2, 2, *n_actions])
         joint_params = tuple((tf.constant(rng.normal(size=[1, 2, 1, size - 1])),) for size in n_actions)
-        noise = rollout.draw_noise(random.root_keys([0]), game, 2, n_trajectories, horizon=1)
+        noise = rollout.draw_noise(random.root_keys([0]), game, policies, 2, n_trajectories, horizon=1)
         self.assertEqual(noise.shape, [1, 2, 1, 2, n_trajectories])
         trajectory = rollout.rollout(game, policies, joint_params, tf.constant(tables), noise)
         for leaf in tf.nest.flatten(trajectory):

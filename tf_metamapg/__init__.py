@@ -27,10 +27,14 @@ from tf_metamapg.games import payoffs
 from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.differentiable import DifferentiableGame
 from tf_metamapg.games.differentiable import tandem_game
+from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.lstm import gaussian_lstm_policy
+from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.mlp import gaussian_mlp_policy
 from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
@@ -42,9 +46,10 @@ from tf_metamapg.types import Trajectory
 
 __all__ = [
     "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "Fixed", "InvalidInputError",
-    "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "Link", "LoadedDiceEstimator", "LookAhead",
-    "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG", "MetaPG", "MetaParams", "NormalPolicies",
-    "Objectives", "PayoffNoise", "Personas", "PolicyGradient", "SOS", "ScoreFunctionEstimator",
-    "StochasticGame", "Trajectory", "adapt", "bilinear_game", "for_each_task", "inner_update", "mlp_policy",
-    "payoffs", "random", "raw_policy", "sample_link", "tabular_policy", "tandem_game",
+    "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "LinearQuadraticGame", "Link",
+    "LoadedDiceEstimator", "LookAhead", "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG",
+    "MetaPG", "MetaParams", "NormalPolicies", "Objectives", "PayoffNoise", "Personas", "PolicyGradient",
+    "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt", "bilinear_game",
+    "for_each_task", "gaussian_lstm_policy", "gaussian_mlp_policy", "inner_update", "lstm_policy",
+    "mlp_policy", "payoffs", "random", "raw_policy", "sample_link", "tabular_policy", "tandem_game",
 ]

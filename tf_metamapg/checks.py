@@ -46,6 +46,12 @@ def check_dtype(parameter, value):
     check(str(value) in ("float32", "float64"), parameter, value, "'float32' or 'float64'")
 
 
+def check_agent_index(parameter, value, n_agents):
+    """Raises `InvalidInputError` unless `value` is the number of an agent."""
+    check_integer(parameter, value, minimum=0)
+    check(value < n_agents, parameter, value, f"in 0..{n_agents - 1}")
+
+
 def check_length(parameter, value, length):
     """Raises `InvalidInputError` unless `value` is a list or tuple with one entry per agent."""
     is_sequence = isinstance(value, (list, tuple))

@@ -27,10 +27,14 @@ from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.differentiable import tandem_game
+from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.lstm import gaussian_lstm_policy
+from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.mlp import gaussian_mlp_policy
 from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
@@ -38,8 +42,9 @@ from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 _CONFIGURABLES = (
-    StochasticGame, MatrixGame, IteratedMatrixGame, bilinear_game, tandem_game, PayoffNoise,
-    tabular_policy, mlp_policy, raw_policy, Personas, NormalPolicies,
+    StochasticGame, MatrixGame, IteratedMatrixGame, LinearQuadraticGame, bilinear_game, tandem_game, PayoffNoise,
+    tabular_policy, mlp_policy, lstm_policy, gaussian_mlp_policy, gaussian_lstm_policy, raw_policy,
+    Personas, NormalPolicies,
     ExactEstimator, DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator,
     Fixed, PolicyGradient, LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, MetaPG, MetaMAPG, MaximumLikelihood,
     returns.no_baseline, returns.leave_one_out_baseline,

@@ -120,7 +120,8 @@ def train(
     log = MetricsLog(
         directory.metrics, directory.events, seeds, chain_length, game.n_agents, int(trainer.n_meta_updates_done)
     )
-    trained_links = range(min(1, chain_length), min(chain_length, evaluation_chain_length) + 1)
+    n_trained_updates = min(chain_length, evaluation_chain_length)
+    trained_links = range(min(1, n_trained_updates), n_trained_updates + 1)
 
     def validate():
         validation = _evaluate(

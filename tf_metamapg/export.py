@@ -33,7 +33,8 @@ def export_policy(path, policy, params):
         for name, (function, specs) in policy.signatures(model).items()
     }
     module = tf.Module()
-    module.model = model
+    # The variables alone, as Keras would call a model that is saved with what it takes for its inputs.
+    module.params = list(model.trainable_variables)
     with files.written_aside(path) as aside:
         tf.saved_model.save(module, aside, signatures=signatures)
 

@@ -6,22 +6,23 @@ from tf_metamapg import random
 from tf_metamapg.types import Trajectory
 
 
-def draw_noise(keys, game, n_tasks, n_trajectories, horizon):
+def draw_noise(keys, game, policies, n_tasks, n_trajectories, horizon):
     """All random numbers of one rollout.
 
     Args:
         keys: int64 tensor [S, 2].
         game: the game that will be played.
+        policies: one policy for each agent.
         n_tasks: N.
         n_trajectories: K.
         horizon: T.
 
     Returns:
-        uniforms in [0, 1) of shape [T, n_agents + n_uniforms, S, N, K]: at each step one for each agent's
-        action, then those that the game's transition takes.
+        uniforms in [0, 1) of shape [T, Σ n_uniforms, S, N, K]: at each step those for the agents' actions, then
+        those that the game's transition takes.
     """
-    shape = [horizon, game.n_agents + game.n_uniforms, n_tasks, n_trajectories]
-    return random.uniforms(keys, shape, game.dtype, seed_axis=2)
+    n_uniforms = sum(player.n_uniforms for player in (*policies, game))
+    return random.uniforms(keys, [horizon, n_uniforms, n_tasks, n_trajectories], game.dtype, seed_axis=2)
 
 
 def rollout(game, policies, joint_params, tasks, noise):
@@ -40,32 +41,44 @@ def rollout(game, policies, joint_params, tasks, noise):
     joint_params, tasks = tf.nest.map_structure(tf.stop_gradient, (joint_params, tasks))
     samplers = [policy.sampler(params) for policy, params in zip(policies, joint_params)]
     agents = range(game.n_agents)
-    horizon = noise.shape[0]
+    horizon, n_uniforms, *shape = noise.shape
 
-    def empty(dtype):
-        return tuple(tf.TensorArray(dtype, size=horizon, element_shape=noise.shape[2:]) for _ in agents)
+    def empty(specs):
+        return tuple(
+            tf.TensorArray(spec.dtype, size=horizon, element_shape=[*shape, *spec.shape]) for spec in specs
+        )
 
-    def step(time, state, uniforms, trajectory):
-        uniforms = tf.unstack(uniforms, game.n_agents + game.n_uniforms)
+    def step(time, state, memories, uniforms, trajectory):
+        uniforms = tf.unstack(uniforms, n_uniforms)
         observations = tuple(game.observe(state, agent) for agent in agents)
-        joint_action = tuple(samplers[agent](observations[agent], uniforms[agent]) for agent in agents)
-        next_state = game.next_state(state, joint_action, uniforms[game.n_agents :])
-        record = Trajectory(observations, joint_action, game.rewards(tasks, state, joint_action))
+        joint_action, next_memories = [], []
+        for policy, sampler, seen, memory in zip(policies, samplers, observations, memories):
+            action, memory = sampler(seen, memory, uniforms[: policy.n_uniforms])
+            uniforms = uniforms[policy.n_uniforms :]
+            joint_action.append(action)
+            next_memories.append(memory)
+        next_state = game.next_state(state, tuple(joint_action), uniforms)
+        record = Trajectory(observations, tuple(joint_action), game.rewards(tasks, state, tuple(joint_action)))
         trajectory = tf.nest.map_structure(lambda array, entry: array.write(time, entry), trajectory, record)
         # The next step's numbers are read here, since arithmetic that is compiled together with a look at a
         # place that moves is not turned into vector instructions.
-        return time + 1, next_state, noise[tf.minimum(time + 1, horizon - 1)], trajectory
+        return time + 1, next_state, tuple(next_memories), noise[tf.minimum(time + 1, horizon - 1)], trajectory
 
     *_, trajectory = tf.while_loop(
         cond=lambda time, *_: time < horizon,
         body=step,
         loop_vars=(
-            0, game.initial_state(noise.shape[2:]), noise[0],
-            Trajectory(empty(tf.int32), empty(tf.int32), empty(game.dtype)),
+            0, game.initial_state(shape), tuple(policy.initial_memory(shape) for policy in policies), noise[0],
+            Trajectory(
+                empty(game.observation_specs), empty(game.action_specs),
+                empty([tf.TensorSpec([], game.dtype)] * game.n_agents),
+            ),
         ),
     )
     return tf.nest.map_structure(_time_last, trajectory)
 
 
 def _time_last(array):
-    return tf.transpose(array.stack(), [1, 2, 3, 0])
+    """[T, S, N, K, ...] → [S, N, K, T, ...]."""
+    steps = array.stack()
+    return tf.transpose(steps, [1, 2, 3, 0, *range(4, len(steps.shape))])

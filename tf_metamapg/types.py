@@ -20,8 +20,8 @@ JointParams = tuple[Params, ...]
 class Trajectory(NamedTuple):
     """K joint trajectories of T steps for every seed and task; every field is a tuple over agents."""
 
-    observations: tuple[tf.Tensor, ...]  # [S, N, K, T], what each agent saw before it acted
-    actions: tuple[tf.Tensor, ...]  # [S, N, K, T]
+    observations: tuple[tf.Tensor, ...]  # [S, N, K, T], or [S, N, K, T, D] of vectors; what each saw before it acted
+    actions: tuple[tf.Tensor, ...]  # [S, N, K, T], or [S, N, K, T, m] of vectors
     rewards: tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
 
 

@@ -13,10 +13,12 @@ from tf_metamapg import adaptation
 from tf_metamapg import random
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.lstm import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.trainer import MetaTrainer
 
@@ -25,9 +27,10 @@ _SECONDS_PER_REPEAT = 0.5
 
 
 class Workload(NamedTuple):
-    """One size of the problem; the iterated prisoner's dilemma with γ = 0.96 and tabular policies."""
+    """One size of the problem in the iterated prisoner's dilemma with γ = 0.96."""
 
-    agent: Callable
+    agents: tuple[Callable, ...]
+    policies: tuple[Callable, ...] = (tabular_policy, tabular_policy)
     n_seeds: int = 1
     n_tasks: int = 1
     n_trajectories: int = 64
@@ -37,9 +40,9 @@ class Workload(NamedTuple):
     def trainer(self):
         """A new MetaTrainer of this size."""
         game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
-        policies = [tabular_policy(game, agent_index) for agent_index in range(2)]
+        policies = [make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies)]
         return MetaTrainer(
-            game, policies, [self.agent(), self.agent()],
+            game, policies, [make_agent() for make_agent in self.agents],
             LoadedDiceEstimator(game, policies, self.n_trajectories, self.horizon), PayoffNoise(game),
             range(self.n_seeds), self.chain_length, self.n_tasks, meta_learning_rate=0.1, jit_compile=True,
         )
@@ -51,16 +54,17 @@ class Workload(NamedTuple):
 
 # One whole update of these is a meta-update, with L + 1 rollouts.
 META_WORKLOADS = {
-    "tabular": Workload(MetaMAPG, n_tasks=32),
-    "wide": Workload(MetaMAPG, n_seeds=20, n_tasks=8),
-    "chain": Workload(MetaMAPG, chain_length=7),
-    "long": Workload(MetaMAPG, n_tasks=8, horizon=1000),
+    "tabular": Workload((MetaMAPG, MetaMAPG), n_tasks=32),
+    "wide": Workload((MetaMAPG, MetaMAPG), n_seeds=20, n_tasks=8),
+    "chain": Workload((MetaMAPG, MetaMAPG), chain_length=7),
+    "long": Workload((MetaMAPG, MetaMAPG), n_tasks=8, horizon=1000),
+    "authors": Workload((MetaMAPG, PolicyGradient), (lstm_policy, tabular_policy), chain_length=7),
 }
 # One whole update of these is an inner update of both agents, with the rollout at the present policies and one
 # more for what each agent imagines.
 LEARNER_WORKLOADS = {
-    "dice_128": Workload(LOLADiCE, n_trajectories=128, chain_length=0),
-    "dice_1024": Workload(LOLADiCE, n_trajectories=1024, chain_length=0),
+    "dice_128": Workload((LOLADiCE, LOLADiCE), n_trajectories=128, chain_length=0),
+    "dice_1024": Workload((LOLADiCE, LOLADiCE), n_trajectories=1024, chain_length=0),
 }
 WORKLOADS = {**META_WORKLOADS, **LEARNER_WORKLOADS}
 # How the cost grows with each axis: what is doubled, and the workloads in which it is, from `tabular` on. For L it

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tf_metamapg import checks
+
 
 class ExactEstimator:
     """Objectives in closed form, for games that have `exact_values`; policies must be without memory.
@@ -17,6 +19,22 @@ class ExactEstimator:
     n_steps = 0
 
     def __init__(self, game, policies):
+        """
+        Args:
+            game: a game with `exact_values`.
+            policies: one policy for each agent, without a memory.
+
+        Raises:
+            InvalidInputError: if that is not what they are.
+        """
+        checks.check(
+            hasattr(game, "exact_values"), "ExactEstimator.game", type(game).__name__, "a game with exact values"
+        )
+        for index, policy in enumerate(policies):
+            checks.check(
+                hasattr(policy, "behaviour"), f"ExactEstimator.policies[{index}]", type(policy).__name__,
+                "a policy without memory over finitely many observations, or a vector",
+            )
         self.game = game
         self.policies = policies
 

@@ -107,7 +107,9 @@ class SampledEstimator(abc.ABC):
             Sample; no gradient flows through it.
         """
         n_tasks = joint_params[0][0].shape[1]
-        noise = rollout.draw_noise(keys, self.game, n_tasks, self._n_trajectories, self._horizon)
+        noise = rollout.draw_noise(
+            keys, self.game, self.policies, n_tasks, self._n_trajectories, self._horizon
+        )
         return self.credited(rollout.rollout(self.game, self.policies, joint_params, tasks, noise))
 
     def credited(self, trajectory):

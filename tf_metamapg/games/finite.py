@@ -24,6 +24,8 @@ class FiniteGame(abc.ABC):
         n_states: M.
         n_observations: how many observations there are, the same for every agent.
         n_uniforms: how many uniform numbers a transition takes.
+        observation_specs: tuple over agents of TensorSpecs of one observation.
+        action_specs: tuple over agents of TensorSpecs of one action.
     """
 
     n_uniforms: int
@@ -58,6 +60,7 @@ class FiniteGame(abc.ABC):
         self.name = name
         self.n_agents = payoffs.shape[0]
         self.n_actions = payoffs.shape[-self.n_agents :]
+        self.observation_specs = self.action_specs = (tf.TensorSpec([], tf.int32),) * self.n_agents
         self._views = np.asarray(views, np.int32)
         self.n_observations = 1 + int(self._views.max())
         # Rewards that do not depend on the state are those of one state that stands for all.

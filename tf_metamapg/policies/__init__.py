@@ -1,18 +1,23 @@
 """Policies: Keras models behind one functional interface, which every floor above relies on:
 
     initial_params(seeds)                      Params [S, ...] from integer seeds
-    behaviour(params)                          what exact values are a function of: π(a|o) for all
-                                               observations, or a vector; differentiable in params
+    reference_params                           Params [...] of some new policy that is nobody's initial one
     model()                                    a Keras model, to be given parameters and exported
     signatures(model)                          what the exported model can be asked
 
-and, of a policy that acts step by step:
+of a policy for exact values
 
+    behaviour(params)                          what exact values are a function of: π(a|o) for all
+                                               observations, or a vector; differentiable in params
+
+and of a policy that acts step by step:
+
+    n_uniforms                                 how many uniform numbers an action takes
+    initial_memory(shape)                      what it remembers before the first step: a tuple of tensors
+    sampler(params)                            a function (observations, memory, uniforms) → (actions, memory)
     distribution(params, observations)         a TensorFlow Probability distribution of actions
-    sampler(params)                            samples actions from uniform numbers
-    log_probs(params, observations, actions)   scores actions; differentiable in params
+    log_probs(params, observations, actions)   scores whole trajectories; differentiable in params
     log_likelihood(observations, actions)      a function of params, for opponent models
-    reference_params                           Params [...] that such a model starts from
 
 `params` always come from outside: a model's own variables are never read or assigned, so that a gradient
 can flow through parameters that an inner update has computed.

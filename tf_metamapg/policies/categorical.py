@@ -17,14 +17,17 @@ class CategoricalPolicy:
     Attributes:
         n_observations: how many observations there are.
         n_actions: A.
+        n_uniforms: how many uniform numbers an action takes.
         reference_params: Params [...] of some new policy of this kind, always the same.
     """
+
+    n_uniforms = 1
 
     def __init__(self, build_model, n_observations, n_actions):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model, fit for
-                `functional.functional_call`. It maps int32 observations [B] to logits [B, n_actions].
+                `functional.bound`. It maps int32 observations [B] to logits [B, n_actions].
             n_observations: observations are in [0, n_observations).
             n_actions: A.
         """
@@ -82,7 +85,8 @@ class CategoricalPolicy:
         Returns:
             tensor [S, N, n_observations, A], differentiable any number of times in `params`.
         """
-        return functional.functional_call(self._model, params, tf.range(self.n_observations))
+        with functional.bound(self._model, params):
+            return self._model(tf.range(self.n_observations))
 
     def behaviour(self, params):
         """π(a|o) for all observations: tensor [S, N, n_observations, A], differentiable in `params`."""
@@ -100,16 +104,23 @@ class CategoricalPolicy:
         """
         return Categorical(logits=tf.gather(self.logits(params), observations, batch_dims=2))
 
+    def initial_memory(self, shape):
+        """Nothing."""
+        del shape
+        return ()
+
     def sampler(self, params):
-        """A function (observations, uniforms) → actions, all of shape [S, N, K].
+        """A function (observations [S, N, K], memory, list of one tensor of uniforms [S, N, K]) → (actions, memory).
 
         What is the same at every step is computed once, here.
         """
         cumulative = tf.unstack(Categorical(logits=self.logits(params)).cumulative_probs(), axis=-1)
 
-        def sample(observations, uniforms):
+        def sample(observations, memory, uniforms):
+            (uniforms,) = uniforms
             exceeded = (uniforms >= tables.select(of_action, observations) for of_action in cumulative)
-            return sum((tf.cast(is_exceeded, tf.int32) for is_exceeded in exceeded), tf.zeros_like(observations))
+            actions = sum((tf.cast(is_exceeded, tf.int32) for is_exceeded in exceeded), tf.zeros_like(observations))
+            return actions, memory
 
         return sample
 
@@ -153,7 +164,4 @@ class CategoricalPolicy:
 def check_game(kind, game, agent_index):
     """Raises `InvalidInputError` unless there is such an agent, and it sees one of finitely many observations."""
     checks.check(hasattr(game, "n_observations"), f"{kind}.game", type(game).__name__, "a game with observations")
-    checks.check_integer(f"{kind}.agent_index", agent_index, minimum=0)
-    checks.check(
-        agent_index in range(game.n_agents), f"{kind}.agent_index", agent_index, f"in 0..{game.n_agents - 1}"
-    )
+    checks.check_agent_index(f"{kind}.agent_index", agent_index, game.n_agents)

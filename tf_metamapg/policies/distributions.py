@@ -4,6 +4,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 
+def diagonal_normal(mean, stddev):
+    """A normal distribution of vectors [..., m] whose coordinates are independent; its batch shape is [...]."""
+    return tfp.distributions.Independent(tfp.distributions.Normal(mean, stddev), 1)
+
+
 class Categorical(tfp.distributions.Categorical):
     """A categorical distribution that also has a quantile function.
 

@@ -1,5 +1,7 @@
 """Keras models as pure functions of their parameters."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -19,22 +21,19 @@ def initial_params(build_model, seeds):
     return tuple(tf.stack([tf.convert_to_tensor(variable.numpy()) for variable in leaf]) for leaf in leaves)
 
 
-def functional_call(model, params, inputs):
-    """The outputs of a model whose variables have the given values.
+@contextlib.contextmanager
+def bound(model, params):
+    """A context in which a model's variables have given values; what is computed can be differentiated in them.
 
-    Unlike Keras' own `stateless_call`, the values may have axes in front of the variables' shapes, so
+    Unlike with Keras' own `stateless_call`, the values may have axes in front of the variables' shapes, so
     that one call serves the parameters of all seeds and tasks. Every layer of the model must broadcast
-    over such axes: a matrix product does, the bias of `keras.layers.Dense` does not.
+    over such axes, as those of `layers.py` do.
 
     Args:
         model: a built Keras model with trainable variables only.
         params: Params, one tensor [..., *shape] for each of the model's variables.
-        inputs: what the model takes.
-
-    Returns:
-        the model's outputs, differentiable any number of times in `params`.
     """
     with keras.StatelessScope() as scope:
         for variable, value in zip(model.trainable_variables, params):
             scope.add_update((variable, value))
-        return model(inputs)
+        yield

@@ -1,10 +1,13 @@
-"""Keras layers that broadcast over leading axes of their parameters, as `functional.functional_call` needs it.
+"""Keras layers that broadcast over leading axes of their parameters, as `functional.bound` needs it.
 
 Keras' own do not: they take a variable to have the shape that it was built with. Here a bias is a row, and what
 is computed with is a variable's value, whatever axes that has.
 """
 
 import keras
+import tensorflow as tf
+
+from tf_metamapg import scan
 
 
 class Dense(keras.layers.Layer):
@@ -25,3 +28,50 @@ class Dense(keras.layers.Layer):
     def call(self, inputs):
         """[..., B, features] → [..., B, units], with the leading axes of inputs and parameters."""
         return self._activation(keras.ops.matmul(inputs, self.kernel.value) + self.bias.value)
+
+
+class LSTMCell(keras.layers.Layer):
+    """A long short-term memory (Hochreiter & Schmidhuber 1997), with a forget gate that starts open.
+
+    What it remembers is a pair (hidden, cell) of tensors [..., B, units].
+    """
+
+    def __init__(self, units, kernel_initializer, recurrent_initializer, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self._kernel_initializer = kernel_initializer
+        self._recurrent_initializer = recurrent_initializer
+
+    def build(self, input_shape):
+        n_gates = 4 * self.units
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], n_gates), initializer=self._kernel_initializer, name="kernel"
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, n_gates), initializer=self._recurrent_initializer, name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=(1, n_gates), initializer=self._open_forget_gate, name="bias")
+
+    def _open_forget_gate(self, shape, dtype):
+        of_gate = keras.ops.repeat(keras.ops.convert_to_tensor([0.0, 1.0, 0.0, 0.0], dtype), self.units)
+        return keras.ops.reshape(of_gate, shape)
+
+    def call(self, inputs, memory):
+        """One step: inputs [..., B, features] and memory → the next memory."""
+        return self._step(self._values(), memory, inputs)
+
+    def over_time(self, inputs, memory):
+        """All steps: inputs [T, ..., B, features] and memory before the first → memories [T, ..., B, units]."""
+        return scan.scan(self._step, self._values(), memory, inputs)
+
+    def _values(self):
+        return self.kernel.value, self.recurrent_kernel.value, self.bias.value
+
+    @staticmethod
+    def _step(values, memory, inputs):
+        kernel, recurrent_kernel, bias = values
+        hidden, cell = memory
+        gates = tf.split(inputs @ kernel + hidden @ recurrent_kernel + bias, 4, axis=-1)
+        enter, forget, candidate, leave = gates
+        cell = tf.sigmoid(forget) * cell + tf.sigmoid(enter) * tf.tanh(candidate)
+        return tf.sigmoid(leave) * tf.tanh(cell), cell

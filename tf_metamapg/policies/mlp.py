@@ -1,20 +1,24 @@
-"""Multilayer perceptrons over the observations of a finite game."""
+"""Multilayer perceptrons: policies without a memory."""
 
 import keras
+import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import random
+from tf_metamapg.policies import network
 from tf_metamapg.policies.categorical import CategoricalPolicy
-from tf_metamapg.policies.categorical import check_game
 from tf_metamapg.policies.layers import Dense
 
 
 class MLP(keras.Model):
-    """Dense layers with an activation in between, on one-hot observations."""
+    """Dense layers with an activation in between."""
 
-    def __init__(self, n_observations, n_outputs, hidden_units, activation, seed, **kwargs):
+    memory_names = ()
+
+    def __init__(self, encode, n_features, n_outputs, hidden_units, activation, seed, **kwargs):
         super().__init__(**kwargs)
-        self._n_observations = n_observations
+        self._encode = encode
+        self._n_features = n_features
         sizes = (*hidden_units, n_outputs)
         activations = [activation] * len(hidden_units) + [None]
         self._dense = [
@@ -27,17 +31,35 @@ class MLP(keras.Model):
 
     def build(self, input_shape):
         del input_shape
-        size = self._n_observations
+        size = self._n_features
         for layer in self._dense:
             layer.build((None, size))
             size = layer.units
 
     def call(self, observations):
-        """int32 tensor [B] → [..., B, n_outputs], with the leading axes of the parameters."""
-        hidden = keras.ops.one_hot(observations, self._n_observations, dtype=self.compute_dtype)
+        """Observations [..., B, ...] → outputs [..., B, n_outputs], with the leading axes of the parameters."""
+        hidden = self._encode(observations)
         for layer in self._dense:
             hidden = layer(hidden)
         return hidden
+
+    def initial_memory(self, shape):
+        """Nothing."""
+        del shape
+        return ()
+
+    def step(self, observations, memory):
+        """Observations [..., B, ...] and nothing → (outputs [..., B, n_outputs], nothing)."""
+        return self.call(observations), memory
+
+    def unroll(self, observations):
+        """Observations [..., K, T, ...] → outputs [..., K, T, n_outputs]."""
+        features = self._encode(observations)
+        *leading, n_trajectories, horizon, n_features = features.shape
+        outputs = tf.reshape(features, [*leading, n_trajectories * horizon, n_features])
+        for layer in self._dense:
+            outputs = layer(outputs)
+        return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
 
 
 def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
@@ -55,20 +77,52 @@ def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
     Raises:
         InvalidInputError: if one of these does not hold.
     """
-    check_game("mlp_policy", game, agent_index)
-    checks.check(isinstance(hidden_units, (list, tuple)), "mlp_policy.hidden_units", hidden_units, "a list of sizes")
+    kind = "mlp_policy"
+    checks.check(hasattr(game, "n_observations"), f"{kind}.game", type(game).__name__, "a game with observations")
+    _check(kind, game, agent_index, hidden_units, activation)
+    n_actions = game.n_actions[agent_index]
+    build_model = _model_builder(game, agent_index, n_actions, hidden_units, activation)
+    return CategoricalPolicy(build_model, game.n_observations, n_actions)
+
+
+def gaussian_mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
+    """The policy of one agent whose actions are vectors, as a multilayer perceptron.
+
+    Args:
+        game: a game with `observation_specs` and `action_specs`, of which the agent's action is a vector.
+        agent_index, hidden_units, activation: see `mlp_policy`.
+
+    Returns:
+        `NetworkPolicy`.
+
+    Raises:
+        InvalidInputError: if one of these does not hold.
+    """
+    kind = "gaussian_mlp_policy"
+    _check(kind, game, agent_index, hidden_units, activation)
+    head = network.gaussian_head(kind, game, agent_index)
+    build_model = _model_builder(game, agent_index, head.n_outputs, hidden_units, activation)
+    return network.NetworkPolicy(build_model, head, game.observation_specs[agent_index])
+
+
+def _check(kind, game, agent_index, hidden_units, activation):
+    network.check_agent(kind, game, agent_index)
+    checks.check(isinstance(hidden_units, (list, tuple)), f"{kind}.hidden_units", hidden_units, "a list of sizes")
     for index, size in enumerate(hidden_units):
-        checks.check_integer(f"mlp_policy.hidden_units[{index}]", size, minimum=1)
+        checks.check_integer(f"{kind}.hidden_units[{index}]", size, minimum=1)
     try:
         keras.activations.get(activation)
     except (ValueError, TypeError):
-        checks.check(False, "mlp_policy.activation", activation, "the name of a Keras activation")
-    n_actions = game.n_actions[agent_index]
+        checks.check(False, f"{kind}.activation", activation, "the name of a Keras activation")
+
+
+def _model_builder(game, agent_index, n_outputs, hidden_units, activation):
+    encode, n_features = network.encoder(game, agent_index)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)
-        model = MLP(game.n_observations, n_actions, hidden_units, activation, seed, dtype=game.dtype)
-        model.build((None,))
+        model = MLP(encode, n_features, n_outputs, hidden_units, activation, seed, dtype=game.dtype)
+        model.build(None)
         return model
 
-    return CategoricalPolicy(build_model, game.n_observations, n_actions)
+    return build_model

@@ -51,7 +51,8 @@ class RawPolicy:
 
     def behaviour(self, params):
         """The vector itself: [S, N, P], differentiable in `params`."""
-        return functional.functional_call(self._model, params, ())
+        with functional.bound(self._model, params):
+            return self._model(())
 
 
 def raw_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
@@ -70,10 +71,7 @@ def raw_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
         InvalidInputError: if one of these does not hold.
     """
     checks.check(hasattr(game, "n_params"), "raw_policy.game", type(game).__name__, "a DifferentiableGame")
-    checks.check_integer("raw_policy.agent_index", agent_index, minimum=0)
-    checks.check(
-        agent_index in range(game.n_agents), "raw_policy.agent_index", agent_index, f"in 0..{game.n_agents - 1}"
-    )
+    checks.check_agent_index("raw_policy.agent_index", agent_index, game.n_agents)
     checks.check_number("raw_policy.initial_mean", initial_mean)
     checks.check_number("raw_policy.initial_stddev", initial_stddev, minimum=0.0)
 
