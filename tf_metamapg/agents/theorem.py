@@ -78,7 +78,7 @@ class _Worth(NamedTuple):
     """
 
     own: tuple[Any, ...]  # in its own parameters: for each term of the theorem, leaves [S, N, ...]
-    opponents: Any  # in each opponent's parameters: leaves [S, N, ...]; None in the place of the agent itself
+    opponents: Any  # in the parameters of every agent but i: leaves [S, N, ...]
     value: tf.Tensor  # [S, N], what it gets
 
 
@@ -111,25 +111,33 @@ def _worth_of_link(estimator, learners, own, tasks, link, weight, rates, worth_o
             score = estimator.current_policy_objective(link.joint_params, link.sample, own, value)
             through = [_inner_product(of_term, updated[own]) for of_term in worth_of_next.own]
             through[0] += tf.reduce_sum(score)
-            through[2] += sum(
-                _inner_product(worth_of_next.opponents[agent], updated[agent])
-                for agent in range(len(learners)) if agent != own
-            )
+            of_opponents = tuple(params for agent, params in enumerate(updated) if agent != own)
+            through[2] += sum(map(_inner_product, worth_of_next.opponents, of_opponents))
         if weight is not None:
             value += weight * estimator.values(link.joint_params, tasks, link.sample)[own]
             through[0 if is_first else 1] += weight * tf.reduce_sum(objectives.of_agents[own])
-        through_all = through[1] + through[2]
+    # One pass backwards for each term, as each is long.
+    sources = {"own": link.joint_params[own], "rates": () if rates is None else rates[own]}
+    if not is_first:
+        sources["opponents"] = tuple(params for agent, params in enumerate(link.joint_params) if agent != own)
+    of_terms = [outer_tape.gradient(part, sources) for part in through]
     worth = _Worth(
-        own=tuple(outer_tape.gradient(part, link.joint_params[own]) for part in through),
-        opponents=None if is_first else tuple(
-            None if agent == own else outer_tape.gradient(through_all, params)
-            for agent, params in enumerate(link.joint_params)
-        ),
+        own=tuple(of_term["own"] for of_term in of_terms),
+        opponents=None if is_first else _sum(of_terms[1]["opponents"], of_terms[2]["opponents"]),
         value=value,
     )
     if rates is None:
         return worth, None
-    return worth, [outer_tape.gradient(part, rates[own], unconnected_gradients="zero") for part in through]
+    return worth, [tf.zeros_like(rates[own]) if term["rates"] is None else term["rates"] for term in of_terms]
+
+
+def _sum(structure, other):
+    """The sum of two structures of gradients, in which None is zero."""
+    flat = [
+        one if another is None else another if one is None else one + another
+        for one, another in zip(tf.nest.flatten(structure), tf.nest.flatten(other))
+    ]
+    return tf.nest.pack_sequence_as(structure, flat)
 
 
 def _inner_product(worth, params):
