@@ -219,9 +219,8 @@ class CompiledTest(tf.test.TestCase):
         for chain_length in (3, 5):
             chain = setting.chain(chain_length, compiled=functools.partial(compiled, chain_length=chain_length))
             MetaMAPG().meta_gradients(setting.estimator, chain, 0)
-        # The sample, the update, and what the first and the last link are worth, the last but one, at which nothing
-        # has passed through the opponents as yet, and all others.
-        self.assertEqual(n_traces, {3: 6, 5: 6})
+        # The sample, the update, and what the first link, the last and all others are worth.
+        self.assertEqual(n_traces, {3: 5, 5: 5})
 
 
 class AgentsTest(tf.test.TestCase):

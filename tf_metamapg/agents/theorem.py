@@ -121,6 +121,9 @@ def _worth_of_link(estimator, learners, own, tasks, link, weight, rates, worth_o
     if not is_first:
         sources["opponents"] = tuple(params for agent, params in enumerate(link.joint_params) if agent != own)
     of_terms = [outer_tape.gradient(part, sources) for part in through]
+    if rates is None:
+        # Nobody is shaped at the last link. Zeros in place of None, so that all links before it are compiled as one.
+        of_terms[2] = tf.nest.map_structure(tf.zeros_like, sources)
     worth = _Worth(
         own=tuple(of_term["own"] for of_term in of_terms),
         opponents=None if is_first else _sum(of_terms[1]["opponents"], of_terms[2]["opponents"]),
