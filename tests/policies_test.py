@@ -1,8 +1,13 @@
-"""Proves that every policy honours the interface in `policies/categorical.py`, in every mode of execution."""
+"""Proves that every policy honours the interface in `policies/__init__.py`, in every mode of execution."""
 
+from collections.abc import Callable
 import functools
 import itertools
 import math
+import os
+import statistics
+from typing import Any
+from typing import NamedTuple
 
 from absl.testing import parameterized
 import numpy as np
@@ -10,133 +15,223 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tf_metamapg import checks
+from tf_metamapg import export
+from tf_metamapg.games import linear_quadratic
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
 from tf_metamapg.policies import distributions
+from tf_metamapg.policies import lstm
 from tf_metamapg.policies import mlp
 from tf_metamapg.policies import tabular
 
+S, N, K, T = 2, 3, 4, 5
+# Seven observations; agent 0 has three actions and agent 1 two.
+N_ACTIONS = (3, 2)
 
-def _tabular_logits(leaves):
-    """The logits of a tabular policy: leaves of one seed and task → array [n_observations, A]."""
+
+def _matrix_game(dtype="float64"):
+    table = np.random.default_rng(0).normal(size=[2, *N_ACTIONS])
+    return matrix.IteratedMatrixGame(table, dtype=dtype)
+
+
+def _vector_game(dtype="float64"):
+    """Observations are vectors of three coordinates; agent 0 acts with two of them and agent 1 with one."""
+    rng = np.random.default_rng(0)
+    return linear_quadratic.LinearQuadraticGame(
+        0.5 * np.eye(3), [rng.normal(size=[3, size]) for size in (2, 1)], np.stack([np.eye(3)] * 2), np.ones(3),
+        dtype=dtype,
+    )
+
+
+def _table(leaves, observations):
     (table,) = leaves
-    return np.concatenate([table, np.zeros([len(table), 1])], axis=-1)
+    return np.concatenate([table, np.zeros([len(table), 1])], axis=-1)[observations]
 
 
-def _mlp_logits(leaves):
-    """The logits of a multilayer perceptron with tanh in between."""
-    hidden = np.eye(len(leaves[0]))
+def _features(observations):
+    return np.eye(7)[observations] if observations.ndim == 1 else observations
+
+
+def _perceptron(leaves, observations):
+    """Dense layers with tanh in between."""
+    hidden = _features(observations)
     for kernel, bias in zip(leaves[:-2:2], leaves[1:-2:2]):
         hidden = np.tanh(hidden @ kernel + bias)
     return hidden @ leaves[-2] + leaves[-1]
 
 
-# Every kind of policy: its name, the function (game, agent_index) that makes it, and its logits in NumPy.
-POLICIES = (
-    ("tabular", tabular.tabular_policy, _tabular_logits),
-    ("mlp", functools.partial(mlp.mlp_policy, hidden_units=(5, 4)), _mlp_logits),
-    ("linear", functools.partial(mlp.mlp_policy, hidden_units=()), _mlp_logits),
-)
-
-MODES = (
-    ("eager", lambda function: function),
-    ("graph", lambda function: tf.function(function, autograph=False)),
-    ("xla", lambda function: tf.function(function, autograph=False, jit_compile=True)),
-)
-
-POLICIES_AND_MODES = tuple(
-    (f"{policy[0]}_{mode[0]}", *policy[1:], mode[1]) for policy, mode in itertools.product(POLICIES, MODES)
-)
-
-# Seven observations; agent 0 has three actions and agent 1 two.
-N_ACTIONS = (3, 2)
-S, N, K, T = 2, 3, 4, 5
+def _long_short_term_memory(leaves, observations):
+    """Gates in the order input, forget, candidate, output; and a dense layer behind."""
+    kernel, recurrent_kernel, bias, last_kernel, last_bias = leaves
+    hidden = cell = np.zeros(len(recurrent_kernel))
+    outputs = []
+    for features in _features(observations):
+        enter, forget, candidate, leave = np.split(features @ kernel + hidden @ recurrent_kernel + bias[0], 4)
+        cell = _sigmoid(forget) * cell + _sigmoid(enter) * np.tanh(candidate)
+        hidden = _sigmoid(leave) * np.tanh(cell)
+        outputs.append(hidden @ last_kernel + last_bias[0])
+    return np.stack(outputs)
 
 
-def _game(dtype="float64"):
-    table = np.random.default_rng(0).normal(size=[2, *N_ACTIONS])
-    return matrix.IteratedMatrixGame(table, dtype=dtype)
+def _sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
 
 
-def _random_leaves(policy, seed=1):
-    """Params in NumPy, with leaves [S, N, ...]."""
-    rng = np.random.default_rng(seed)
-    return [rng.normal(size=[S, N, *leaf.shape[1:]]) for leaf in policy.initial_params([0])]
-
-
-def _constants(leaves, dtype=tf.float64):
-    return tuple(tf.constant(leaf, dtype) for leaf in leaves)
-
-
-def _random_steps(policy, seed=2):
-    """Observations and actions, int32 arrays [S, N, K, T]."""
-    rng = np.random.default_rng(seed)
-    return tuple(
-        rng.integers(n_values, size=[S, N, K, T], dtype=np.int32)
-        for n_values in (policy.n_observations, policy.n_actions)
-    )
-
-
-def _oracle_logits(logits, leaves):
-    """The logits of all seeds and tasks: array [S, N, n_observations, A]."""
-    return np.array([[logits([leaf[s, n] for leaf in leaves]) for n in range(N)] for s in range(S)])
-
-
-def _oracle_probs(logits, leaves):
-    exponentials = np.exp(_oracle_logits(logits, leaves))
+def _probs(logits):
+    exponentials = np.exp(logits)
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def _oracle_log_probs(logits, leaves, observations, actions):
-    table = np.log(_oracle_probs(logits, leaves))
-    result = np.zeros([S, N, K, T])
-    for index in np.ndindex(S, N, K, T):
-        result[index] = table[index[:2]][observations[index], actions[index]]
-    return result
+class _Categorical:
+    """What the outputs of a policy with finitely many actions mean."""
+
+    @staticmethod
+    def log_probs(outputs, actions):
+        return np.log(np.take_along_axis(_probs(outputs), actions[..., np.newaxis], axis=-1))[..., 0]
+
+    @staticmethod
+    def quantile(outputs, uniforms):
+        """The action whose interval of cumulative probabilities the one uniform number is in."""
+        return np.sum(uniforms >= np.cumsum(_probs(outputs), axis=-1)[..., :-1], axis=-1)
+
+    @staticmethod
+    def named(outputs):
+        return {"logits": outputs, "probabilities": _probs(outputs)}
+
+
+class _Gaussian:
+    """What the outputs of a policy mean that acts with vectors."""
+
+    @staticmethod
+    def log_probs(outputs, actions):
+        mean, log_stddev = np.split(outputs, 2, axis=-1)
+        scaled = (actions - mean) / np.exp(log_stddev)
+        return np.sum(-0.5 * scaled**2 - log_stddev - 0.5 * math.log(2.0 * math.pi), axis=-1)
+
+    @staticmethod
+    def quantile(outputs, uniforms):
+        mean, log_stddev = np.split(outputs, 2, axis=-1)
+        return mean + np.exp(log_stddev) * np.vectorize(statistics.NormalDist().inv_cdf)(uniforms)
+
+    @staticmethod
+    def named(outputs):
+        mean, log_stddev = np.split(outputs, 2, axis=-1)
+        return {"mean": mean, "stddev": np.exp(log_stddev)}
+
+
+class Kind(NamedTuple):
+    """A kind of policy, and the same in NumPy."""
+
+    make: Callable  # function (game, agent_index) → policy
+    make_game: Callable
+    outputs: Callable  # function (leaves of one seed and task, observations [T, ...]) → [T, n_outputs]
+    meaning: Any
+    memory_names: tuple[str, ...] = ()
+
+
+KINDS = {
+    "tabular": Kind(tabular.tabular_policy, _matrix_game, _table, _Categorical),
+    "mlp": Kind(functools.partial(mlp.mlp_policy, hidden_units=(5, 4)), _matrix_game, _perceptron, _Categorical),
+    "linear": Kind(functools.partial(mlp.mlp_policy, hidden_units=()), _matrix_game, _perceptron, _Categorical),
+    "lstm": Kind(
+        functools.partial(lstm.lstm_policy, units=4), _matrix_game, _long_short_term_memory, _Categorical,
+        ("hidden", "cell"),
+    ),
+    "gaussian_mlp": Kind(
+        functools.partial(mlp.gaussian_mlp_policy, hidden_units=(5, 4)), _vector_game, _perceptron, _Gaussian
+    ),
+    "gaussian_lstm": Kind(
+        functools.partial(lstm.gaussian_lstm_policy, units=4), _vector_game, _long_short_term_memory, _Gaussian,
+        ("hidden", "cell"),
+    ),
+}
+MODES = {
+    "eager": lambda function: function,
+    "graph": lambda function: tf.function(function, autograph=False),
+    "xla": lambda function: tf.function(function, autograph=False, jit_compile=True),
+}
+EVERY_KIND = tuple(zip(KINDS, KINDS.values()))
+EVERY_KIND_AND_MODE = tuple(
+    (f"{kind}_{mode}", KINDS[kind], MODES[mode]) for kind, mode in itertools.product(KINDS, MODES)
+)
+
+
+def _random_leaves(policy, shape=(S, N), seed=1):
+    """Params in NumPy, with leaves [S, N, ...]."""
+    rng = np.random.default_rng(seed)
+    return [0.7 * rng.normal(size=[*shape, *leaf.shape]) for leaf in policy.reference_params]
+
+
+def _constants(leaves):
+    return tuple(map(tf.constant, leaves))
+
+
+def _random_steps(kind, agent_index=0, shape=(S, N, K, T), seed=2):
+    """Observations and actions, arrays [S, N, K, T, ...]."""
+    rng = np.random.default_rng(seed)
+    game = kind.make_game()
+    if kind.meaning is _Categorical:
+        return tuple(
+            rng.integers(n_values, size=shape, dtype=np.int32)
+            for n_values in (game.n_observations, game.n_actions[agent_index])
+        )
+    return tuple(
+        rng.normal(size=[*shape, *spec.shape])
+        for spec in (game.observation_specs[agent_index], game.action_specs[agent_index])
+    )
+
+
+def _oracle_outputs(kind, leaves, observations):
+    """[S, N, K, T, n_outputs]."""
+    return np.stack([
+        np.stack([
+            np.stack([kind.outputs([leaf[s, n] for leaf in leaves], one) for one in observations[s, n]])
+            for n in range(observations.shape[1])
+        ])
+        for s in range(observations.shape[0])
+    ])
+
+
+def _oracle_log_probs(kind, leaves, observations, actions):
+    return kind.meaning.log_probs(_oracle_outputs(kind, leaves, observations), actions)
 
 
 class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
 
-    @parameterized.named_parameters(*POLICIES_AND_MODES)
-    def test_log_probs(self, make_policy, logits, mode):
-        for agent_index, n_actions in enumerate(N_ACTIONS):
-            policy = make_policy(_game(), agent_index)
-            self.assertEqual((policy.n_observations, policy.n_actions), (7, n_actions))
-            leaves = _random_leaves(policy)
-            observations, actions = _random_steps(policy)
+    @parameterized.named_parameters(*EVERY_KIND_AND_MODE)
+    def test_log_probs(self, kind, mode):
+        # Any batch shape.
+        for agent_index, shape in ((0, (S, N, K, T)), (1, (1, 1, 1, 1)), (1, (1, 2, 3, 1)), (0, (3, 1, 1, 4))):
+            policy = kind.make(kind.make_game(), agent_index)
+            leaves = _random_leaves(policy, shape[:2])
+            observations, actions = _random_steps(kind, agent_index, shape)
 
             def run(params, observations, actions, policy=policy):
                 distribution = policy.distribution(params, observations)
                 return (
                     policy.log_probs(params, observations, actions), distribution.log_prob(actions),
-                    policy.logits(params), policy.behaviour(params), distribution.probs_parameter(),
+                    policy.log_likelihood(observations, actions)(params),
                 )
 
-            log_probs, same, all_logits, all_probs, probs = mode(run)(
-                _constants(leaves), tf.constant(observations), tf.constant(actions)
-            )
-            expected = _oracle_log_probs(logits, leaves, observations, actions)
+            log_probs, same, mean = mode(run)(_constants(leaves), *map(tf.constant, (observations, actions)))
+            expected = _oracle_log_probs(kind, leaves, observations, actions)
             self.assertAllClose(log_probs, expected, rtol=1e-12, atol=1e-12)
             self.assertAllClose(same, expected, rtol=1e-12, atol=1e-12)
-            self.assertAllClose(all_logits, _oracle_logits(logits, leaves), rtol=1e-12, atol=1e-12)
-            table = _oracle_probs(logits, leaves)
-            self.assertAllClose(all_probs, table, rtol=1e-12, atol=1e-12)
-            for index in np.ndindex(S, N, K, T):
-                self.assertAllClose(probs[index], table[index[:2]][observations[index]], rtol=1e-12, atol=1e-12)
+            self.assertAllClose(mean, expected.mean(axis=(2, 3)), rtol=1e-12, atol=1e-12)
 
-    @parameterized.named_parameters(*POLICIES_AND_MODES)
-    def test_first_and_second_derivatives(self, make_policy, logits, mode):
+    @parameterized.named_parameters(*EVERY_KIND_AND_MODE)
+    def test_first_and_second_derivatives(self, kind, mode):
         # Of f = Σ w π² + log π, which mixes all orders, along random directions u, v:
         # against central differences of f in NumPy, of fourth order, so that h⁴ is below the rounding.
-        policy = make_policy(_game(), 0)
+        policy = kind.make(kind.make_game(), 0)
         leaves = _random_leaves(policy)
-        observations, actions = _random_steps(policy)
+        observations, actions = _random_steps(kind)
         weights = np.random.default_rng(3).normal(size=[S, N, K, T])
         u, v = _random_leaves(policy, seed=4), _random_leaves(policy, seed=5)
 
         def oracle(along_u, along_v):
             moved = [leaf + along_u * leaf_u + along_v * leaf_v for leaf, leaf_u, leaf_v in zip(leaves, u, v)]
-            log_probs = _oracle_log_probs(logits, moved, observations, actions)
+            log_probs = _oracle_log_probs(kind, moved, observations, actions)
             return np.sum(weights * np.exp(2 * log_probs) + log_probs)
 
         def difference(function, h=2e-3):
@@ -160,15 +255,14 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
         along_u, along_uv = mode(run)(_constants(leaves))
         self.assertGreater(abs(first), 1.0)
         self.assertGreater(abs(second), 1.0)
-        self.assertAllClose(along_u, first, rtol=1e-8, atol=0.0)
-        self.assertAllClose(along_uv, second, rtol=1e-7, atol=0.0)
+        self.assertAllClose(along_u, first, rtol=1e-7, atol=0.0)
+        self.assertAllClose(along_uv, second, rtol=1e-6, atol=0.0)
 
-    @parameterized.named_parameters(*POLICIES)
-    def test_distribution_has_the_same_derivatives(self, make_policy, logits):
-        del logits
-        policy = make_policy(_game(), 0)
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_distribution_has_the_same_derivatives(self, kind):
+        policy = kind.make(kind.make_game(), 0)
         params = _constants(_random_leaves(policy))
-        observations, actions = map(tf.constant, _random_steps(policy))
+        observations, actions = map(tf.constant, _random_steps(kind))
         weights = np.random.default_rng(3).normal(size=[S, N, K, T])
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(params)
@@ -181,12 +275,11 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreater(np.abs(one).max(), 0.1)
             self.assertAllClose(one, other, rtol=1e-12, atol=1e-12)
 
-    @parameterized.named_parameters(*POLICIES)
-    def test_seeds_and_tasks_have_parameters_of_their_own(self, make_policy, logits):
-        del logits
-        policy = make_policy(_game(), 0)
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_seeds_and_tasks_have_parameters_of_their_own(self, kind):
+        policy = kind.make(kind.make_game(), 0)
         params = _constants(_random_leaves(policy))
-        observations, actions = map(tf.constant, _random_steps(policy))
+        observations, actions = map(tf.constant, _random_steps(kind))
         with tf.GradientTape() as tape:
             tape.watch(params)
             log_probs = policy.log_probs(params, observations, actions)[1, 2]
@@ -197,12 +290,11 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
                 else:
                     self.assertAllEqual(gradient[s, n], np.zeros(gradient.shape[2:]))
 
-    @parameterized.named_parameters(*POLICIES)
-    def test_the_models_own_variables_are_not_touched(self, make_policy, logits):
-        del logits
-        policy = make_policy(_game(), 0)
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_the_models_own_variables_are_not_touched(self, kind):
+        policy = kind.make(kind.make_game(), 0)
         params = _constants(_random_leaves(policy))
-        observations, actions = _random_steps(policy)
+        observations, actions = map(tf.constant, _random_steps(kind))
         own = policy._model.trainable_variables
         before = [variable.numpy() for variable in own]
         with tf.GradientTape(persistent=True) as tape:
@@ -210,7 +302,6 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
             results = (
                 policy.log_probs(params, observations, actions),
                 policy.distribution(params, observations).log_prob(actions),
-                policy.behaviour(params),
             )
             read = tape.watched_variables()
         self.assertEmpty(read)
@@ -222,29 +313,78 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(variable, value)
         # The same tape would have seen them if the model had been called as it is.
         with tf.GradientTape() as tape:
-            result = policy._model(tf.range(policy.n_observations))
-        self.assertNotIn(None, tape.gradient(result, own))
+            result = policy.signatures(policy._model)["serving_default"][0](
+                observations[0, 0, :, 0], *policy.initial_memory([K])
+            )
+        self.assertNotIn(None, tape.gradient([*result.values()], own))
 
-    @parameterized.named_parameters(*POLICIES)
-    def test_model_with_the_parameters_is_the_policy(self, make_policy, logits):
-        policy = make_policy(_game(), 1)
+    @parameterized.named_parameters(*EVERY_KIND_AND_MODE)
+    def test_sampler(self, kind, mode):
+        """Actions are quantiles of the distributions, and the memory is carried from step to step."""
+        policy = kind.make(kind.make_game(), 0)
         leaves = _random_leaves(policy)
+        observations, actions = _random_steps(kind)
+        n_uniforms = 1 if kind.meaning is _Categorical else actions.shape[-1]
+        self.assertEqual(policy.n_uniforms, n_uniforms)
+        uniforms = np.random.default_rng(6).uniform(size=[S, N, K, T, n_uniforms])
+
+        def run(params, observations, uniforms):
+            sampler, memory = policy.sampler(params), policy.initial_memory([S, N, K])
+            steps = []
+            for seen, numbers in zip(tf.unstack(observations, axis=3), tf.unstack(uniforms, axis=3)):
+                action, memory = sampler(seen, memory, tf.unstack(numbers, axis=-1))
+                steps.append(action)
+            return tf.stack(steps, axis=3)
+
+        sampled = mode(run)(_constants(leaves), tf.constant(observations), tf.constant(uniforms))
+        expected = kind.meaning.quantile(_oracle_outputs(kind, leaves, observations), uniforms)
+        self.assertEqual(sampled.dtype, actions.dtype)
+        self.assertAllClose(sampled, expected, rtol=1e-10, atol=1e-10)
+        self.assertGreater(np.std(expected), 0.3)
+
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_saved_model(self, kind):
+        """An exported policy acts as the policy does, with its memory in the signature."""
+        policy = kind.make(kind.make_game(), 0)
+        leaves = _random_leaves(policy)
+        path = os.path.join(self.get_temp_dir(), "policy")
+        export.export_policy(path, policy, tuple(tf.constant(leaf[1, 2]) for leaf in leaves))
+        loaded = tf.saved_model.load(path)
+        observations, _ = _random_steps(kind)
+        expected = kind.meaning.named(_oracle_outputs(kind, leaves, observations)[1, 2])
+        memory = {}
+        self.assertEqual("initial_memory" in loaded.signatures, bool(kind.memory_names))
+        if kind.memory_names:
+            memory = loaded.signatures["initial_memory"](batch_size=tf.constant(K))
+            self.assertCountEqual(memory, kind.memory_names)
+        for t in range(T):
+            seen = tf.constant(observations[1, 2, :, t])
+            result = loaded.signatures["serving_default"](observations=seen, **memory)
+            sampled = loaded.signatures["sample"](observations=seen, seed=tf.constant([1, t]), **memory)
+            self.assertCountEqual(result, [*expected, *kind.memory_names])
+            self.assertCountEqual(sampled, ["actions", *kind.memory_names])
+            self.assertEqual(sampled["actions"].shape[0], K)
+            for name in expected:
+                self.assertAllClose(result[name], expected[name][:, t], rtol=1e-12, atol=1e-12)
+            memory = {name: result[name] for name in kind.memory_names}
+            for name in kind.memory_names:
+                self.assertAllClose(sampled[name], memory[name], rtol=1e-12, atol=1e-12)
+
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_models_have_variables_of_their_own(self, kind):
+        policy = kind.make(kind.make_game(), 1)
         model = policy.model()
         self.assertIsNot(model, policy.model())
         self.assertEmpty(model.non_trainable_variables)
-        model.set_weights([leaf[1, 2] for leaf in leaves])
-        result = model(tf.range(policy.n_observations))
-        self.assertAllClose(result, logits([leaf[1, 2] for leaf in leaves]), rtol=1e-12, atol=1e-12)
-        self.assertAllClose(result, policy.logits(_constants(leaves))[1, 2], rtol=1e-12, atol=1e-12)
+        self.assertLen(model.trainable_variables, len(policy.reference_params))
 
-    @parameterized.named_parameters(*POLICIES)
-    def test_initial_params_of_a_seed_depend_on_that_seed_alone(self, make_policy, logits):
-        del logits
-        policy = make_policy(_game(), 0)
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_initial_params_of_a_seed_depend_on_that_seed_alone(self, kind):
+        policy = kind.make(kind.make_game(), 0)
         together = policy.initial_params(range(5))
         alone, reordered = policy.initial_params([3]), policy.initial_params([8, 3, 1])
         tf.random.set_seed(99)
-        another_policy = make_policy(_game(), 0).initial_params([3])
+        another_policy = kind.make(kind.make_game(), 0).initial_params([3])
         for leaf, leaf_alone, leaf_reordered, again in zip(together, alone, reordered, another_policy):
             self.assertEqual(leaf.dtype, tf.float64)
             self.assertAllEqual(leaf[3], leaf_alone[0])
@@ -252,41 +392,43 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(leaf[1], leaf_reordered[2])
             self.assertAllEqual(leaf[3], again[0])
 
-    @parameterized.named_parameters(*POLICIES)
-    def test_initial_params_of_seeds_and_agents_differ(self, make_policy, logits):
-        del logits
-        # Agents of a game that is the same for both.
-        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
-        first_leaves = [make_policy(game, agent_index).initial_params(range(10))[0] for agent_index in range(2)]
-        self.assertEqual(first_leaves[0].dtype, tf.float32)
-        values = np.stack(first_leaves)
-        self.assertLen(np.unique(values), values.size)
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_initial_params_of_seeds_and_agents_differ(self, kind):
+        game = kind.make_game("float32")
+        for agents in ([0, 0], [0, 1]):
+            leaves = [
+                kind.make(game, agent).initial_params([seed, seed + 10])[0]
+                for seed, agent in enumerate(agents)
+            ]
+            self.assertEqual(leaves[0].dtype, tf.float32)
+            values = np.concatenate([np.ravel(leaf) for leaf in leaves])
+            self.assertLen(np.unique(values), values.size)
 
-    @parameterized.named_parameters(*POLICIES_AND_MODES)
-    def test_sampler(self, make_policy, logits, mode):
-        policy = make_policy(_game(), 0)
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_there_must_be_such_an_agent(self, kind):
+        for agent_index in (-1, 2, "0"):
+            with self.assertRaisesRegex(checks.InvalidInputError, r"\.agent_index = .*: must be"):
+                kind.make(kind.make_game(), agent_index)
+
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_the_game_must_be_of_its_kind(self, kind):
+        other_game = _vector_game if kind.make_game is _matrix_game else _matrix_game
+        with self.assertRaisesRegex(checks.InvalidInputError, r"policy\.game = '\w+': must be"):
+            kind.make(other_game(), 0)
+
+
+class CategoricalPolicyTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters("tabular", "mlp", "linear")
+    def test_behaviour(self, name):
+        kind = KINDS[name]
+        policy = kind.make(_matrix_game(), 0)
+        self.assertEqual((policy.n_observations, policy.n_actions), (7, 3))
         leaves = _random_leaves(policy)
-        rng = np.random.default_rng(6)
-        # Every observation comes n_draws times.
-        n_draws = 3000
-        observations = np.tile(np.repeat(np.arange(7, dtype=np.int32), n_draws), [S, N, 1])
-        uniforms = rng.uniform(size=observations.shape)
-
-        def run(params, observations, uniforms):
-            return policy.sampler(params)(observations, policy.initial_memory(observations.shape), [uniforms])[0]
-
-        actions = mode(run)(_constants(leaves), tf.constant(observations), tf.constant(uniforms))
-        self.assertEqual(actions.dtype, tf.int32)
-        self.assertEqual(actions.shape, observations.shape)
-        by_observation = actions.numpy().reshape([S, N, 7, n_draws])
-        frequencies = np.stack([np.mean(by_observation == action, axis=-1) for action in range(3)], axis=-1)
-        probs = _oracle_probs(logits, leaves)
-        # 126 frequencies, all within z standard deviations √(p(1 − p)/n) with confidence 99.9 %:
-        # z = Φ⁻¹(1 − 0.001 / 252) = 4.47.
-        self.assertEqual(probs.size, 126)
-        self.assertAllInRange(
-            np.abs(frequencies - probs) / np.sqrt(probs * (1 - probs) / n_draws), 0.0, 4.47
-        )
+        every_observation = np.broadcast_to(np.arange(7), [S, N, 1, 7])
+        expected = _oracle_outputs(kind, leaves, every_observation)[:, :, 0]
+        self.assertAllClose(policy.logits(_constants(leaves)), expected, rtol=1e-12, atol=1e-12)
+        self.assertAllClose(policy.behaviour(_constants(leaves)), _probs(expected), rtol=1e-12, atol=1e-12)
 
 
 class TabularTest(tf.test.TestCase, parameterized.TestCase):
@@ -333,20 +475,20 @@ class TabularTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(abs(np.mean(scaled**4) - 3), 3.59 * math.sqrt(96 / n_draws))
 
     def test_initial_stddev_is_one_by_default(self):
-        game = _game()
+        game = _matrix_game()
         self.assertAllEqual(
             tabular.tabular_policy(game, 1).initial_params([4])[0],
             tabular.tabular_policy(game, 1, initial_stddev=1.0).initial_params([4])[0],
         )
 
     def test_initial_stddev_zero(self):
-        (leaf,) = tabular.tabular_policy(_game(), 1, initial_stddev=0.0).initial_params([4])
+        (leaf,) = tabular.tabular_policy(_matrix_game(), 1, initial_stddev=0.0).initial_params([4])
         self.assertAllEqual(leaf, np.zeros([1, 7, 1]))
 
     @parameterized.parameters(-1.0, math.nan, math.inf, "1", None, True)
     def test_bad_initial_stddev_is_rejected(self, initial_stddev):
         with self.assertRaises(checks.InvalidInputError) as caught:
-            tabular.tabular_policy(_game(), 0, initial_stddev)
+            tabular.tabular_policy(_matrix_game(), 0, initial_stddev)
         self.assertEqual(
             str(caught.exception),
             f"tabular_policy.initial_stddev = {initial_stddev!r}: must be a finite number ≥ 0.0",
@@ -356,7 +498,7 @@ class TabularTest(tf.test.TestCase, parameterized.TestCase):
 class MLPTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_initial_params(self):
-        policy = mlp.mlp_policy(_game(), 0, hidden_units=(16, 8))
+        policy = mlp.mlp_policy(_matrix_game(), 0, hidden_units=(16, 8))
         params = policy.initial_params([3, 4])
         self.assertEqual([leaf.shape[1:] for leaf in params], [[7, 16], [1, 16], [16, 8], [1, 8], [8, 3], [1, 3]])
         for kernel, bias in zip(params[::2], params[1::2]):
@@ -368,7 +510,7 @@ class MLPTest(tf.test.TestCase, parameterized.TestCase):
             self.assertNotAllClose(kernel[0], kernel[1], atol=0.01)
 
     def test_activation(self):
-        policy = mlp.mlp_policy(_game(), 0, hidden_units=(4,), activation="relu")
+        policy = mlp.mlp_policy(_matrix_game(), 0, hidden_units=(4,), activation="relu")
         leaves = _random_leaves(policy)
         kernel, bias, last_kernel, last_bias = (leaf[1, 2] for leaf in leaves)
         expected = np.maximum(kernel + bias, 0.0) @ last_kernel + last_bias
@@ -380,12 +522,12 @@ class MLPTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_bad_input_is_rejected(self, parameter, value, allowed):
         with self.assertRaises(checks.InvalidInputError) as caught:
-            mlp.mlp_policy(_game(), 0, **{parameter: value})
+            mlp.mlp_policy(_matrix_game(), 0, **{parameter: value})
         self.assertEqual(str(caught.exception), f"mlp_policy.{parameter} = {value!r}: must be {allowed}")
 
     def test_bad_size_is_rejected(self):
         with self.assertRaisesRegex(checks.InvalidInputError, r"mlp_policy.hidden_units\[1\] = 0: must be"):
-            mlp.mlp_policy(_game(), 0, hidden_units=(4, 0))
+            mlp.mlp_policy(_matrix_game(), 0, hidden_units=(4, 0))
 
 
 class QuantileTest(tf.test.TestCase, parameterized.TestCase):
