@@ -104,19 +104,23 @@ class _Gaussian:
 
     @staticmethod
     def log_probs(outputs, actions):
-        mean, log_stddev = np.split(outputs, 2, axis=-1)
-        scaled = (actions - mean) / np.exp(log_stddev)
-        return np.sum(-0.5 * scaled**2 - log_stddev - 0.5 * math.log(2.0 * math.pi), axis=-1)
+        mean, stddev = _mean_and_stddev(outputs)
+        scaled = (actions - mean) / stddev
+        return np.sum(-0.5 * scaled**2 - np.log(stddev) - 0.5 * math.log(2.0 * math.pi), axis=-1)
 
     @staticmethod
     def quantile(outputs, uniforms):
-        mean, log_stddev = np.split(outputs, 2, axis=-1)
-        return mean + np.exp(log_stddev) * np.vectorize(statistics.NormalDist().inv_cdf)(uniforms)
+        mean, stddev = _mean_and_stddev(outputs)
+        return mean + stddev * np.vectorize(statistics.NormalDist().inv_cdf)(uniforms)
 
     @staticmethod
     def named(outputs):
-        mean, log_stddev = np.split(outputs, 2, axis=-1)
-        return {"mean": mean, "stddev": np.exp(log_stddev)}
+        return dict(zip(("mean", "stddev"), _mean_and_stddev(outputs)))
+
+
+def _mean_and_stddev(outputs):
+    mean, spread = np.split(outputs, 2, axis=-1)
+    return mean, np.log1p(np.exp(spread))
 
 
 class Kind(NamedTuple):

@@ -18,8 +18,12 @@ from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import payoffs
+from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.policies.lstm import gaussian_lstm_policy
+from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.mlp import gaussian_mlp_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 N_SEEDS, N_TASKS = 2, 3
@@ -221,6 +225,55 @@ class CompiledTest(tf.test.TestCase):
             MetaMAPG().meta_gradients(setting.estimator, chain, 0)
         # The sample, the update, and what the first link, the last and all others are worth.
         self.assertEqual(n_traces, {3: 5, 5: 5})
+
+
+def lstm_and_tabular():
+    """The prisoner's dilemma between a long short-term memory and a table."""
+    game = IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype="float64")
+    return game, [lstm_policy(game, 0, units=3), tabular_policy(game, 1)]
+
+
+def lstm_and_perceptron_of_vectors():
+    """Two agents that push the same point in the plane, one in one and one in two directions."""
+    game = LinearQuadraticGame(
+        0.9 * np.eye(2), [np.ones([2, 1]), np.eye(2)], [np.eye(2), np.diag([1.0, -0.5])], [1.0, -1.0], noise=0.1,
+        dtype="float64",
+    )
+    return game, [gaussian_lstm_policy(game, 0, units=2), gaussian_mlp_policy(game, 1, hidden_units=(3,))]
+
+
+class PoliciesOfDifferentKindsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(make=[lstm_and_tabular, lstm_and_perceptron_of_vectors], agent=[0, 1])
+    def test_both_sides_are_differentiated_through(self, make, agent):
+        """The total of Loaded DiCE is that of one outer tape around the whole chain, and no term of it is dead."""
+        game, policies = make()
+        estimator = LoadedDiceEstimator(game, policies, n_trajectories=6, horizon=4)
+        learners = [PolicyGradient(0.01), PolicyGradient(0.02)]
+        keys = random.root_keys(range(N_SEEDS))
+        tasks = PayoffNoise(game, width=0.3).sample(keys, N_TASKS)
+        link_keys = [random.fold_in(keys, link) for link in range(3)]
+        initial_params = tuple(policy.initial_params(range(N_SEEDS)) for policy in policies)
+
+        def run(initial_params):
+            with tf.GradientTape() as outer_tape:
+                outer_tape.watch(initial_params)
+                start = adaptation.for_each_task(initial_params, N_TASKS)
+                chain = adaptation.adapt(estimator, learners, start, tasks, link_keys)
+                value = tf.add_n([
+                    0.5 * tf.reduce_mean(estimator.objectives(link.joint_params, tasks, link.sample)[agent], axis=1)
+                    for link in chain.links[1:]
+                ])
+            terms = theorem.meta_gradients(estimator, chain, agent, theorem.mean_over_chain(2))
+            return terms, outer_tape.gradient(value, initial_params[agent])
+
+        terms, expected = tf.function(run, autograph=False)(initial_params)
+        for total, leaf in zip(terms.total.initial_params, expected):
+            self.assertGreater(np.max(np.abs(leaf)), 1e-4)
+            self.assertLess(relative_error(total.numpy(), leaf.numpy()), 1e-10)
+        for term in (terms.self_shaping, terms.opponent_shaping):
+            for leaf in term.initial_params:
+                self.assertGreater(np.max(np.abs(leaf)), 1e-6)
 
 
 class AgentsTest(tf.test.TestCase):

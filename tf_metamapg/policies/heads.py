@@ -40,7 +40,7 @@ class CategoricalHead:
 
 
 class GaussianHead:
-    """Outputs are the mean and the logarithm of the standard deviation of every coordinate; actions are vectors.
+    """Outputs are the mean of every coordinate, and what softplus makes its standard deviation; actions are vectors.
 
     Attributes:
         n_outputs: 2 m.
@@ -53,13 +53,12 @@ class GaussianHead:
 
     def distribution(self, outputs):
         """Outputs [..., 2 m] → a diagonal normal distribution with batch shape [...] and event shape [m]."""
-        mean, log_stddev = tf.split(outputs, 2, axis=-1)
-        return diagonal_normal(mean, tf.exp(log_stddev))
+        return diagonal_normal(*_mean_and_stddev(outputs))
 
     def quantile(self, outputs, uniforms):
         """Outputs [..., 2 m] and a list of m tensors [...] of uniform numbers → actions [..., m]."""
-        mean, log_stddev = tf.split(outputs, 2, axis=-1)
-        return mean + tf.exp(log_stddev) * random.normal_quantile(tf.stack(uniforms, axis=-1))
+        mean, stddev = _mean_and_stddev(outputs)
+        return mean + stddev * random.normal_quantile(tf.stack(uniforms, axis=-1))
 
     def log_probs(self, outputs, actions):
         """The log-density of actions [..., m]: tensor [...], differentiable any number of times in the outputs."""
@@ -67,5 +66,9 @@ class GaussianHead:
 
     def named(self, outputs):
         """What an exported policy says of the distribution: dict of tensors [..., m]."""
-        mean, log_stddev = tf.split(outputs, 2, axis=-1)
-        return {"mean": mean, "stddev": tf.exp(log_stddev)}
+        return dict(zip(("mean", "stddev"), _mean_and_stddev(outputs)))
+
+
+def _mean_and_stddev(outputs):
+    mean, spread = tf.split(outputs, 2, axis=-1)
+    return mean, tf.nn.softplus(spread)
