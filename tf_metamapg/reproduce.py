@@ -19,10 +19,13 @@ from tf_metamapg.reproductions import figure_1
 from tf_metamapg.reproductions import figure_2
 from tf_metamapg.reproductions import figure_3
 from tf_metamapg.reproductions import gradient_quality
+from tf_metamapg.reproductions import shape_naive_learner
 
 REPRODUCTIONS = {
     module.__name__.rpartition(".")[-1]: module
-    for module in (figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality)
+    for module in (
+        figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality, shape_naive_learner,
+    )
 }
 
 FLAGS = flags.FlagValues()

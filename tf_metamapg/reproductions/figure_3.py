@@ -1,19 +1,14 @@
 """Naive learners, LOLA, Meta-PG and Meta-MAPG on the same held-out tasks of the iterated prisoner's dilemma."""
 
-import pathlib
-import time
-
 import numpy as np
 
-from tf_metamapg import checks
-from tf_metamapg import configs
+from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 
 TITLE = "Learning to learn in the iterated prisoner's dilemma"
 SOURCE = "Figure 3 of Kim et al. 2020"
 DURATION = "2 min"
 
-GIN_CONFIGS = pathlib.Path(__file__).parents[2] / "gin_configs"
 METHODS = {"naive": "ipd_naive", "LOLA-DiCE": "ipd_lola", "Meta-PG": "ipd_meta_pg", "Meta-MAPG": "ipd"}
 # Every method is evaluated on the same tasks, and for as long.
 BINDINGS = ("train.evaluation_chain_length = 300", "train.n_evaluation_tasks = 8")
@@ -30,15 +25,10 @@ def reproduce(directory, bindings=()):
         directory: where to.
         bindings: gin bindings that come after those of the protocol.
     """
-    curves = {}
-    for name, config in METHODS.items():
-        path = GIN_CONFIGS / f"{config}.gin"
-        if not path.is_file():
-            raise checks.InvalidInputError(f"figure_3: there is no {path}; install the package with pip install -e .")
-        configs.parse([str(path)], (*BINDINGS, *bindings))
-        run_directory = pathlib.Path(directory) / "runs" / config
-        summary = configs.train(run_directory, (run_directory / "config.gin").exists(), time.time())
-        curves[name] = np.array(summary["meta_test"]["average_reward"])
+    curves = {
+        name: protocols.train_config(directory, config, config, (*BINDINGS, *bindings))
+        for name, config in METHODS.items()
+    }
     rows = [
         [name, seed, update, *(f"{value:.9g}" for value in values)]
         for name, of_method in curves.items()

@@ -1,5 +1,12 @@
-"""What several reproductions have in common: learners that meet in the iterated prisoner's dilemma."""
+"""What several reproductions have in common: configs, and learners that meet in the iterated prisoner's dilemma."""
 
+import pathlib
+import time
+
+import numpy as np
+
+from tf_metamapg import checks
+from tf_metamapg import configs
 from tf_metamapg import progress
 from tf_metamapg import random
 from tf_metamapg.games import payoffs
@@ -7,6 +14,32 @@ from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.trainer import MetaTrainer
+
+_GIN_CONFIGS = pathlib.Path(__file__).parents[2] / "gin_configs"
+
+
+def train_config(directory, name, config, bindings):
+    """Trains and evaluates as a gin config says, or goes on where that was killed.
+
+    Args:
+        directory: of the reproduction; the run directory is `runs/name` in it.
+        name: of the run.
+        config: which file in `gin_configs/`, without its ending.
+        bindings: gin bindings that come after it.
+
+    Returns:
+        array [S, updates + 1, n_agents], the average rewards in meta-testing.
+
+    Raises:
+        InvalidInputError: if there is no such config.
+    """
+    path = _GIN_CONFIGS / f"{config}.gin"
+    if not path.is_file():
+        raise checks.InvalidInputError(f"{name}: there is no {path}; install the package with pip install -e .")
+    configs.parse([str(path)], bindings)
+    run_directory = pathlib.Path(directory) / "runs" / name
+    summary = configs.train(run_directory, (run_directory / "config.gin").exists(), time.time())
+    return np.array(summary["meta_test"]["average_reward"])
 
 
 def prisoners_dilemma(initial_stddev, dtype):

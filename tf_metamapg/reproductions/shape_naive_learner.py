@@ -1,0 +1,93 @@
+"""One meta-agent shapes naive learners for a hundred updates of theirs, with exact gradients."""
+
+import numpy as np
+
+from tf_metamapg.reproductions import protocols
+from tf_metamapg.reproductions import results
+
+TITLE = "Shaping a naive learner for long in the iterated prisoner's dilemma"
+SOURCE = "protocol and published figures of Lu et al. 2022, Model-Free Opponent Shaping"
+DURATION = "12 min"
+
+# Who meets the naive learners: its agent, what is different for it in the config, and what is published of its reward.
+SHAPERS = {
+    "naive": ("@PolicyGradient()", (), "−1.98"),
+    "LOLA (a)": ("@LOLAShaping()", ("LOLAShaping.inner_learning_rate = 1.0",), "−1.30"),
+    "Meta-PG": (
+        "@MetaPG()", ("MetaPG.inner_learning_rate = 0.001", "MetaPG.learn_inner_learning_rates = True"), "",
+    ),
+    "Meta-MAPG, initial policy alone": (
+        "@MetaMAPG()", ("MetaMAPG.inner_learning_rate = 0.0", "MetaMAPG.learn_inner_learning_rates = False"), "",
+    ),
+    "Meta-MAPG": ("@MetaMAPG()", (), "−1.26; M-FOS −0.51"),
+}
+
+
+def reproduce(directory, bindings=()):
+    """Trains and evaluates all shapers as `shape_naive_learner.gin` says, and writes the results.
+
+    Args:
+        directory: where to.
+        bindings: gin bindings that come after those of the protocol.
+    """
+    curves = {}
+    for name, (agent, own_bindings, _) in SHAPERS.items():
+        run = name.lower().translate(str.maketrans(" ", "_", "(),"))
+        agents = f"train.agents = [{agent}, @PolicyGradient()]"
+        curves[name] = protocols.train_config(
+            directory, run, "shape_naive_learner", (agents, *own_bindings, *_without_meta_learning(agent), *bindings)
+        )
+    rows = [
+        [name, seed, update, *(f"{value:.9g}" for value in of_shaper[seed, update])]
+        for name, of_shaper in curves.items()
+        for seed, update in np.ndindex(of_shaper.shape[:2])
+    ]
+    results.save(
+        directory, _figure(curves), ["shaper", "seed", "updates", "reward_of_shaper", "reward_of_learner"], rows,
+        _text(curves),
+    )
+
+
+def _without_meta_learning(agent):
+    return () if "Meta" in agent else ("train.n_meta_updates = 0",)
+
+
+def _over_updates(curves):
+    """The mean of what is got before each update: [S, n_updates + 1, 2] → [S, 2]."""
+    return curves[:, :-1].mean(axis=1)
+
+
+def _text(curves):
+    n_seeds, n_links, _ = next(iter(curves.values())).shape
+    table = []
+    for name, of_shaper in curves.items():
+        of_seeds = _over_updates(of_shaper)
+        table.append([
+            name, results.with_interval(of_seeds[:, 0]), results.signed(of_seeds[:, 0].min()),
+            results.with_interval(of_seeds[:, 1]), SHAPERS[name][2],
+        ])
+    return (
+        results.paragraph(
+            f"Average reward over {n_links - 1} updates of a naive learner, θ ~ N(0, 1), whose step is 1; mean ± 95%",
+            f"interval over {n_seeds} seeds; held-out learners, exact gradients, γ = 0.96. Everything is as",
+            "`shape_naive_learner.gin` says, but for the agent. No policy can make a learner that looks after itself",
+            "give more than −0.5 for good; what is above that comes from updates that follow the gradient too far.",
+        )
+        + results.markdown_table(["shaper", "its reward", "worst seed", "the learner's reward", "published"], table)
+    )
+
+
+def _figure(curves):
+    figure, panels = results.new_figure(8.6, 3.6, n_panels=2, sharey=True)
+    for agent, (panel, of_whom) in enumerate(zip(panels, ("shaper", "naive learner"))):
+        for name, of_shaper in curves.items():
+            results.draw_mean(
+                panel, range(of_shaper.shape[1]), of_shaper[:, :, agent], name, results.COLOURS[name.partition(",")[0]],
+                linestyle=":" if "," in name else "-",
+            )
+        panel.set_xlabel("updates of the naive learner")
+        panel.set_ylabel(f"average reward per step of the {of_whom}")
+        panel.yaxis.set_tick_params(labelleft=True)
+        panel.grid(alpha=0.3)
+    panels[0].legend(fontsize=7, title="mean and 95% interval over seeds", title_fontsize=7)
+    return figure
