@@ -11,7 +11,7 @@ from tests.tiny_game import TinyGame
 import tf_metamapg
 from tf_metamapg import adaptation
 from tf_metamapg import checks
-from tf_metamapg import returns
+from tf_metamapg import critics
 from tf_metamapg.agents import theorem
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
@@ -26,7 +26,7 @@ from tf_metamapg.estimators.sampled import SampledEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 
 DISCOUNT = 0.8
-BASELINES = {False: returns.no_baseline, True: returns.leave_one_out_baseline}
+BASELINES = {False: critics.no_baseline, True: critics.leave_one_out_baseline}
 ESTIMATORS = [
     member for _, member in inspect.getmembers(tf_metamapg, inspect.isclass)
     if hasattr(member, "has_cross_derivatives") or issubclass(member, SampledEstimator)

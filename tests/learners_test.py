@@ -9,8 +9,8 @@ import tensorflow as tf
 from tests import oracle
 from tests.tiny_game import TinyGame
 from tf_metamapg import adaptation
+from tf_metamapg import critics
 from tf_metamapg import random
-from tf_metamapg import returns
 from tf_metamapg.agents import anticipation
 from tf_metamapg.agents import theorem
 from tf_metamapg.agents.fixed import Fixed
@@ -577,7 +577,7 @@ class SampledTest(Close, parameterized.TestCase):
         generator = np.random.default_rng(0)
         members = generator.integers(len(tiny.oracle.actions), size=[2, 2, 5])
         logits = generator.normal(size=[2, 2, *tiny.logits.shape])
-        estimator = DiceEstimator(tiny.game, tiny.policies, 5, 2, returns.no_baseline)
+        estimator = DiceEstimator(tiny.game, tiny.policies, 5, 2, critics.no_baseline)
         link = adaptation.Link(joint_params(logits), tiny.sample(estimator, members), random.root_keys([0, 1]))
         objectives = adaptation.Objectives(estimator, tiny.tasks(2, 2), link)
         assumed = 0.6
@@ -599,8 +599,8 @@ class SampledTest(Close, parameterized.TestCase):
     @parameterized.product(
         estimator_class=DICE_ESTIMATORS,
         case=[
-            (2, 2, 1, returns.no_baseline), (2, 2, 2, returns.leave_one_out_baseline),
-            (3, 2, 1, returns.no_baseline),
+            (2, 2, 1, critics.no_baseline), (2, 2, 2, critics.leave_one_out_baseline),
+            (3, 2, 1, critics.no_baseline),
         ],
     )
     def test_the_cross_terms_are_unbiased(self, estimator_class, case):

@@ -117,31 +117,27 @@ class BaselinesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(mean, np.zeros([2, 1, 3]))
         self.assertAllEqual(tape.gradient(mean, values), np.zeros([2, 1, 3]))
 
-    def test_leave_one_out_baseline_is_the_mean_of_the_other_trajectories(self):
-        values = _values()
-        baseline = returns.leave_one_out_baseline(tf.constant(values))
-        self.assertEqual(baseline.shape, SHAPE)
-        for k in range(SHAPE[2]):
-            others = [values[:, :, other] for other in range(SHAPE[2]) if other != k]
-            self.assertAllClose(baseline[:, :, k], sum(others) / 3, 1e-13, 1e-13)
 
-    def test_leave_one_out_baseline_is_independent_of_its_own_trajectory(self):
-        values = tf.constant(_values([1, 1, 3, 2]))
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(values)
-            baseline = returns.leave_one_out_baseline(values)
-        jacobian = tape.jacobian(baseline, values, experimental_use_pfor=False).numpy()[0, 0, :, :, 0, 0]
-        for k, time, other, other_time in np.ndindex(3, 2, 3, 2):
-            expected = 0.5 if k != other and time == other_time else 0.0
-            self.assertEqual(jacobian[k, time, other, other_time], expected)
+class AdvantagesTest(tf.test.TestCase, parameterized.TestCase):
 
-    def test_leave_one_out_baseline_of_one_trajectory_is_zero(self):
-        self.assertAllEqual(returns.leave_one_out_baseline(tf.constant(_values([2, 3, 1, 5]))), np.zeros([2, 3, 1, 5]))
+    @parameterized.parameters(0.0, 0.7, 1.0)
+    def test_generalised_advantages(self, decay):
+        rng = np.random.default_rng(0)
+        rewards, baselines = rng.normal(size=[2, *SHAPE])
+        following = np.concatenate([baselines[..., 1:], np.zeros([*SHAPE[:-1], 1])], axis=-1)
+        errors = rewards + 0.9 * following - baselines
+        horizon = SHAPE[-1]
+        expected = np.stack(
+            [sum((0.9 * decay) ** (s - t) * errors[..., s] for s in range(t, horizon)) for t in range(horizon)], axis=-1
+        )
+        advantages = returns.generalised_advantages(tf.constant(rewards), tf.constant(baselines), 0.9, decay)
+        self.assertAllClose(advantages, expected, rtol=1e-12, atol=1e-12)
 
-    def test_no_baseline(self):
-        baseline = returns.no_baseline(tf.constant(_values(), tf.float32))
-        self.assertEqual(baseline.dtype, tf.float32)
-        self.assertAllEqual(baseline, np.zeros(SHAPE))
+    @parameterized.parameters(0.0, 0.7, 1.0)
+    def test_of_a_perfect_baseline_they_are_zero(self, decay):
+        rewards = tf.constant(_values())
+        advantages = returns.generalised_advantages(rewards, returns.returns_to_go(rewards, 0.9), 0.9, decay)
+        self.assertAllClose(advantages, np.zeros(SHAPE), rtol=0.0, atol=1e-12)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import critics
 from tf_metamapg import random
-from tf_metamapg import returns
 from tf_metamapg.agents import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
@@ -349,7 +349,7 @@ class SampledTermsTest(tf.test.TestCase):
         learners = [MetaMAPG(inner_learning_rate=1.0)] * 2
         tasks = tf.constant(game.payoffs, tf.float32)[tf.newaxis, tf.newaxis]
         exact = ExactEstimator(game, policies)
-        dice = LoadedDiceEstimator(game, policies, 65536, 150, returns.leave_one_out_baseline)
+        dice = LoadedDiceEstimator(game, policies, 65536, 150, critics.leave_one_out_baseline)
 
         def meta_gradient(estimator, initial_params, keys):
             initial_params = adaptation.for_each_task(initial_params, n_tasks=1)

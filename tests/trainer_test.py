@@ -209,7 +209,7 @@ class InnerLearningRatesTest(tf.test.TestCase):
         for step in range(2):
             shift = np.zeros([len(SEEDS), 2])
             shift[:, step] = 1e-4
-            above, below = (value(sign * shift)[2].average_reward[:, 1:, 0].numpy().mean(axis=1) for sign in (1, -1))
+            above, below = (value(sign * shift)[3].average_reward[:, 1:, 0].numpy().mean(axis=1) for sign in (1, -1))
             # Values are average rewards over 1 − γ.
             self.assertAllClose(gradients[:, step], (above - below) / 2e-4 / 0.04, rtol=1e-6, atol=1e-8)
         value(np.zeros([len(SEEDS), 2]))

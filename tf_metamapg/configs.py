@@ -7,8 +7,8 @@ import tokenize
 import gin
 
 from tf_metamapg import checks
+from tf_metamapg import critics
 from tf_metamapg import experiment
-from tf_metamapg import returns
 from tf_metamapg.agents import theorem
 from tf_metamapg.agents.fixed import Fixed
 from tf_metamapg.agents.lola_dice import LOLADiCE
@@ -47,7 +47,8 @@ _CONFIGURABLES = (
     Personas, NormalPolicies,
     ExactEstimator, DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator,
     Fixed, PolicyGradient, LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, MetaPG, MetaMAPG, MaximumLikelihood,
-    returns.no_baseline, returns.leave_one_out_baseline,
+    critics.no_baseline, critics.leave_one_out_baseline, critics.linear_feature_baseline,
+    critics.ValueNetwork,
     theorem.mean_over_chain, theorem.last_link,
     payoffs.prisoners_dilemma, payoffs.stag_hunt, payoffs.chicken, payoffs.matching_pennies,
     payoffs.rock_paper_scissors, payoffs.public_goods,

@@ -132,11 +132,11 @@ def train(
     def keep_best(done):
         if validate_every is not None and (done % validate_every == 0 or done == n_meta_updates):
             _, scores = validate()
-            trainer.keep_best(scores)
+            trainer.best.keep(scores)
 
     _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint, keep_best)
     log.close()
-    trainer.restore_best()
+    trainer.best.restore()
 
     validation, scores = validate()
     meta_test = _evaluate(trainer, random.META_TEST, "meta-test", evaluation_chain_length, n_evaluation_tasks)

@@ -1,4 +1,4 @@
-"""Discounted returns, sums over time, and baselines."""
+"""Discounted returns, advantages and sums over time."""
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,24 @@ def discounted_returns(rewards, discount):
 def returns_to_go(rewards, discount):
     """R_t = Σ_{t' ≥ t} γ^(t'−t) r_t': [..., T] → [..., T]."""
     return _decayed_sums(rewards, discount, of_later=True)
+
+
+def generalised_advantages(rewards, baselines, discount, decay):
+    """Σ_{t' ≥ t} (γλ)^(t'−t) δ_t' with δ_t = r_t + γ b_(t+1) − b_t (Schulman et al. 2016): [..., T] → [..., T].
+
+    For λ = 1 it is the return to go less b_t; a smaller λ trusts the baseline instead of rewards that are far away,
+    which has less variance, and a bias where the baseline is wrong. Nothing is expected after the last step.
+
+    Args:
+        rewards: tensor [..., T].
+        baselines: b, tensor [..., T].
+        discount: γ.
+        decay: λ, in [0, 1].
+    """
+    if decay == 1.0:
+        return returns_to_go(rewards, discount) - baselines  # the same sum, in fewer steps
+    following = tf.concat([baselines[..., 1:], tf.zeros_like(baselines[..., :1])], axis=-1)
+    return returns_to_go(rewards + discount * following - baselines, discount * decay)
 
 
 def cumulative_sums(values):
@@ -66,23 +84,3 @@ def leave_one_out_mean(values, axis):
     n_others = tf.cast(tf.maximum(tf.shape(values)[axis] - 1, 1), values.dtype)
     others = tf.reduce_sum(values, axis=axis, keepdims=True) - values
     return tf.where(tf.shape(values)[axis] > 1, others / n_others, tf.zeros_like(values))
-
-
-def no_baseline(returns):
-    """A baseline of zero: [S, N, K, T] → [S, N, K, T]."""
-    return tf.zeros_like(returns)
-
-
-def leave_one_out_baseline(returns):
-    """The mean return to go of the other K − 1 trajectories at the same time step.
-
-    It does not depend on the trajectory that it is subtracted from, and so leaves expectations as
-    they are.
-
-    Args:
-        returns: tensor [S, N, K, T].
-
-    Returns:
-        tensor [S, N, K, T].
-    """
-    return leave_one_out_mean(returns, axis=-2)

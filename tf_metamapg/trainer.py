@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import random
+from tf_metamapg.best import Best
 
 
 class NonFiniteGradientError(ArithmeticError):
@@ -41,6 +42,7 @@ class MetaTrainer:
         log_inner_learning_rates: tuple over agents of Keras variables [S, L], None for agents that do not
             learn them. Their logarithms are learned: a step stays positive, and changes by a factor.
         n_meta_updates_done: int64 variable.
+        best: `Best`, of everything that is learned.
         trackables: dict of what a checkpoint must hold to go on exactly.
     """
 
@@ -81,15 +83,21 @@ class MetaTrainer:
         for agent_index, optimizer in enumerate(self._optimizers):
             optimizer.build(self._variables(agent_index))
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
-        # What each seed had learned when it did best in meta-validation, and how well it did.
-        self._best = [keras.Variable(variable.value) for variable in self._all_variables()]
-        self._best_scores = keras.Variable(np.full(len(self._seeds), -np.inf))
+        meta_params = [self._variables(agent_index) for agent_index in range(game.n_agents)]
+        self.best = Best(tf.nest.flatten(meta_params))
         self.trackables = {
-            "meta_params": [self._variables(agent_index) for agent_index in range(game.n_agents)],
+            "meta_params": meta_params,
             "optimizers": self._optimizers,
             "n_meta_updates_done": self.n_meta_updates_done,
-            "best": [self._best_scores, *self._best],
+            "best": self.best.trackables,
         }
+
+        # A critic that learns, if there is one.
+        critic = getattr(estimator, "baseline", None)
+        self._critic = critic if hasattr(critic, "build") else None
+        if self._critic is not None:
+            self._critic.build(game, policies, self._seeds)
+            self.trackables["critic"] = self._critic.trackables
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.
         self._compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
@@ -104,29 +112,6 @@ class MetaTrainer:
         """Everything that one agent learns."""
         rates = self.log_inner_learning_rates[agent_index]
         return [*self.initial_params[agent_index], *([] if rates is None else [rates])]
-
-    def _all_variables(self):
-        return [variable for agent_index in range(len(self._agents)) for variable in self._variables(agent_index)]
-
-    def keep_best(self, scores):
-        """Remembers what the seeds have learned that do better than ever.
-
-        Args:
-            scores: array [S], how well they do now.
-        """
-        is_better = np.asarray(scores) > self._best_scores.numpy()
-        self._best_scores.assign(np.where(is_better, scores, self._best_scores.numpy()))
-        self._assign(self._best, self._all_variables(), is_better)
-
-    def restore_best(self):
-        """Takes every seed back to where it did best; a seed that was never scored stays where it is."""
-        self._assign(self._all_variables(), self._best, np.isfinite(self._best_scores.numpy()))
-
-    @staticmethod
-    def _assign(variables, values, seeds):
-        for variable, value in zip(variables, values):
-            of_seeds = seeds.reshape([-1] + [1] * (len(variable.shape) - 1))
-            variable.assign(np.where(of_seeds, value.numpy(), variable.numpy()))
 
     def inner_learning_rates(self):
         """Tuple over agents of tensors [S, L], α of each step."""
@@ -148,11 +133,11 @@ class MetaTrainer:
         Raises:
             NonFiniteGradientError: before anything is updated.
         """
-        gradients, finite, metrics = self._compute()
+        gradients, finite, critic_gradients, metrics = self._compute()
         if not np.all(finite):
             bad_seeds = [seed for seed, is_finite in zip(self._seeds, finite.numpy()) if not is_finite]
             raise NonFiniteGradientError(int(self.n_meta_updates_done) + 1, bad_seeds)
-        self._apply(gradients)
+        self._apply(gradients, critic_gradients)
         return Metrics(*(metric.numpy() for metric in metrics))
 
     def evaluate(self, phase, chain_length, n_tasks, report=lambda index, average_reward: None):
@@ -262,7 +247,21 @@ class MetaTrainer:
             ],
             axis=1,
         )
-        return gradients, finite, Metrics(average_reward, term_norms)
+        return gradients, finite, self._critic_gradients(chain), Metrics(average_reward, term_norms)
+
+    def _critic_gradients(self, chain):
+        """What the critic learns from all links, for each agent; nothing where no critic learns."""
+        if self._critic is None:
+            return ()
+        gradients = []
+        for agent_index in range(len(self._agents)):
+            of_links = [
+                self.estimator.features_and_returns(link.sample.trajectory, agent_index) for link in chain.links
+            ]
+            together = [tf.concat(part, axis=1) for part in zip(*of_links)]
+            gradient = self._compiled(functools.partial(self._critic.gradients, agent_index))
+            gradients.append(gradient(*together))
+        return gradients
 
     def _of_variables(self, agent_index, total, inner_learning_rates):
         """MetaParams → derivatives with respect to `_variables`: those of logarithms are times the rates."""
@@ -270,10 +269,12 @@ class MetaTrainer:
             return [*total.initial_params]
         return [*total.initial_params, inner_learning_rates[agent_index] * total.inner_learning_rates]
 
-    def _apply_gradients(self, gradients):
+    def _apply_gradients(self, gradients, critic_gradients):
         for optimizer, agent_gradients in zip(self._optimizers, gradients):
             ascent = [-gradient for gradient in agent_gradients]
             optimizer.apply(ascent)
+        if self._critic is not None:
+            self._critic.apply(critic_gradients)
         self.n_meta_updates_done.assign_add(1)
 
 

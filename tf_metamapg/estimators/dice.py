@@ -9,6 +9,7 @@ term is zero. For K trajectories the bias is O(1/K), from plugging an estimated 
 
 import tensorflow as tf
 
+from tf_metamapg import critics
 from tf_metamapg import returns
 from tf_metamapg.estimators.sampled import ExpectedReadingEstimator
 
@@ -45,8 +46,13 @@ def dice_surrogates(joint_log_probs, credits):
 class DiceEstimator(ExpectedReadingEstimator):
     """DiCE inner updates: the *expected* reading, from samples."""
 
-    def credit(self, rewards):
-        _, baselines = self.returns_and_baselines(rewards)
+    def __init__(
+        self, game, policies, n_trajectories=64, horizon=150, baseline=critics.leave_one_out_baseline
+    ):
+        """See `SampledEstimator`; the mean return is what it is, so there is no λ."""
+        super().__init__(game, policies, n_trajectories, horizon, baseline)
+
+    def credit(self, rewards, baselines):
         return self.discounted(rewards), self.discounted(baselines)
 
     def surrogates(self, log_probs, credits):

@@ -10,7 +10,7 @@ from tf_metamapg.estimators.sampled import ExpectedReadingEstimator
 def loaded_dice_surrogates(joint_log_probs, credits):
     """Surrogates all of whose derivatives are those of the agents' values.
 
-    mean_k Σ_t γ^t A_t (□(Σ_{t' ≤ t} l_t') − □(Σ_{t' < t} l_t')), Farquhar et al. 2019 with λ = τ = 1, summed by
+    mean_k Σ_t γ^t A_t (□(Σ_{t' ≤ t} l_t') − □(Σ_{t' < t} l_t')), Farquhar et al. 2019 with τ = 1, summed by
     parts so that each □ stands once. It rests on V(θ) = V(θ₀) + E_θ[Σ_t γ^t A_θ₀(o_t, a_t)], which holds for
     every θ. With no baseline it is the original DiCE objective, less a constant.
 
@@ -31,8 +31,8 @@ def loaded_dice_surrogates(joint_log_probs, credits):
 class LoadedDiceEstimator(ExpectedReadingEstimator):
     """Loaded DiCE inner updates: the *expected* reading, from samples, with less variance than DiCE's."""
 
-    def credit(self, rewards):
-        advantages = self.discounted(self.advantages(rewards))
+    def credit(self, rewards, baselines):
+        advantages = self.discounted(self.advantages(rewards, baselines))
         return advantages - tf.pad(advantages[..., 1:], [[0, 0], [0, 0], [0, 0], [0, 1]])
 
     def surrogates(self, log_probs, credits):

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import critics
+from tf_metamapg import features
 from tf_metamapg import returns
 from tf_metamapg import rollout
 from tf_metamapg import scoring
@@ -26,6 +28,7 @@ class SampledEstimator(abc.ABC):
     Attributes:
         game: the game that is played.
         policies: one policy for each agent.
+        baseline: the critic, see `critics.py`.
         has_cross_derivatives: see `estimators/`.
         n_steps: environment steps that are simulated for each seed and task: K · T.
     """
@@ -33,7 +36,7 @@ class SampledEstimator(abc.ABC):
     has_cross_derivatives: bool
 
     def __init__(
-        self, game, policies, n_trajectories=64, horizon=150, baseline=returns.leave_one_out_baseline
+        self, game, policies, n_trajectories=64, horizon=150, baseline=critics.leave_one_out_baseline, gae_lambda=1.0
     ):
         """
         Args:
@@ -41,7 +44,8 @@ class SampledEstimator(abc.ABC):
             policies: one policy for each agent.
             n_trajectories: K ≥ 1, the batch of one inner update.
             horizon: T ≥ 1, in time steps.
-            baseline: function of returns to go [S, N, K, T]; what it returns is subtracted from them.
+            baseline: one of `critics.py`, what is subtracted from returns to go.
+            gae_lambda: λ of generalised advantages, in [0, 1]; smaller ones have less variance, and a bias.
 
         Raises:
             InvalidInputError: if one of these does not hold.
@@ -53,19 +57,23 @@ class SampledEstimator(abc.ABC):
         checks.check_integer(f"{type(self).__name__}.n_trajectories", n_trajectories, minimum=1)
         checks.check_integer(f"{type(self).__name__}.horizon", horizon, minimum=1)
         checks.check(callable(baseline), f"{type(self).__name__}.baseline", baseline, "a function")
+        checks.check_number(f"{type(self).__name__}.gae_lambda", gae_lambda, minimum=0.0)
+        checks.check(gae_lambda <= 1.0, f"{type(self).__name__}.gae_lambda", gae_lambda, "in [0, 1]")
         self.game = game
         self.policies = policies
         self.n_steps = n_trajectories * horizon
         self._n_trajectories = n_trajectories
         self._horizon = horizon
-        self._baseline = baseline
+        self.baseline = baseline
+        self._gae_lambda = gae_lambda
 
     @abc.abstractmethod
-    def credit(self, rewards):
+    def credit(self, rewards, baselines):
         """What the surrogate of one agent weighs log-probabilities with.
 
         Args:
             rewards: tensor [S, N, K, T] of the agent.
+            baselines: what its critic expects of its returns to go, tensor [S, N, K, T].
 
         Returns:
             one or more tensors [S, N, K, T], as `surrogates` takes them.
@@ -114,7 +122,35 @@ class SampledEstimator(abc.ABC):
 
     def credited(self, trajectory):
         """A Trajectory with fields [S, N, K, T] → the Sample that it makes."""
-        return Sample(trajectory, tuple(map(self.credit, trajectory.rewards)))
+        return Sample(trajectory, tuple(
+            self.credit(rewards, self._expected(trajectory, agent_index))
+            for agent_index, rewards in enumerate(trajectory.rewards)
+        ))
+
+    def features_and_returns(self, trajectory, agent_index):
+        """What the critic of an agent is asked and should answer.
+
+        Args:
+            trajectory: Trajectory with fields [S, N, K, T].
+            agent_index: which agent.
+
+        Returns:
+            (features [S, N, K, T, F] of what it saw, returns to go [S, N, K, T]).
+        """
+        return (
+            features.encode(self.game, trajectory.observations[agent_index]),
+            returns.returns_to_go(trajectory.rewards[agent_index], self.game.discount),
+        )
+
+    def _expected(self, trajectory, agent_index):
+        """What the critic expects of the returns to go: [S, N, K, T]."""
+        seen, returns_to_go = self.features_and_returns(trajectory, agent_index)
+        baselines = self.baseline(seen, returns_to_go, agent_index)
+        checks.check(
+            tf.is_tensor(baselines) and baselines.shape == returns_to_go.shape, f"{type(self).__name__}.baseline",
+            self.baseline, "a function that returns a tensor of the shape of the returns to go",
+        )
+        return baselines
 
     def objectives(self, joint_params, tasks, sample):
         """Surrogates of the agents' values Vⁱ, as functions of all agents' parameters.
@@ -131,20 +167,9 @@ class SampledEstimator(abc.ABC):
         log_probs = scoring.score(self.policies, joint_params, sample.trajectory)
         return self.surrogates(log_probs, sample.credits)
 
-    def returns_and_baselines(self, rewards):
-        """Returns to go and what is subtracted from them: [S, N, K, T] → two tensors [S, N, K, T]."""
-        returns_to_go = returns.returns_to_go(rewards, self.game.discount)
-        baselines = self._baseline(returns_to_go)
-        checks.check(
-            tf.is_tensor(baselines) and baselines.shape == returns_to_go.shape, f"{type(self).__name__}.baseline",
-            self._baseline, "a function that returns a tensor of the shape of its argument",
-        )
-        return returns_to_go, baselines
-
-    def advantages(self, rewards):
-        """Returns to go less their baseline: [S, N, K, T] → [S, N, K, T]."""
-        returns_to_go, baselines = self.returns_and_baselines(rewards)
-        return returns_to_go - baselines
+    def advantages(self, rewards, baselines):
+        """Generalised advantages: two tensors [S, N, K, T] → [S, N, K, T]."""
+        return returns.generalised_advantages(rewards, baselines, self.game.discount, self._gae_lambda)
 
     def discounted(self, values):
         """γ^t x_t: [S, N, K, T] → [S, N, K, T]."""

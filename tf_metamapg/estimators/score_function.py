@@ -34,8 +34,8 @@ class ScoreFunctionEstimator(SampledEstimator):
 
     has_cross_derivatives = False
 
-    def credit(self, rewards):
-        return self.discounted(self.advantages(rewards))
+    def credit(self, rewards, baselines):
+        return self.discounted(self.advantages(rewards, baselines))
 
     def surrogates(self, log_probs, credits):
         return tuple(map(score_function_surrogate, log_probs, credits))

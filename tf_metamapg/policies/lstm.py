@@ -1,9 +1,12 @@
 """Long short-term memories: policies that remember what they have seen and done in a trajectory."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import features
 from tf_metamapg import random
 from tf_metamapg.policies import network
 from tf_metamapg.policies.layers import Dense
@@ -46,11 +49,11 @@ class LSTM(keras.Model):
 
     def unroll(self, observations):
         """Observations [..., K, T, ...] of whole trajectories → outputs [..., K, T, n_outputs]."""
-        features = self._encode(observations)
-        *leading, n_trajectories, horizon, _ = features.shape
+        inputs = self._encode(observations)
+        *leading, n_trajectories, horizon, _ = inputs.shape
         axes = list(range(len(leading)))
-        features = tf.transpose(features, [len(axes) + 1, *axes, len(axes), len(axes) + 2])
-        hidden, _ = self._cell.over_time(features, self.initial_memory([*leading, n_trajectories]))
+        inputs = tf.transpose(inputs, [len(axes) + 1, *axes, len(axes), len(axes) + 2])
+        hidden, _ = self._cell.over_time(inputs, self.initial_memory([*leading, n_trajectories]))
         hidden = tf.transpose(hidden, [axis + 1 for axis in axes] + [len(axes) + 1, 0, len(axes) + 2])
         outputs = self._dense(tf.reshape(hidden, [*leading, n_trajectories * horizon, self._cell.units]))
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
@@ -82,7 +85,7 @@ def _lstm_policy(kind, make_head, game, agent_index, units):
     network.check_agent(kind, game, agent_index)
     checks.check_integer(f"{kind}.units", units, minimum=1)
     head = make_head(kind, game, agent_index)
-    encode, n_features = network.encoder(game, agent_index)
+    encode, n_features = functools.partial(features.encode, game), features.size(game, agent_index)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)

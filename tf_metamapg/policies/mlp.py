@@ -1,9 +1,12 @@
 """Multilayer perceptrons: policies without a memory."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import features
 from tf_metamapg import random
 from tf_metamapg.policies import network
 from tf_metamapg.policies.categorical import CategoricalPolicy
@@ -54,9 +57,9 @@ class MLP(keras.Model):
 
     def unroll(self, observations):
         """Observations [..., K, T, ...] → outputs [..., K, T, n_outputs]."""
-        features = self._encode(observations)
-        *leading, n_trajectories, horizon, n_features = features.shape
-        outputs = tf.reshape(features, [*leading, n_trajectories * horizon, n_features])
+        inputs = self._encode(observations)
+        *leading, n_trajectories, horizon, n_features = inputs.shape
+        outputs = tf.reshape(inputs, [*leading, n_trajectories * horizon, n_features])
         for layer in self._dense:
             outputs = layer(outputs)
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
@@ -117,7 +120,7 @@ def _check(kind, game, agent_index, hidden_units, activation):
 
 
 def _model_builder(game, agent_index, n_outputs, hidden_units, activation):
-    encode, n_features = network.encoder(game, agent_index)
+    encode, n_features = functools.partial(features.encode, game), features.size(game, agent_index)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)

@@ -120,22 +120,6 @@ class NetworkPolicy:
             return self._model.unroll(observations)
 
 
-def encoder(game, agent_index):
-    """How a network sees an agent's observations: one-hot where there are finitely many, vectors as they are.
-
-    Args:
-        game: a game that is played step by step.
-        agent_index: which agent of the game.
-
-    Returns:
-        (function from observations [...] or [..., D] to features [..., F], F).
-    """
-    if hasattr(game, "n_observations"):
-        n_observations = game.n_observations
-        return lambda observations: tf.one_hot(observations, n_observations, dtype=game.dtype), n_observations
-    return lambda observations: observations, game.observation_specs[agent_index].shape[0]
-
-
 def check_agent(kind, game, agent_index):
     """Raises `InvalidInputError` unless there is such an agent in a game that is played step by step."""
     checks.check(

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import critics
 from tf_metamapg import progress
 from tf_metamapg import random
-from tf_metamapg import returns
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
@@ -22,10 +22,10 @@ SOURCE = "Foerster et al. 2018: 0.999 and 0.97 at 100,000 samples for first and 
 DURATION = "3 min"
 
 ESTIMATORS = {
-    "score function": functools.partial(ScoreFunctionEstimator, baseline=returns.leave_one_out_baseline),
-    "DiCE": functools.partial(DiceEstimator, baseline=returns.no_baseline),
-    "DiCE with its baseline": functools.partial(DiceEstimator, baseline=returns.leave_one_out_baseline),
-    "Loaded DiCE": functools.partial(LoadedDiceEstimator, baseline=returns.leave_one_out_baseline),
+    "score function": functools.partial(ScoreFunctionEstimator, baseline=critics.leave_one_out_baseline),
+    "DiCE": functools.partial(DiceEstimator, baseline=critics.no_baseline),
+    "DiCE with its baseline": functools.partial(DiceEstimator, baseline=critics.leave_one_out_baseline),
+    "Loaded DiCE": functools.partial(LoadedDiceEstimator, baseline=critics.leave_one_out_baseline),
 }
 COLOURS = dict(zip(ESTIMATORS, ("C7", "C3", "C1", "C0")))
 # First- and second-order estimates are means over independent batches of so many trajectories.

@@ -1,0 +1,43 @@
+"""The best of what every seed has learned so far."""
+
+import keras
+import numpy as np
+
+
+class Best:
+    """What each seed had learned when it did best, seeds being the leading axis of all variables.
+
+    Attributes:
+        trackables: what a checkpoint must hold to go on exactly.
+    """
+
+    def __init__(self, variables):
+        """
+        Args:
+            variables: list of Keras variables [S, ...].
+        """
+        self._variables = variables
+        # Copies: a variable made of another one's value may share its memory.
+        self._kept = [keras.Variable(np.array(variable)) for variable in variables]
+        self._scores = keras.Variable(np.full(variables[0].shape[0], -np.inf))
+        self.trackables = [self._scores, *self._kept]
+
+    def keep(self, scores):
+        """Keeps what the seeds have learned that do better than ever.
+
+        Args:
+            scores: array [S], how well they do now.
+        """
+        is_better = np.asarray(scores) > self._scores.numpy()
+        self._scores.assign(np.where(is_better, scores, self._scores.numpy()))
+        _assign(self._kept, self._variables, is_better)
+
+    def restore(self):
+        """Takes every seed back to where it did best; a seed that was never scored stays where it is."""
+        _assign(self._variables, self._kept, np.isfinite(self._scores.numpy()))
+
+
+def _assign(variables, values, seeds):
+    for variable, value in zip(variables, values):
+        of_seeds = seeds.reshape([-1] + [1] * (len(variable.shape) - 1))
+        variable.assign(np.where(of_seeds, value.numpy(), variable.numpy()))

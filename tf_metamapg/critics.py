@@ -1,0 +1,157 @@
+"""Critics: what is expected of the return to go, to be subtracted from it.
+
+A critic is called with what an agent saw in K trajectories, tensor [S, N, K, T, F] of features, with its returns to
+go, [S, N, K, T], and with its number; it says what to expect at each step, [S, N, K, T]. So that expectations stay as
+they are, what it says of a trajectory must not depend on the trajectory's own actions and rewards, but for what had
+been observed by then.
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import features as features_lib
+from tf_metamapg import random
+from tf_metamapg import returns as returns_lib
+from tf_metamapg.policies import functional
+from tf_metamapg.policies.lstm import LSTM
+from tf_metamapg.policies.mlp import MLP
+
+
+def no_baseline(features, returns, agent_index):
+    """Zeros."""
+    del features, agent_index
+    return tf.zeros_like(returns)
+
+
+def leave_one_out_baseline(features, returns, agent_index):
+    """The mean return to go of the other K − 1 trajectories at the same time step."""
+    del features, agent_index
+    return returns_lib.leave_one_out_mean(returns, axis=-2)
+
+
+def linear_feature_baseline(features, returns, agent_index, ridge=1e-3):
+    """A linear function of features, their squares and powers of the time, fitted to the other K − 1 trajectories.
+
+    The features are those of Duan et al. 2016, "Benchmarking deep reinforcement learning for continuous control".
+    Every trajectory has a fit of its own, without itself: least squares of a batch to itself would leave a bias.
+
+    Args:
+        features, returns, agent_index: see above; K = 1 has zeros for its result.
+        ridge: what is added to the diagonal of the mean squares, > 0, as features may depend on each other.
+
+    Raises:
+        InvalidInputError: if `ridge` is not such a number.
+    """
+    del agent_index
+    checks.check_number("linear_feature_baseline.ridge", ridge)
+    checks.check(ridge > 0.0, "linear_feature_baseline.ridge", ridge, "> 0")
+    n_trajectories, horizon = returns.shape[-2:]
+    time = _time(features)
+    powers = tf.broadcast_to(tf.concat([time**power for power in range(4)], -1), [*returns.shape, 4])
+    inputs = tf.concat([features, tf.square(features), powers], axis=-1)
+    squares = tf.matmul(inputs, inputs, transpose_a=True)
+    products = tf.matmul(inputs, returns[..., tf.newaxis], transpose_a=True)
+    squares, products = (
+        (tf.reduce_sum(own, axis=2, keepdims=True) - own) / (max(n_trajectories - 1, 1) * horizon)
+        for own in (squares, products)
+    )
+    identity = tf.eye(inputs.shape[-1], dtype=returns.dtype)
+    weights = tf.linalg.solve(squares + ridge * identity, products)
+    return tf.matmul(inputs, weights)[..., 0]
+
+
+class ValueNetwork:
+    """A network for each agent, recurrent where its policy is, that learns from the returns of earlier meta-updates.
+
+    It sees what the agent sees, and the time. Of the present trajectories it has learned nothing yet when it is asked
+    about them, so they cannot bias it. It is the trainer that builds it and lets it learn.
+
+    Attributes:
+        trackables: what a checkpoint must hold to go on exactly.
+    """
+
+    def __init__(self, units=64, learning_rate=0.01):
+        """
+        Args:
+            units: of the hidden layer, or of the memory, ≥ 1.
+            learning_rate: Adam's step size, > 0; there is one step after each meta-update.
+
+        Raises:
+            InvalidInputError: if one of these does not hold.
+        """
+        checks.check_integer("ValueNetwork.units", units, minimum=1)
+        checks.check_number("ValueNetwork.learning_rate", learning_rate)
+        checks.check(learning_rate > 0.0, "ValueNetwork.learning_rate", learning_rate, "> 0")
+        self._units = units
+        self._learning_rate = learning_rate
+        self._params = []
+
+    def build(self, game, policies, seeds):
+        """Makes new networks.
+
+        Args:
+            game: the game that is played.
+            policies: one policy for each agent.
+            seeds: S integers.
+        """
+        # Networks say what is expected per time step, which is of the order of one.
+        self._scale = 1.0 / (1.0 - game.discount)
+        builders = [self._model_builder(game, policy, agent) for agent, policy in enumerate(policies)]
+        self._models = [build_model(seed=0) for build_model in builders]
+        self._params = [
+            [keras.Variable(leaf) for leaf in functional.initial_params(build_model, seeds)] for build_model in builders
+        ]
+        self._optimizer = keras.optimizers.Adam(self._learning_rate)
+        self._optimizer.build(self._variables())
+        self.trackables = {"params": self._params, "optimizer": self._optimizer}
+
+    def __call__(self, features, returns, agent_index):
+        """See above; constants, whatever is differentiated."""
+        del returns
+        checks.check(bool(self._params), "baseline", type(self).__name__, "built, as a MetaTrainer does")
+        return tf.stop_gradient(self._scale * self._per_step(self._values(agent_index), features, agent_index))
+
+    def gradients(self, agent_index, features, returns):
+        """Of the mean squared error, per time step squared, in the parameters of one network: leaves [S, ...]."""
+        values = self._values(agent_index)
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            errors = self._per_step(values, features, agent_index) - returns / self._scale
+            loss = tf.reduce_sum(tf.reduce_mean(tf.square(errors), axis=[1, 2, 3]))
+        return tape.gradient(loss, values)
+
+    def apply(self, gradients):
+        """One step of Adam along the gradients of all networks."""
+        self._optimizer.apply(tf.nest.flatten(gradients))
+
+    def _model_builder(self, game, policy, agent_index):
+        def build_model(seed):
+            # Another stream than that of the agent's policy.
+            seed = random.integer_seed(seed, game.n_agents + agent_index)
+            arguments = (tf.identity, features_lib.size(game, agent_index) + 1, 1)
+            if policy.initial_memory([1]):
+                model = LSTM(*arguments, self._units, seed, dtype=game.dtype)
+            else:
+                model = MLP(*arguments, (self._units,), "tanh", seed, dtype=game.dtype)
+            model.build(None)
+            return model
+
+        return build_model
+
+    def _values(self, agent_index):
+        return [tf.convert_to_tensor(variable.value) for variable in self._params[agent_index]]
+
+    def _variables(self):
+        return tf.nest.flatten(self._params)
+
+    def _per_step(self, values, features, agent_index):
+        inputs = tf.concat([features, tf.broadcast_to(_time(features), [*features.shape[:-1], 1])], axis=-1)
+        with functional.bound(self._models[agent_index], [leaf[:, tf.newaxis] for leaf in values]):
+            return self._models[agent_index].unroll(inputs)[..., 0]
+
+
+def _time(features):
+    """t / T of each step: [..., T, F] → [T, 1]."""
+    horizon = features.shape[-2]
+    return tf.range(horizon, dtype=features.dtype)[:, tf.newaxis] / horizon
