@@ -18,7 +18,7 @@ class Best:
         """
         self._variables = variables
         # Copies: a variable made of another one's value may share its memory.
-        self._kept = [keras.Variable(np.array(variable)) for variable in variables]
+        self._kept = [keras.Variable(np.array(variable.numpy())) for variable in variables]
         self._scores = keras.Variable(np.full(variables[0].shape[0], -np.inf))
         self.trackables = [self._scores, *self._kept]
 
