@@ -23,6 +23,7 @@ TINY = (
     "train.n_meta_updates = 2",
     "train.n_tasks = 2",
     "train.n_evaluation_tasks = 2",
+    "train.chain_length = 1",
     "train.evaluation_chain_length = 1",
     "LoadedDiceEstimator.n_trajectories = 4",
     "LoadedDiceEstimator.horizon = 3",

@@ -19,12 +19,15 @@ from tf_metamapg.reproductions import figure_1
 from tf_metamapg.reproductions import figure_2
 from tf_metamapg.reproductions import figure_3
 from tf_metamapg.reproductions import gradient_quality
+from tf_metamapg.reproductions import personas_ipd
+from tf_metamapg.reproductions import personas_rps
 from tf_metamapg.reproductions import shape_naive_learner
 
 REPRODUCTIONS = {
     module.__name__.rpartition(".")[-1]: module
     for module in (
-        figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality, shape_naive_learner,
+        figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality, personas_ipd, personas_rps,
+        shape_naive_learner,
     )
 }
 

@@ -26,7 +26,9 @@ def reproduce(directory, bindings=()):
         bindings: gin bindings that come after those of the protocol.
     """
     curves = {
-        name: protocols.train_config(directory, config, config, (*BINDINGS, *bindings))
+        name: protocols.meta_test_curves(
+            protocols.train_config(directory, config, config, (*BINDINGS, *bindings))
+        )
         for name, config in METHODS.items()
     }
     rows = [

@@ -28,7 +28,7 @@ def train_config(directory, name, config, bindings):
         bindings: gin bindings that come after it.
 
     Returns:
-        array [S, updates + 1, n_agents], the average rewards in meta-testing.
+        the summary, see `experiment.train`.
 
     Raises:
         InvalidInputError: if there is no such config.
@@ -38,7 +38,11 @@ def train_config(directory, name, config, bindings):
         raise checks.InvalidInputError(f"{name}: there is no {path}; install the package with pip install -e .")
     configs.parse([str(path)], bindings)
     run_directory = pathlib.Path(directory) / "runs" / name
-    summary = configs.train(run_directory, (run_directory / "config.gin").exists(), time.time())
+    return configs.train(run_directory, (run_directory / "config.gin").exists(), time.time())
+
+
+def meta_test_curves(summary):
+    """The average rewards of a run in meta-testing: array [S, updates + 1, n_agents]."""
     return np.array(summary["meta_test"]["average_reward"])
 
 

@@ -34,9 +34,9 @@ def reproduce(directory, bindings=()):
     for name, (agent, own_bindings, _) in SHAPERS.items():
         run = name.lower().translate(str.maketrans(" ", "_", "(),"))
         agents = f"train.agents = [{agent}, @PolicyGradient()]"
-        curves[name] = protocols.train_config(
+        curves[name] = protocols.meta_test_curves(protocols.train_config(
             directory, run, "shape_naive_learner", (agents, *own_bindings, *_without_meta_learning(agent), *bindings)
-        )
+        ))
     rows = [
         [name, seed, update, *(f"{value:.9g}" for value in of_shaper[seed, update])]
         for name, of_shaper in curves.items()
