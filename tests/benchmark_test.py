@@ -16,6 +16,10 @@ from tests import command_line
 from tf_metamapg import benchmark
 from tf_metamapg import reference_loop
 from tf_metamapg import workloads
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.tabular import tabular_policy
 
 SMALL = {"n_trajectories": 4, "horizon": 5}
 
@@ -46,14 +50,17 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertBetween(measured["peak_mb"], 100.0, 24000.0)
 
     def test_workloads_are_those_that_were_named(self):
-        sizes = {name: workload[1:] for name, workload in workloads.META_WORKLOADS.items()}
+        sizes = {name: workload[2:] for name, workload in workloads.META_WORKLOADS.items()}
         # Seeds, tasks, K, T, L.
         self.assertEqual(sizes, {
             "tabular": (1, 32, 64, 150, 1), "wide": (20, 8, 64, 150, 1), "chain": (1, 1, 64, 150, 7),
-            "long": (1, 8, 64, 1000, 1),
+            "long": (1, 8, 64, 1000, 1), "authors": (1, 1, 64, 150, 7),
         })
+        recurrent = workloads.META_WORKLOADS["authors"]
+        self.assertEqual(recurrent.policies, (lstm_policy, tabular_policy))
+        self.assertEqual(recurrent.agents, (MetaMAPG, PolicyGradient))
         for name, n_trajectories in (("dice_128", 128), ("dice_1024", 1024)):
-            self.assertEqual(workloads.LEARNER_WORKLOADS[name][1:5], (1, 1, n_trajectories, 150))
+            self.assertEqual(workloads.LEARNER_WORKLOADS[name][2:6], (1, 1, n_trajectories, 150))
 
 
 class ReferenceLoopTest(tf.test.TestCase):

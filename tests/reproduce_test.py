@@ -4,6 +4,7 @@ import contextlib
 import csv
 import functools
 import io
+import json
 import pathlib
 import tempfile
 from unittest import mock
@@ -20,6 +21,9 @@ from tf_metamapg.reproductions import figure_1
 from tf_metamapg.reproductions import figure_2
 from tf_metamapg.reproductions import figure_3
 from tf_metamapg.reproductions import gradient_quality
+from tf_metamapg.reproductions import personas
+from tf_metamapg.reproductions import results
+from tf_metamapg.reproductions import shape_naive_learner
 
 
 class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
@@ -126,6 +130,53 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertStartsWith(row.split("|")[3].strip(), f"{np.mean(rewards):.3f}".replace("-", "−"))
         again, _ = self.reproduced(figure_3, bindings=bindings)
         self.assertEqual(again, numbers)
+
+    @mock.patch.object(
+        shape_naive_learner, "SHAPERS", {name: shape_naive_learner.SHAPERS[name] for name in ("LOLA (a)", "Meta-MAPG")}
+    )
+    def test_shape_naive_learner(self):
+        numbers, table = self.reproduced(shape_naive_learner, bindings=(*command_line.TINY, "train.validate_every = 1"))
+        self.assertLen(numbers, 2 * 2 * 2)
+        for name in shape_naive_learner.SHAPERS:
+            # Before the only update.
+            of_shaper = [row for row in numbers if row["shaper"] == name and row["updates"] == "0"]
+            row = [cell.strip() for cell in next(
+                line for line in table.splitlines() if line.startswith(f"| {name} |")
+            ).strip("|").split("|")]
+            for cell, column in ((row[1], "reward_of_shaper"), (row[3], "reward_of_learner")):
+                mean = np.mean([float(entry[column]) for entry in of_shaper])
+                self.assertStartsWith(cell, f"{mean:.3f}".replace("-", "−"))
+
+    @mock.patch.object(personas, "RATES", (0.1, 3.0))
+    @mock.patch.object(personas, "META_AGENTS", {
+        name: (*bindings, "train.n_meta_updates = 1") for name, bindings in personas.META_AGENTS.items()
+    })
+    def test_personas(self):
+        bindings = [binding for binding in command_line.TINY if "meta_updates" not in binding]
+        numbers, table = self.reproduced(personas, configs={"tabular": "personas_rps_tabular"}, bindings=bindings)
+        self.assertLen(numbers, 4 * 2 * 2)
+        for method in personas.METHODS:
+            rewards = [
+                float(row["average_reward"])
+                for row in numbers if row["method"] == method and row["inner_updates"] != "0"
+            ]
+            row = [cell.strip() for cell in next(
+                line for line in table.splitlines() if line.startswith(f"| tabular | {method} |")
+            ).strip("|").split("|")]
+            self.assertStartsWith(row[2], results.signed(np.mean(rewards)))
+            self.assertIn(row[5], ("learned",) if method.startswith("Meta") else ("0.1", "3"))
+        # The inner step is the one that was best in meta-validation.
+        validated = {
+            rate: json.loads((self.directory / "runs" / f"tabular_naive_{rate}" / "summary.json").read_text("utf-8"))
+            for rate in personas.RATES
+        }
+        areas = {
+            rate: np.mean(np.array(summary["meta_validation"]["average_reward"])[:, 1:, 0])
+            for rate, summary in validated.items()
+        }
+        best = max(areas, key=areas.get)
+        row = next(line for line in table.splitlines() if line.startswith("| tabular | naive |"))
+        self.assertIn(f"| {best:g} |", row)
 
     def test_updates_needed(self):
         values = np.array([[-2.0, -1.5, -1.0], [-2.0, -1.0, -1.0]])
