@@ -5,8 +5,9 @@
     bin/benchmark --scaling
 
 Each workload runs in a process of its own: the iterated prisoner's dilemma with γ = 0.96, two meta-agents or two
-LOLA-DiCE learners with tabular policies, or a meta-agent with an LSTM against a tabular learner. An environment step is one joint action of one trajectory; each of
-the L + 1 rollouts of a meta-update counts. The keys of each workload in the JSON object:
+LOLA-DiCE learners with tabular policies, or a meta-agent with an LSTM against a tabular learner. An environment
+step is one joint action of one trajectory; each of the L + 1 rollouts of a meta-update counts. The keys of each
+workload in the JSON object:
 
     rollout_ns              random numbers and trajectories alone, nanoseconds per environment step
     meta_update_ns          one whole update, nanoseconds per environment step of all its rollouts
