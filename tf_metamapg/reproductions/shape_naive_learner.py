@@ -7,7 +7,7 @@ from tf_metamapg.reproductions import results
 
 TITLE = "Shaping a naive learner for long in the iterated prisoner's dilemma"
 SOURCE = "protocol and published figures of Lu et al. 2022, Model-Free Opponent Shaping"
-DURATION = "12 min"
+DURATION = "20 min"
 
 # Who meets the naive learners: its agent, what is different for it in the config, and what is published of its reward.
 SHAPERS = {
@@ -78,15 +78,15 @@ def _text(curves):
 
 
 def _figure(curves):
-    figure, panels = results.new_figure(8.6, 3.6, n_panels=2, sharey=True)
-    for agent, (panel, of_whom) in enumerate(zip(panels, ("shaper", "naive learner"))):
+    figure, panels = results.new_figure(8.6, 3.8, n_panels=2, sharey=True)
+    for agent, (panel, of_whom) in enumerate(zip(panels, ("shaper's", "naive learner's"))):
         for name, of_shaper in curves.items():
             results.draw_mean(
                 panel, range(of_shaper.shape[1]), of_shaper[:, :, agent], name, results.COLOURS[name.partition(",")[0]],
                 linestyle=":" if "," in name else "-",
             )
         panel.set_xlabel("updates of the naive learner")
-        panel.set_ylabel(f"average reward per step of the {of_whom}")
+        panel.set_ylabel(f"the {of_whom} average reward per step")
         panel.yaxis.set_tick_params(labelleft=True)
         panel.grid(alpha=0.3)
     panels[0].legend(fontsize=7, title="mean and 95% interval over seeds", title_fontsize=7)
