@@ -63,7 +63,8 @@ class BaselinesTest(tf.test.TestCase, parameterized.TestCase):
             targets = np.concatenate([values[s, n, other] for other in others])
             # Ridge regression as ordinary least squares with one more row for each weight.
             size = stacked.shape[1]
-            extended = np.concatenate([stacked, np.sqrt(ridge * len(targets)) * np.eye(size)])
+            strength = ridge * np.mean(stacked**2) * len(targets)
+            extended = np.concatenate([stacked, np.sqrt(strength) * np.eye(size)])
             weights, *_ = np.linalg.lstsq(extended, np.concatenate([targets, np.zeros(size)]), rcond=None)
             self.assertAllClose(baseline[s, n, k], inputs[k] @ weights, rtol=1e-8, atol=1e-8)
 
@@ -87,7 +88,7 @@ class BaselinesTest(tf.test.TestCase, parameterized.TestCase):
         result = baseline(tf.constant(_features(shape)), tf.constant(_values(shape)), 0)
         self.assertAllEqual(result, np.zeros(shape))
 
-    @parameterized.parameters(0.0, -1.0, "1")
+    @parameterized.parameters(0.0, 1e-12, -1.0, "1")
     def test_bad_ridge_is_rejected(self, ridge):
         with self.assertRaisesRegex(checks.InvalidInputError, "^linear_feature_baseline.ridge = .*: must be"):
             critics.linear_feature_baseline(tf.constant(_features()), tf.constant(_values()), 0, ridge)
@@ -177,9 +178,17 @@ class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
             return np.mean((critic(features, returns, 1) - returns) ** 2)
 
         before = error()
-        for _ in range(30):
+        for _ in range(15):
+            trainer.step()
+        trainer.best.keep(np.zeros(2))
+        at_best = error()
+        for _ in range(15):
             trainer.step()
         self.assertLess(error(), 0.5 * before)
+        self.assertNotAllClose(error(), at_best)
+        # The critic goes back with the policies that it knows.
+        trainer.best.restore()
+        self.assertAllClose(error(), at_best, rtol=1e-14, atol=0.0)
         self.assertIn("critic", trainer.trackables)
 
 

@@ -25,6 +25,7 @@ from tf_metamapg.agents.sos import SOS
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.games import payoffs
 from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.differentiable import DifferentiableGame
 from tf_metamapg.games.differentiable import tandem_game
@@ -625,6 +626,31 @@ class SampledTest(Close, parameterized.TestCase):
             expected = hessians[value_of, agent, :, other] @ along[other]
             self.assertAllClose(probs @ of_sets, expected, rtol=0.0, atol=1e-9)
             self.assertGreater(np.max(np.abs(expected)), 1e-4)
+
+
+class CompiledTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(LookAhead, LOLATaylor, LOLADiCE, SOS)
+    def test_a_meta_agent_among_learners_that_look_ahead_can_be_compiled(self, kind):
+        """Three derivatives under XLA, the same as without."""
+        game = IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype="float64")
+        policies = [tabular_policy(game, agent) for agent in range(2)]
+        estimator = LoadedDiceEstimator(game, policies, n_trajectories=4, horizon=5)
+        keys = random.root_keys([0])
+        tasks = tf.constant(game.payoffs)[tf.newaxis, tf.newaxis]
+        start = adaptation.for_each_task(tuple(policy.initial_params([0]) for policy in policies), 1)
+        agents = [MetaMAPG(0.1), kind(0.2)]
+        link_keys = [random.fold_in(keys, link) for link in range(2)]
+
+        def total(start):
+            chain = adaptation.adapt(estimator, agents, start, tasks, link_keys)
+            return agents[0].meta_gradients(estimator, chain, 0).total.initial_params[0]
+
+        plain, compiled = (
+            tf.function(total, autograph=False, jit_compile=jit_compile)(start) for jit_compile in (False, True)
+        )
+        self.assertGreater(np.max(np.abs(plain)), 0.1)
+        self.assertAllClose(plain, compiled, rtol=1e-9, atol=1e-11)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ class PersonasTest(tf.test.TestCase, parameterized.TestCase):
         game = IteratedMatrixGame(payoffs.prisoners_dilemma())
         with self.assertRaisesRegex(checks.InvalidInputError, "^Personas.policy = 'NetworkPolicy': must be"):
             Personas(lstm_policy(game, 1))
-        with self.assertRaisesRegex(checks.InvalidInputError, "^number of tasks = 41: must be at most 40"):
+        with self.assertRaisesRegex(checks.InvalidInputError, "^n_tasks = 41: must be at most 40"):
             Personas(policy).sample(random.META_TEST, random.root_keys([0]), 41)
 
 

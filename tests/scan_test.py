@@ -136,6 +136,37 @@ class ScanTest(tf.test.TestCase, parameterized.TestCase):
         others = [argument for index, argument in enumerate(arguments) if index != which]
         self.assertEqual(set(map(type, tf.nest.flatten(tape.gradient(value, others)))), {type(None)})
 
+    @parameterized.named_parameters(*MODES)
+    def test_derivatives_of_one_step(self, mode):
+        consts, initial, inputs = _arguments()
+        arguments = consts, initial, tf.nest.map_structure(lambda leaf: leaf[:1], inputs)
+
+        def third(loop):
+            def run(arguments):
+                value = None
+                with tf.GradientTape() as third_tape:
+                    third_tape.watch(arguments)
+                    with tf.GradientTape() as second_tape:
+                        second_tape.watch(arguments)
+                        with tf.GradientTape() as first_tape:
+                            first_tape.watch(arguments)
+                            value = tf.add_n([tf.reduce_sum(tf.sin(carry)) for carry in loop(_step, *arguments)])
+                        first = first_tape.gradient(value, arguments)
+                        norm = tf.add_n([tf.reduce_sum(leaf**2) for leaf in tf.nest.flatten(first)])
+                    second = second_tape.gradient(norm, arguments)
+                    norm = tf.add_n([tf.reduce_sum(leaf**2) for leaf in tf.nest.flatten(second)])
+                return third_tape.gradient(norm, arguments)
+
+            return run
+
+        def unrolled(step, consts, initial, inputs):
+            carry = step(consts, initial, tf.nest.map_structure(lambda leaf: leaf[0], inputs))
+            return tf.nest.map_structure(lambda leaf: leaf[tf.newaxis], carry)
+
+        actual, expected = mode(third(scan.scan))(arguments), third(unrolled)(arguments)
+        for leaf, other in zip(tf.nest.flatten(actual), tf.nest.flatten(expected)):
+            self.assertAllClose(leaf, other, rtol=1e-10, atol=1e-10)
+
     def test_one_step(self):
         consts, initial, inputs = _arguments()
         inputs = tf.nest.map_structure(lambda leaf: leaf[:1], inputs)

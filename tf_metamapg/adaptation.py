@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import random
+from tf_metamapg import slices  # noqa: F401, so that what is compiled here can be differentiated three times
 from tf_metamapg.types import JointParams
 
 

@@ -38,14 +38,14 @@ def linear_feature_baseline(features, returns, agent_index, ridge=1e-3):
 
     Args:
         features, returns, agent_index: see above; K = 1 has zeros for its result.
-        ridge: what is added to the diagonal of the mean squares, > 0, as features may depend on each other.
+        ridge: what is added to the diagonal of the mean squares, in units of its mean, ≥ 10⁻⁵: features depend on
+            each other.
 
     Raises:
         InvalidInputError: if `ridge` is not such a number.
     """
     del agent_index
-    checks.check_number("linear_feature_baseline.ridge", ridge)
-    checks.check(ridge > 0.0, "linear_feature_baseline.ridge", ridge, "> 0")
+    checks.check_number("linear_feature_baseline.ridge", ridge, minimum=1e-5)
     n_trajectories, horizon = returns.shape[-2:]
     time = _time(features)
     powers = tf.broadcast_to(tf.concat([time**power for power in range(4)], -1), [*returns.shape, 4])
@@ -56,8 +56,10 @@ def linear_feature_baseline(features, returns, agent_index, ridge=1e-3):
         (tf.reduce_sum(own, axis=2, keepdims=True) - own) / (max(n_trajectories - 1, 1) * horizon)
         for own in (squares, products)
     )
+    # One, which is among the inputs, keeps the mean above zero; without other trajectories all is zero.
+    scale = tf.reduce_mean(tf.linalg.diag_part(squares), axis=-1)[..., tf.newaxis, tf.newaxis]
     identity = tf.eye(inputs.shape[-1], dtype=returns.dtype)
-    weights = tf.linalg.solve(squares + ridge * identity, products)
+    weights = tf.linalg.solve(squares + (ridge * scale if n_trajectories > 1 else 1.0) * identity, products)
     return tf.matmul(inputs, weights)[..., 0]
 
 

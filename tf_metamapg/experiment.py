@@ -93,7 +93,7 @@ def train(
         hasattr(task_distribution, "sample"), "train.task_distribution", task_distribution,
         "what makes a task distribution",
     )
-    populations = _make_populations(populations, policies, agents)
+    populations = _make_populations(populations, policies, agents, n_tasks, n_evaluation_tasks)
     if jit_compile is None:
         jit_compile = _compiling_pays(
             (n_meta_updates * (chain_length + 1), n_seeds * n_tasks * estimator.n_steps),
@@ -145,11 +145,13 @@ def train(
             f"an average reward in evaluation is NaN or infinite; the last checkpoint is {checkpointer.latest}"
         )
     best = int(np.argmax(scores))
-    export.export_policies(directory.initial_policies, policies, trainer.initial_params, best)
+    # Agents of a population start from another policy in every task.
+    exported = [policy if population is None else None for policy, population in zip(policies, populations)]
+    export.export_policies(directory.initial_policies, exported, trainer.initial_params, best)
     if export_all_seeds:
         for index, seed in enumerate(seeds):
             export.export_policies(
-                directory.initial_policies / f"seed_{seed}", policies, trainer.initial_params, index
+                directory.initial_policies / f"seed_{seed}", exported, trainer.initial_params, index
             )
     agent_names = [type(agent).__name__ for agent in agents]
     figures.save_adaptation_figure(
@@ -204,7 +206,7 @@ def _check_parts(game, policies, agents, estimator, task_distribution):
         checks.check(callable(maker), name, maker, f"a function of the game, such as {example} without parentheses")
 
 
-def _make_populations(populations, policies, agents):
+def _make_populations(populations, policies, agents, n_tasks, n_evaluation_tasks):
     """One population, or None, for each agent."""
     populations = [None] * len(policies) if populations is None else populations
     checks.check_length("train.populations", populations, len(policies))
@@ -217,10 +219,13 @@ def _make_populations(populations, policies, agents):
         )
     populations = [make and make(policy) for make, policy in zip(populations, policies)]
     for index, population in enumerate(populations):
-        checks.check(
-            population is None or hasattr(population, "sample"), f"train.populations[{index}]", population,
-            "what makes a population",
-        )
+        if population is not None:
+            checks.check(
+                hasattr(population, "check_size"), f"train.populations[{index}]", population, "what makes a population"
+            )
+            population.check_size(random.META_TRAIN, "train.n_tasks", n_tasks)
+            for phase in (random.META_VALIDATION, random.META_TEST):
+                population.check_size(phase, "train.n_evaluation_tasks", n_evaluation_tasks)
     return populations
 
 

@@ -111,6 +111,8 @@ def out_of_batch(leaf, n_steps):
 
 def _before(initial, values, backwards=False):
     """What was there before each step, of what was there after it and before the first one."""
+    if values.shape[0] == 1:
+        return initial[tf.newaxis]  # Of empty slices XLA makes an error at the third derivative.
     if backwards:
         return tf.concat([values[1:], initial[tf.newaxis]], axis=0)
     return tf.concat([initial[tf.newaxis], values[:-1]], axis=0)

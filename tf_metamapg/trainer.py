@@ -42,7 +42,7 @@ class MetaTrainer:
         log_inner_learning_rates: tuple over agents of Keras variables [S, L], None for agents that do not
             learn them. Their logarithms are learned: a step stays positive, and changes by a factor.
         n_meta_updates_done: int64 variable.
-        best: `Best`, of everything that is learned.
+        best: `Best`, of everything that is learned, by agents and critics.
         trackables: dict of what a checkpoint must hold to go on exactly.
     """
 
@@ -84,20 +84,21 @@ class MetaTrainer:
             optimizer.build(self._variables(agent_index))
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
         meta_params = [self._variables(agent_index) for agent_index in range(game.n_agents)]
-        self.best = Best(tf.nest.flatten(meta_params))
+        # A critic that learns, if there is one.
+        critic = getattr(estimator, "baseline", None)
+        self._critic = critic if hasattr(critic, "build") else None
+        critic_trackables = {}
+        if self._critic is not None:
+            self._critic.build(game, policies, self._seeds)
+            critic_trackables = {"critic": self._critic.trackables}
+        self.best = Best(tf.nest.flatten([meta_params, critic_trackables.get("critic", {}).get("params", [])]))
         self.trackables = {
             "meta_params": meta_params,
             "optimizers": self._optimizers,
             "n_meta_updates_done": self.n_meta_updates_done,
             "best": self.best.trackables,
+            **critic_trackables,
         }
-
-        # A critic that learns, if there is one.
-        critic = getattr(estimator, "baseline", None)
-        self._critic = critic if hasattr(critic, "build") else None
-        if self._critic is not None:
-            self._critic.build(game, policies, self._seeds)
-            self.trackables["critic"] = self._critic.trackables
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.
         self._compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)

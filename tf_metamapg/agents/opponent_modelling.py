@@ -5,6 +5,8 @@ import tensorflow_probability as tfp
 
 from tf_metamapg import checks
 
+_MAX_PARAMETERS = 1000
+
 
 class MaximumLikelihood:
     """Estimates the parameters of every opponent's policy by maximum likelihood, with BFGS.
@@ -64,6 +66,10 @@ class MaximumLikelihood:
         batch_shape = observations.shape[:2]
         shapes = [leaf.shape[2:] for leaf in params]
         sizes = [shape.num_elements() for shape in shapes]
+        checks.check(
+            sum(sizes) <= _MAX_PARAMETERS, "opponent_model", type(self).__name__,
+            f"for policies of at most {_MAX_PARAMETERS} parameters, not {sum(sizes)}: BFGS needs their square",
+        )
 
         def unflatten(vector):
             return tuple(

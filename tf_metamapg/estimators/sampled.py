@@ -56,7 +56,10 @@ class SampledEstimator(abc.ABC):
         )
         checks.check_integer(f"{type(self).__name__}.n_trajectories", n_trajectories, minimum=1)
         checks.check_integer(f"{type(self).__name__}.horizon", horizon, minimum=1)
-        checks.check(callable(baseline), f"{type(self).__name__}.baseline", baseline, "a function")
+        checks.check(
+            callable(baseline) and not isinstance(baseline, type), f"{type(self).__name__}.baseline", baseline,
+            "a function, such as @leave_one_out_baseline, or @ValueNetwork() with parentheses",
+        )
         checks.check_number(f"{type(self).__name__}.gae_lambda", gae_lambda, minimum=0.0)
         checks.check(gae_lambda <= 1.0, f"{type(self).__name__}.gae_lambda", gae_lambda, "in [0, 1]")
         self.game = game

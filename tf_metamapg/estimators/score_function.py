@@ -44,7 +44,7 @@ class ScoreFunctionEstimator(SampledEstimator):
         """Σ_k Σ_t log π(a_t|o_t) · (later value − baseline): the first term of Eq. 7.
 
         A sum over all K trajectories, since each of them has a part in the update. The baseline is
-        the mean later value of the seed's other tasks, which are independent of this one.
+        the mean later value of the seed's other tasks, in which other trajectories are sampled.
 
         Args:
             own_log_probs: tensor [S, N, K, T] of the agent's log-probabilities at one link.

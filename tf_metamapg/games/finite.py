@@ -44,15 +44,8 @@ class FiniteGame(abc.ABC):
             InvalidInputError: if one of the last three does not hold.
         """
         kind = type(self).__name__
-        checks.check_number(f"{kind}.discount", discount)
-        checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
-        checks.check_dtype(f"{kind}.dtype", dtype)
-        checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
-        as_dtype = np.dtype(dtype).type
-        checks.check(as_dtype(discount) < 1.0, f"{kind}.discount", discount, f"in [0, 1) when rounded to {dtype}")
-        with np.errstate(over="ignore"):
-            is_finite = np.all(np.isfinite(payoffs.astype(dtype)))
-        checks.check(is_finite, f"{kind}.payoffs", payoffs.tolist(), f"finite as {dtype}")
+        check_discount_and_names(kind, discount, dtype, name)
+        check_finite_as(f"{kind}.payoffs", payoffs, dtype)
         self.payoffs = payoffs
         self.n_states = n_states
         self.discount = float(discount)
@@ -180,3 +173,20 @@ def checked_table(parameter, table, allowed="an array of numbers"):
     checks.check(array is not None, parameter, table, allowed)
     checks.check(np.all(np.isfinite(array)), parameter, array.tolist(), "finite")
     return array
+
+
+def check_discount_and_names(kind, discount, dtype, name):
+    """Raises `InvalidInputError` unless a game's discount, dtype and name are such."""
+    checks.check_number(f"{kind}.discount", discount)
+    checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
+    checks.check_dtype(f"{kind}.dtype", dtype)
+    checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
+    as_dtype = np.dtype(dtype).type
+    checks.check(as_dtype(discount) < 1.0, f"{kind}.discount", discount, f"in [0, 1) when rounded to {dtype}")
+
+
+def check_finite_as(parameter, table, dtype):
+    """Raises `InvalidInputError` unless a table of finite numbers stays so when it is rounded to a dtype."""
+    with np.errstate(over="ignore"):
+        is_finite = np.all(np.isfinite(table.astype(dtype)))
+    checks.check(is_finite, parameter, table.tolist(), f"finite as {dtype}")

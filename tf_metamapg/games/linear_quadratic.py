@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import random
+from tf_metamapg.games.finite import check_discount_and_names
+from tf_metamapg.games.finite import check_finite_as
 from tf_metamapg.games.finite import checked_table
 
 
@@ -56,14 +58,18 @@ class LinearQuadraticGame:
         )
         controls = [checked_table(f"{kind}.controls[{agent}]", of_agent) for agent, of_agent in enumerate(controls)]
         for agent, of_agent in enumerate(controls):
-            _check_shape(f"{kind}.controls[{agent}]", of_agent, (size, max(of_agent.shape[-1:], default=0)))
+            checks.check(
+                of_agent.ndim == 2 and of_agent.shape[0] == size and of_agent.shape[1] > 0, f"{kind}.controls[{agent}]",
+                f"array of shape {of_agent.shape}", f"a matrix with {size} rows and at least one column",
+            )
         _check_shape(f"{kind}.costs", costs, (len(controls), size, size))
         checks.check_number(f"{kind}.action_cost", action_cost)
         checks.check_number(f"{kind}.noise", noise, minimum=0.0)
-        checks.check_number(f"{kind}.discount", discount)
-        checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
-        checks.check_dtype(f"{kind}.dtype", dtype)
-        checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
+        check_discount_and_names(kind, discount, dtype, name)
+        for parameter, table in (("dynamics", dynamics), ("start", start), ("costs", costs), *(
+            (f"controls[{agent}]", of_agent) for agent, of_agent in enumerate(controls)
+        )):
+            check_finite_as(f"{kind}.{parameter}", table, dtype)
         self.payoffs = costs
         self.discount = float(discount)
         self.dtype = dtype
@@ -124,6 +130,4 @@ class LinearQuadraticGame:
 
 
 def _check_shape(parameter, table, shape):
-    checks.check(
-        table.shape == shape and min(shape) > 0, parameter, f"array of shape {table.shape}", f"of shape {shape}"
-    )
+    checks.check(table.shape == shape, parameter, f"array of shape {table.shape}", f"of shape {shape}")

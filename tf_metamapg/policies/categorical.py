@@ -163,5 +163,7 @@ class CategoricalPolicy:
 
 def check_game(kind, game, agent_index):
     """Raises `InvalidInputError` unless there is such an agent, and it sees one of finitely many observations."""
-    checks.check(hasattr(game, "n_observations"), f"{kind}.game", type(game).__name__, "a game with observations")
+    checks.check(
+        hasattr(game, "n_observations"), f"{kind}.game", type(game).__name__, "a game with finitely many observations"
+    )
     checks.check_agent_index(f"{kind}.agent_index", agent_index, game.n_agents)

@@ -1,4 +1,4 @@
-"""Long short-term memories: policies that remember what they have seen and done in a trajectory."""
+"""Long short-term memories: policies that remember what they have seen in a trajectory."""
 
 import functools
 

@@ -10,6 +10,7 @@ from tf_metamapg import features
 from tf_metamapg import random
 from tf_metamapg.policies import network
 from tf_metamapg.policies.categorical import CategoricalPolicy
+from tf_metamapg.policies.categorical import check_game
 from tf_metamapg.policies.layers import Dense
 
 
@@ -81,7 +82,7 @@ def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
         InvalidInputError: if one of these does not hold.
     """
     kind = "mlp_policy"
-    checks.check(hasattr(game, "n_observations"), f"{kind}.game", type(game).__name__, "a game with observations")
+    check_game(kind, game, agent_index)
     _check(kind, game, agent_index, hidden_units, activation)
     n_actions = game.n_actions[agent_index]
     build_model = _model_builder(game, agent_index, n_actions, hidden_units, activation)

@@ -36,6 +36,7 @@ class Personas:
         for name, size in zip(("n_train", "n_validation", "n_test"), sizes):
             checks.check_integer(f"Personas.{name}", size, minimum=1)
         checks.check_integer("Personas.seed", seed, minimum=0)
+        checks.check(seed < 2**63, "Personas.seed", seed, "below 2⁶³")
         n_actions = policy.n_actions
         shape = [n_actions, sum(sizes), policy.n_observations]
         uniforms = random.uniforms(random.root_keys([seed]), shape, "float64").numpy()[0]
@@ -64,13 +65,19 @@ class Personas:
         Raises:
             InvalidInputError: if there are not as many personas.
         """
+        self.check_size(phase, "n_tasks", n_tasks)
         leaves = self._splits[phase]
-        size = len(leaves[0])
-        checks.check(
-            n_tasks <= size, "number of tasks", n_tasks, f"at most {size}, as that phase has no more personas"
-        )
-        order = tf.argsort(random.uniforms(keys, [size], "float64"))[:, :n_tasks]
+        order = tf.argsort(random.uniforms(keys, [len(leaves[0])], "float64"))[:, :n_tasks]
         return tuple(tf.gather(leaf, order) for leaf in leaves)
+
+    def check_size(self, phase, parameter, n_tasks):
+        """Raises `InvalidInputError` unless a phase has as many different personas."""
+        size = len(self._splits[phase][0])
+        name = ("n_train", "n_validation", "n_test")[phase]
+        checks.check(
+            n_tasks <= size, parameter, n_tasks,
+            f"at most {size}, as there are no more personas of all kinds; see Personas.{name}",
+        )
 
 
 class NormalPolicies:
@@ -99,3 +106,7 @@ class NormalPolicies:
             self._mean + self._stddev * random.normals(random.fold_in(keys, index), [n_tasks, *leaf.shape], leaf.dtype)
             for index, leaf in enumerate(self._leaves)
         )
+
+    def check_size(self, phase, parameter, n_tasks):
+        """There are always enough."""
+        del phase, parameter, n_tasks
