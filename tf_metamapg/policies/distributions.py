@@ -1,5 +1,6 @@
 """The distributions that policies return, as TensorFlow Probability distributions."""
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -18,7 +19,10 @@ class Categorical(tfp.distributions.Categorical):
 
     def cumulative_probs(self):
         """P(action ≤ a) for all actions but the last: tensor [..., A − 1]."""
-        return tf.cumsum(self.probs_parameter(), axis=-1)[..., :-1]
+        probs = self.probs_parameter()
+        # A product, as XLA takes long to sum cumulatively along a short axis.
+        until = np.triu(np.ones([probs.shape[-1]] * 2))[:, :-1]
+        return tf.tensordot(probs, tf.constant(until, probs.dtype), axes=1)
 
     def _quantile(self, value):
         exceeded = tf.cast(value[..., tf.newaxis] >= self.cumulative_probs(), self.dtype)
