@@ -7,6 +7,7 @@ been observed by then.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
@@ -31,10 +32,11 @@ def leave_one_out_baseline(features, returns, agent_index):
 
 
 def linear_feature_baseline(features, returns, agent_index, ridge=1e-3):
-    """A linear function of features, their squares and powers of the time, fitted to the other K − 1 trajectories.
+    """A linear function of features, their squares and powers of the time, fitted to the other half of trajectories.
 
-    The features are those of Duan et al. 2016, "Benchmarking deep reinforcement learning for continuous control".
-    Every trajectory has a fit of its own, without itself: least squares of a batch to itself would leave a bias.
+    The features are those of Duan et al. 2016, "Benchmarking deep reinforcement learning for continuous control". Every
+    second trajectory is one half, and what is fitted to a half is for the other one: least squares of a batch to
+    itself would leave a bias.
 
     Args:
         features, returns, agent_index: see above; K = 1 has zeros for its result.
@@ -46,21 +48,31 @@ def linear_feature_baseline(features, returns, agent_index, ridge=1e-3):
     """
     del agent_index
     checks.check_number("linear_feature_baseline.ridge", ridge, minimum=1e-5)
-    n_trajectories, horizon = returns.shape[-2:]
+    n_trajectories = returns.shape[-2]
+    if n_trajectories == 1:
+        return tf.zeros_like(returns)
     time = _time(features)
     powers = tf.broadcast_to(tf.concat([time**power for power in range(4)], -1), [*returns.shape, 4])
     inputs = tf.concat([features, tf.square(features), powers], axis=-1)
+    fitted = []
+    for half, other in ((0, 1), (1, 0)):
+        weights = _least_squares(inputs[:, :, other::2], returns[:, :, other::2], ridge)
+        fitted.append(tf.matmul(inputs[:, :, half::2], weights[:, :, tf.newaxis])[..., 0])
+    # From one half after the other to the order that they came in.
+    order = np.argsort(np.concatenate([np.arange(n_trajectories)[half::2] for half in range(2)]))
+    return tf.gather(tf.concat(fitted, axis=2), order, axis=2)
+
+
+def _least_squares(inputs, targets, ridge):
+    """Inputs [S, N, K, T, F] and targets [S, N, K, T] → weights [S, N, F, 1]."""
+    *leading, n_trajectories, horizon, size = inputs.shape
+    inputs = tf.reshape(inputs, [*leading, n_trajectories * horizon, size])
+    targets = tf.reshape(targets, [*leading, n_trajectories * horizon, 1])
     squares = tf.matmul(inputs, inputs, transpose_a=True)
-    products = tf.matmul(inputs, returns[..., tf.newaxis], transpose_a=True)
-    squares, products = (
-        (tf.reduce_sum(own, axis=2, keepdims=True) - own) / (max(n_trajectories - 1, 1) * horizon)
-        for own in (squares, products)
-    )
-    # One, which is among the inputs, keeps the mean above zero; without other trajectories all is zero.
+    # One, which is among the inputs, keeps it above zero.
     scale = tf.reduce_mean(tf.linalg.diag_part(squares), axis=-1)[..., tf.newaxis, tf.newaxis]
-    identity = tf.eye(inputs.shape[-1], dtype=returns.dtype)
-    weights = tf.linalg.solve(squares + (ridge * scale if n_trajectories > 1 else 1.0) * identity, products)
-    return tf.matmul(inputs, weights)[..., 0]
+    penalty = ridge * scale * tf.eye(size, dtype=inputs.dtype)
+    return tf.linalg.solve(squares + penalty, tf.matmul(inputs, targets, transpose_a=True))
 
 
 class ValueNetwork:
