@@ -24,6 +24,7 @@ from tf_metamapg.types import Trajectory
 
 DISCOUNT = 0.9
 TIME_BASELINE = np.array([3.0, -2.0, 0.7])
+CRITIC = "a function, such as @leave_one_out_baseline, or @ValueNetwork() with parentheses"
 BASELINES = {
     "none": critics.no_baseline,
     "leave_one_out": critics.leave_one_out_baseline,
@@ -693,8 +694,8 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         ("n_trajectories", 0, "an integer ≥ 1"), ("n_trajectories", 2.0, "an integer ≥ 1"),
         ("n_trajectories", True, "an integer ≥ 1"), ("n_trajectories", None, "an integer ≥ 1"),
         ("horizon", 0, "an integer ≥ 1"), ("horizon", -5, "an integer ≥ 1"), ("horizon", "150", "an integer ≥ 1"),
-        ("horizon", math.inf, "an integer ≥ 1"), ("baseline", None, "a function"), ("baseline", 0.0, "a function"),
-        ("baseline", "leave_one_out", "a function"),
+        ("horizon", math.inf, "an integer ≥ 1"), ("baseline", None, CRITIC), ("baseline", 0.0, CRITIC),
+        ("baseline", "leave_one_out", CRITIC), ("baseline", critics.ValueNetwork, CRITIC),
     )
     def test_bad_input_is_rejected(self, parameter, value, allowed):
         setting = Enumeration(horizon=1)
@@ -704,6 +705,16 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(
                 str(caught.exception), f"{estimator_class.__name__}.{parameter} = {value!r}: must be {allowed}"
             )
+
+    @parameterized.product(
+        estimator_class=[loaded_dice.LoadedDiceEstimator, score_function.ScoreFunctionEstimator],
+        gae_lambda=[-0.1, 1.5, "1"],
+    )
+    def test_bad_lambda_is_rejected(self, estimator_class, gae_lambda):
+        setting = Enumeration(horizon=1)
+        name = estimator_class.__name__
+        with self.assertRaisesRegex(checks.InvalidInputError, rf"^{name}\.gae_lambda = .*: must be"):
+            estimator_class(setting.game, setting.policies, gae_lambda=gae_lambda)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,23 @@ BAD_BINDINGS = (
     ("game_by_name", "train.game = 'ipd'", ["train.game", "'ipd'"]),
     ("estimator_by_name", "train.estimator = 'exact'", ["train.estimator", "'exact'"]),
     ("no_task_distribution", "train.task_distribution = None", ["train.task_distribution", "None"]),
+    ("validate_every", "train.validate_every = 0", ["train.validate_every", "= 0", "1"]),
+    ("one_population_for_two", "train.populations = [None]", ["train.populations", "None", "2"]),
+    ("population_of_a_meta_agent", "train.populations = [None, @NormalPolicies]", ["train.populations[1]", "MetaMAPG"]),
+    ("too_few_personas", """
+train.agents = [@MetaMAPG(), @PolicyGradient()]
+train.populations = [None, @Personas]
+train.n_evaluation_tasks = 41
+""", ["train.n_evaluation_tasks", "41", "40", "Personas.n_validation"]),
+    ("task_distribution_for_a_population", """
+train.agents = [@MetaMAPG(), @PolicyGradient()]
+train.populations = [None, @PayoffNoise]
+""", ["train.populations[1]", "PayoffNoise"]),
+    ("critic_not_made", "LoadedDiceEstimator.baseline = @ValueNetwork", ["DiceEstimator.baseline", "ValueNetwork"]),
+    ("exact_with_memory", """
+train.policies = [@lstm_policy, @tabular_policy]
+train.estimator = @ExactEstimator
+""", ["ExactEstimator.policies[0]", "without memory"]),
 )
 
 BAD_FLAGS = (

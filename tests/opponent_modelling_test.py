@@ -17,7 +17,10 @@ from tf_metamapg.agents.opponent_modelling import MaximumLikelihood
 from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.games import matrix
+from tf_metamapg.games import payoffs
 from tf_metamapg.games import stochastic
+from tf_metamapg.policies import mlp
 from tf_metamapg.policies import tabular
 from tf_metamapg.types import Trajectory
 
@@ -284,6 +287,20 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         estimate = MaximumLikelihood(tolerance=10.0).estimate(setting.estimator, self.link(setting), 0)
         expected = np.broadcast_to(setting.policies[1].reference_params[0], [1, 2, 5, 1])
         self.assertAllClose(estimate.joint_params[1][0], expected, rtol=0.0, atol=1e-14)
+
+    def test_large_policies_are_refused(self):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
+        policies = [tabular.tabular_policy(game, 0), mlp.mlp_policy(game, 1, hidden_units=(200,))]
+        estimator = DiceEstimator(game, policies, n_trajectories=2, horizon=2)
+        keys = random.root_keys([0])
+        joint_params = tuple(
+            tuple(leaf[:, tf.newaxis] for leaf in policy.initial_params([0])) for policy in policies
+        )
+        link = adaptation.sample_link(estimator, joint_params, tf.constant(game.payoffs, tf.float32)[None, None], keys)
+        with self.assertRaisesRegex(
+            checks.InvalidInputError, "^opponent_model = 'MaximumLikelihood': must be for policies of at most 1000"
+        ):
+            MaximumLikelihood().estimate(estimator, link, 0)
 
 
 class RecordingModel:
