@@ -79,7 +79,7 @@ def _run(names):
 
 def _listing():
     return "\n".join(
-        f"{name:<18}{module.TITLE}\n{'':<18}about {module.DURATION} on two cores; {module.SOURCE}"
+        f"{name:<22}{module.TITLE}\n{'':<22}about {module.DURATION} on two cores; {module.SOURCE}"
         for name, module in REPRODUCTIONS.items()
     )
 
