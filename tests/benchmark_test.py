@@ -49,6 +49,10 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertBetween(measured[value], *measured[f"{value}_spread"])
         self.assertBetween(measured["peak_mb"], 100.0, 24000.0)
 
+    def test_help_names_all_workloads(self):
+        for name in workloads.WORKLOADS:
+            self.assertRegex(benchmark.__doc__, rf"\b{name}\b")
+
     def test_workloads_are_those_that_were_named(self):
         sizes = {name: workload[2:] for name, workload in workloads.META_WORKLOADS.items()}
         # Seeds, tasks, K, T, L.

@@ -95,9 +95,10 @@ def train(
     )
     populations = _make_populations(populations, policies, agents, n_tasks, n_evaluation_tasks)
     if jit_compile is None:
+        n_evaluations = 2 + (0 if validate_every is None else -(-n_meta_updates // validate_every))
         jit_compile = _compiling_pays(
             (n_meta_updates * (chain_length + 1), n_seeds * n_tasks * estimator.n_steps),
-            (2 * (evaluation_chain_length + 1), n_seeds * n_evaluation_tasks * estimator.n_steps),
+            (n_evaluations * (evaluation_chain_length + 1), n_seeds * n_evaluation_tasks * estimator.n_steps),
         )
     trainer = MetaTrainer(
         game, policies, agents, estimator, task_distribution,
