@@ -10,11 +10,13 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.games import payoffs
+from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.policies.lstm import lstm_policy
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
+from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.trainer import MetaTrainer
 
@@ -116,6 +118,11 @@ class NormalPoliciesTest(tf.test.TestCase, parameterized.TestCase):
         n = values.size
         for moment, expected, variance in ((1, 0.0, 1.0), (2, 1.0, 2.0), (4, 3.0, 96.0)):
             self.assertLess(abs(np.mean(scaled**moment) - expected), 3.59 * np.sqrt(variance / n))
+
+    def test_raw_parameters(self):
+        policy = raw_policy(bilinear_game(), 0)
+        params = NormalPolicies(policy).sample(random.META_TRAIN, random.root_keys([0, 1]), 3)
+        self.assertEqual([leaf.shape for leaf in params], [[2, 3, *leaf.shape] for leaf in policy.reference_params])
 
     def test_seeds_depend_on_themselves_alone(self):
         population = NormalPolicies(make_policy())

@@ -49,13 +49,13 @@ def scan(step, consts, initial, inputs, backwards=False):
             of_after = _map(
                 lambda own, later, zero: own + _before(zero, later, not backwards), upstream, of_before, zeros
             )
-            all_before = _map(into_batch, before)
+            all_before = _map(_into_batch, before)
             of_consts, of_inputs = _pull_back(
                 lambda leaves: step(leaves[0], all_before, leaves[1]),
-                (consts, _map(into_batch, inputs)), _map(into_batch, of_after),
+                (consts, _map(_into_batch, inputs)), _map(_into_batch, of_after),
             )
             of_initial = _map(lambda of_carry: of_carry[-1 if backwards else 0], of_before)
-            of_inputs = _map(lambda leaf: out_of_batch(leaf, n_steps), of_inputs)
+            of_inputs = _map(lambda leaf: _out_of_batch(leaf, n_steps), of_inputs)
             return tf.nest.flatten((of_consts, of_initial, of_inputs))
 
         return tf.nest.flatten(results), gradients
@@ -95,14 +95,14 @@ def _pull_back(function, point, upstream):
     )
 
 
-def into_batch(leaf):
+def _into_batch(leaf):
     """[T, ..., B, features] → [..., T · B, features]."""
     n_axes = len(leaf.shape)
     moved = tf.transpose(leaf, [*range(1, n_axes - 2), 0, n_axes - 2, n_axes - 1])
     return tf.reshape(moved, [*leaf.shape[1:-2], leaf.shape[0] * leaf.shape[-2], leaf.shape[-1]])
 
 
-def out_of_batch(leaf, n_steps):
+def _out_of_batch(leaf, n_steps):
     """[..., T · B, features] → [T, ..., B, features]."""
     n_axes = len(leaf.shape) + 1
     split = tf.reshape(leaf, [*leaf.shape[:-2], n_steps, leaf.shape[-2] // n_steps, leaf.shape[-1]])

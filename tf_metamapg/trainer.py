@@ -87,17 +87,17 @@ class MetaTrainer:
         # A critic that learns, if there is one.
         critic = getattr(estimator, "baseline", None)
         self._critic = critic if hasattr(critic, "build") else None
-        critic_trackables = {}
+        of_critic = {}
         if self._critic is not None:
             self._critic.build(game, policies, self._seeds)
-            critic_trackables = {"critic": self._critic.trackables}
-        self.best = Best(tf.nest.flatten([meta_params, critic_trackables.get("critic", {}).get("params", [])]))
+            of_critic = self._critic.trackables
+        self.best = Best(tf.nest.flatten([meta_params, of_critic.get("params", [])]))
         self.trackables = {
             "meta_params": meta_params,
             "optimizers": self._optimizers,
             "n_meta_updates_done": self.n_meta_updates_done,
             "best": self.best.trackables,
-            **critic_trackables,
+            "critic": of_critic,
         }
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.

@@ -8,7 +8,7 @@ from tf_metamapg.policies import functional
 from tf_metamapg.policies.distributions import Categorical
 
 
-class CategoricalPolicy:
+class CategoricalPolicy(functional.KerasPolicy):
     """A memoryless policy that sees one of finitely many observations.
 
     Since there are few observations, their action probabilities are computed once and looked up for
@@ -18,7 +18,6 @@ class CategoricalPolicy:
         n_observations: how many observations there are.
         n_actions: A.
         n_uniforms: how many uniform numbers an action takes.
-        reference_params: Params [...] of some new policy of this kind, always the same.
     """
 
     n_uniforms = 1
@@ -31,16 +30,9 @@ class CategoricalPolicy:
             n_observations: observations are in [0, n_observations).
             n_actions: A.
         """
-        self._build_model = build_model
-        self._model = build_model(seed=0)
+        super().__init__(build_model)
         self.n_observations = n_observations
         self.n_actions = n_actions
-        # Of a seed that no run has, so that it is nobody's initial policy.
-        self.reference_params = tuple(leaf[0] for leaf in self.initial_params([2**31]))
-
-    def model(self):
-        """A new Keras model of this policy, with variables of its own."""
-        return self._build_model(seed=0)
 
     def signatures(self, model):
         """What an exported policy can be asked; see `export.py`.
@@ -64,17 +56,6 @@ class CategoricalPolicy:
             "serving_default": (probabilities, [observations]),
             "sample": (sample, [observations, tf.TensorSpec([2], tf.int32, name="seed")]),
         }
-
-    def initial_params(self, seeds):
-        """Initial parameters, as the model's initializers draw them.
-
-        Args:
-            seeds: S integers; the parameters of a seed depend on that seed alone.
-
-        Returns:
-            Params with leaves [S, ...].
-        """
-        return functional.initial_params(self._build_model, seeds)
 
     def logits(self, params):
         """The logits for all observations.

@@ -37,3 +37,29 @@ def bound(model, params):
         for variable, value in zip(model.trainable_variables, params):
             scope.add_update((variable, value))
         yield
+
+
+class KerasPolicy:
+    """What all policies have in common: a Keras model whose parameters come from outside.
+
+    Attributes:
+        reference_params: Params [...] of some new policy of this kind, always the same.
+    """
+
+    def __init__(self, build_model):
+        """
+        Args:
+            build_model: function of an integer seed that returns a built Keras model, fit for `bound`.
+        """
+        self._build_model = build_model
+        self._model = build_model(seed=0)
+        # Of a seed that no run has, so that it is nobody's initial policy.
+        self.reference_params = tuple(leaf[0] for leaf in self.initial_params([2**31]))
+
+    def model(self):
+        """A new Keras model of this policy, with variables of its own."""
+        return self._build_model(seed=0)
+
+    def initial_params(self, seeds):
+        """Params with leaves [S, ...], drawn from S integer seeds; a seed's row depends on that seed alone."""
+        return initial_params(self._build_model, seeds)

@@ -42,10 +42,7 @@ class MLP(keras.Model):
 
     def call(self, observations):
         """Observations [..., B, ...] → outputs [..., B, n_outputs], with the leading axes of the parameters."""
-        hidden = self._encode(observations)
-        for layer in self._dense:
-            hidden = layer(hidden)
-        return hidden
+        return self._outputs(self._encode(observations))
 
     def initial_memory(self, shape):
         """Nothing."""
@@ -60,10 +57,13 @@ class MLP(keras.Model):
         """Observations [..., K, T, ...] → outputs [..., K, T, n_outputs]."""
         inputs = self._encode(observations)
         *leading, n_trajectories, horizon, n_features = inputs.shape
-        outputs = tf.reshape(inputs, [*leading, n_trajectories * horizon, n_features])
-        for layer in self._dense:
-            outputs = layer(outputs)
+        outputs = self._outputs(tf.reshape(inputs, [*leading, n_trajectories * horizon, n_features]))
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
+
+    def _outputs(self, hidden):
+        for layer in self._dense:
+            hidden = layer(hidden)
+        return hidden
 
 
 def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):

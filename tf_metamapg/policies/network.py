@@ -8,12 +8,11 @@ from tf_metamapg.policies.heads import CategoricalHead
 from tf_metamapg.policies.heads import GaussianHead
 
 
-class NetworkPolicy:
+class NetworkPolicy(functional.KerasPolicy):
     """A Keras model and the meaning of its outputs.
 
     Attributes:
         n_uniforms: how many uniform numbers an action takes.
-        reference_params: Params [...] of some new policy of this kind, always the same.
     """
 
     def __init__(self, build_model, head, observation_spec):
@@ -24,17 +23,10 @@ class NetworkPolicy:
             head: one of `heads.py`.
             observation_spec: TensorSpec of one observation.
         """
-        self._build_model = build_model
-        self._model = build_model(seed=0)
+        super().__init__(build_model)
         self._head = head
         self._observation_spec = observation_spec
         self.n_uniforms = head.n_uniforms
-        # Of a seed that no run has, so that it is nobody's initial policy.
-        self.reference_params = tuple(leaf[0] for leaf in self.initial_params([2**31]))
-
-    def model(self):
-        """A new Keras model of this policy, with variables of its own."""
-        return self._build_model(seed=0)
 
     def signatures(self, model):
         """What an exported policy can be asked; see `export.py`."""
@@ -67,10 +59,6 @@ class NetworkPolicy:
                 [tf.TensorSpec([], tf.int32, name="batch_size")],
             )
         return signatures
-
-    def initial_params(self, seeds):
-        """Params with leaves [S, ...], drawn from integer seeds; a seed's row depends on that seed alone."""
-        return functional.initial_params(self._build_model, seeds)
 
     def initial_memory(self, shape):
         """What is remembered before the first step, tuple of tensors [*shape, ...]; empty without a memory."""

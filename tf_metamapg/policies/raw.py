@@ -26,28 +26,12 @@ class Raw(keras.Model):
         return self.vector.value
 
 
-class RawPolicy:
+class RawPolicy(functional.KerasPolicy):
     """The vector of one agent in a differentiable game."""
-
-    def __init__(self, build_model):
-        """
-        Args:
-            build_model: function of an integer seed that returns a built `Raw`.
-        """
-        self._build_model = build_model
-        self._model = build_model(seed=0)
-
-    def model(self):
-        """A new Keras model of this policy, with variables of its own."""
-        return self._build_model(seed=0)
 
     def signatures(self, model):
         """What an exported policy can be asked; see `export.py`."""
         return {"serving_default": (lambda: {"vector": tf.identity(model(()))}, [])}
-
-    def initial_params(self, seeds):
-        """Params with one leaf [S, P], drawn from integer seeds; a seed's row depends on that seed alone."""
-        return functional.initial_params(self._build_model, seeds)
 
     def behaviour(self, params):
         """The vector itself: [S, N, P], differentiable in `params`."""

@@ -11,8 +11,10 @@ DURATION = "20 min"
 
 # Who meets the naive learners: its agent, what is different for it in the config, and what is published of its reward.
 SHAPERS = {
-    "naive": ("@PolicyGradient()", (), "−1.98"),
-    "LOLA (a)": ("@LOLAShaping()", ("LOLAShaping.inner_learning_rate = 1.0",), "−1.30"),
+    "naive": ("@PolicyGradient()", ("train.n_meta_updates = 0",), "−1.98"),
+    "LOLA (a)": (
+        "@LOLAShaping()", ("LOLAShaping.inner_learning_rate = 1.0", "train.n_meta_updates = 0"), "−1.30",
+    ),
     "Meta-PG": (
         "@MetaPG()", ("MetaPG.inner_learning_rate = 0.001", "MetaPG.learn_inner_learning_rates = True"), "",
     ),
@@ -35,7 +37,7 @@ def reproduce(directory, bindings=()):
         run = name.lower().translate(str.maketrans(" ", "_", "(),"))
         agents = f"train.agents = [{agent}, @PolicyGradient()]"
         curves[name] = protocols.meta_test_curves(protocols.train_config(
-            directory, run, "shape_naive_learner", (agents, *own_bindings, *_without_meta_learning(agent), *bindings)
+            directory, run, "shape_naive_learner", (agents, *own_bindings, *bindings)
         ))
     rows = [
         [name, seed, update, *(f"{value:.9g}" for value in of_shaper[seed, update])]
@@ -46,10 +48,6 @@ def reproduce(directory, bindings=()):
         directory, _figure(curves), ["shaper", "seed", "updates", "reward_of_shaper", "reward_of_learner"], rows,
         _text(curves),
     )
-
-
-def _without_meta_learning(agent):
-    return () if "Meta" in agent else ("train.n_meta_updates = 0",)
 
 
 def _over_updates(curves):
