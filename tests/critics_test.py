@@ -190,7 +190,7 @@ class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
         # The critic goes back with the policies that it knows.
         trainer.best.restore()
         self.assertAllClose(error(), at_best, rtol=1e-14, atol=0.0)
-        self.assertIn("critic", trainer.trackables)
+        self.assertIs(trainer.trackables["critic"], critic.trackables)
 
 
 class VarianceTest(tf.test.TestCase, parameterized.TestCase):
