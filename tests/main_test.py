@@ -60,6 +60,7 @@ BAD_BINDINGS = (
     ("checkpoint_every", "train.checkpoint_every = 0", ["train.checkpoint_every", "= 0", "1"]),
     ("meta_learning_rate", "train.meta_learning_rate = -0.1", ["train.meta_learning_rate", "-0.1", "0"]),
     ("meta_learning_rate_infinite", "train.meta_learning_rate = 1e999", ["train.meta_learning_rate", "inf", "finite"]),
+    ("max_gradient_norm", "train.max_gradient_norm = 0.0", ["train.max_gradient_norm", "0.0", "> 0"]),
     ("inner_learning_rate", "MetaMAPG.inner_learning_rate = -1", ["MetaMAPG.inner_learning_rate", "-1", "0"]),
     ("payoff_noise", "PayoffNoise.width = -1", ["PayoffNoise.width", "-1", "0"]),
     ("initial_stddev", "tabular_policy.initial_stddev = -1", ["tabular_policy.initial_stddev", "-1", "0"]),

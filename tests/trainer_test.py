@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import random
+from tf_metamapg import trainer as trainer_module
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.policy_gradient import PolicyGradient
@@ -32,13 +33,13 @@ MODES = (
 )
 
 
-def make_trainer(seeds, estimator, jit_compile, dtype, meta_agent=MetaMAPG, chain_length=1):
+def make_trainer(seeds, estimator, jit_compile, dtype, meta_agent=MetaMAPG, chain_length=1, **kwargs):
     """Agent 0 is a meta-agent and agent 1 is not."""
     game = IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype=dtype)
     policies = [tabular_policy(game, agent_index) for agent_index in range(2)]
     return MetaTrainer(
         game, policies, (meta_agent(1.0), PolicyGradient(1.0)), estimator(game, policies), PayoffNoise(game),
-        seeds, chain_length, N_TASKS, meta_learning_rate=0.1, jit_compile=jit_compile,
+        seeds, chain_length, N_TASKS, meta_learning_rate=0.1, jit_compile=jit_compile, **kwargs,
     )
 
 
@@ -187,6 +188,30 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
             trainer.step()
         after = trainer.evaluate(random.META_VALIDATION, 0, 16)
         self.assertAllGreater(after[:, 0, 0] - before[:, 0, 0], 0.02)
+
+
+class MaxGradientNormTest(tf.test.TestCase):
+
+    def test_longer_gradients_are_shortened_and_others_left_alone(self):
+        agent = functools.partial(MetaMAPG, learn_inner_learning_rates=True)
+        arguments = (SEEDS, EXACT, False, "float64", agent)
+        gradients = self.gradients_of(make_trainer(*arguments))
+        norms = np.linalg.norm(gradients, axis=-1)
+        allowed = np.median(norms)
+        self.assertLess(np.min(norms), allowed)
+        shortened = self.gradients_of(make_trainer(*arguments, max_gradient_norm=allowed))
+        expected = gradients * np.minimum(1.0, allowed / norms)[:, np.newaxis]
+        self.assertAllClose(shortened, expected, rtol=1e-12, atol=0.0)
+        self.assertAllEqual(shortened[norms < allowed], gradients[norms < allowed])
+
+    def test_no_gradient_is_shortened_to_none_because_its_square_is_too_large(self):
+        scaled = 1e30 * tf.constant([[3.0, 4.0], [0.0, 0.0]])
+        self.assertAllClose(trainer_module._norms([scaled]), [5e30, 0.0])
+
+    def gradients_of(self, trainer):
+        """Of agent 0, with respect to policy and inner steps: [S, 6]."""
+        gradients, *_ = trainer._compute()
+        return np.concatenate([leaf.numpy().reshape(len(SEEDS), -1) for leaf in gradients[0]], axis=-1)
 
 
 class InnerLearningRatesTest(tf.test.TestCase):

@@ -36,6 +36,12 @@ def check_number(parameter, value, minimum=-math.inf):
     check(is_finite and value >= minimum, parameter, value, allowed)
 
 
+def check_positive(parameter, value):
+    """Raises `InvalidInputError` unless `value` is a finite number above 0."""
+    check_number(parameter, value)
+    check(value > 0.0, parameter, value, "a number > 0")
+
+
 def check_boolean(parameter, value):
     """Raises `InvalidInputError` unless `value` is True or False."""
     check(isinstance(value, bool), parameter, value, "True or False")

@@ -95,8 +95,7 @@ class ValueNetwork:
             InvalidInputError: if one of these does not hold.
         """
         checks.check_integer("ValueNetwork.units", units, minimum=1)
-        checks.check_number("ValueNetwork.learning_rate", learning_rate)
-        checks.check(learning_rate > 0.0, "ValueNetwork.learning_rate", learning_rate, "> 0")
+        checks.check_positive("ValueNetwork.learning_rate", learning_rate)
         self._units = units
         self._learning_rate = learning_rate
         self._params = []

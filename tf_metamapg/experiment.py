@@ -1,5 +1,6 @@
 """One experiment from start to end: meta-train, adapt on held-out tasks, and leave a run directory."""
 
+import math
 import time
 
 import numpy as np
@@ -27,7 +28,7 @@ def train(
     game, policies, agents, estimator, task_distribution,
     n_seeds=20, first_seed=0, n_meta_updates=200, chain_length=1, n_tasks=8, meta_learning_rate=0.1,
     evaluation_chain_length=5, n_evaluation_tasks=32, checkpoint_every=50, export_all_seeds=False,
-    jit_compile=None, populations=None, validate_every=None,
+    jit_compile=None, populations=None, validate_every=None, max_gradient_norm=None,
 ):
     """Meta-trains, evaluates on held-out tasks and writes everything to the run directory.
 
@@ -59,6 +60,8 @@ def train(
         validate_every: meta-updates between meta-validations, of which every seed goes on with the best: the one
             with the largest mean of the meta-agents' average reward after the inner updates they are trained for.
             By default every seed goes on with what it has learned at the end.
+        max_gradient_norm: a longer meta-gradient of a seed and a meta-agent is shortened to it. Along a chain noise is
+            multiplied at each link, so that single gradients can be longer than all others together.
 
     Returns:
         the summary, as it stands in `summary.json`.
@@ -81,6 +84,8 @@ def train(
         checks.check_boolean("train.jit_compile", jit_compile)
     if validate_every is not None:
         checks.check_integer("train.validate_every", validate_every, minimum=1)
+    if max_gradient_norm is not None:
+        checks.check_positive("train.max_gradient_norm", max_gradient_norm)
 
     seeds = range(first_seed, first_seed + n_seeds)
     policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
@@ -103,6 +108,7 @@ def train(
     trainer = MetaTrainer(
         game, policies, agents, estimator, task_distribution,
         seeds, chain_length, n_tasks, meta_learning_rate, jit_compile, populations,
+        math.inf if max_gradient_norm is None else max_gradient_norm,
     )
     trainer.trace()  # What cannot be computed fails here, before anything is written.
     directory = RunDirectory(run_directory)

@@ -5,6 +5,7 @@ compiled is chosen here, and in no library function.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import keras
@@ -48,7 +49,7 @@ class MetaTrainer:
 
     def __init__(
         self, game, policies, agents, estimator, task_distribution, seeds, chain_length, n_tasks,
-        meta_learning_rate, jit_compile, populations=None,
+        meta_learning_rate, jit_compile, populations=None, max_gradient_norm=math.inf,
     ):
         """
         Args:
@@ -61,6 +62,7 @@ class MetaTrainer:
                 another number of seeds; without it a seed's bits never depend on the seeds beside it.
             populations: for each agent, where its initial policies are drawn from, other ones for each task; None
                 for an agent that starts all tasks of a seed from the same policy. By default that is all of them.
+            max_gradient_norm: > 0; a longer meta-gradient of a seed and an agent is shortened to it.
         """
         self._agents = agents
         self.estimator = estimator
@@ -69,6 +71,7 @@ class MetaTrainer:
         self._seeds = tuple(seeds)
         self._chain_length = chain_length
         self._n_tasks = n_tasks
+        self._max_gradient_norm = max_gradient_norm
 
         self.initial_params = tuple(
             tuple(keras.Variable(leaf) for leaf in policy.initial_params(seeds)) for policy in policies
@@ -240,10 +243,15 @@ class MetaTrainer:
             self._of_variables(agent_index, agent_terms.total, inner_learning_rates)
             for agent_index, agent_terms in enumerate(terms)
         )
-        finite = tf.reduce_all([_all_finite(leaf) for leaf in tf.nest.flatten(gradients)], axis=0)
+        norms = [_norms(agent_gradients) for agent_gradients in gradients]
+        finite = tf.reduce_all(tf.math.is_finite(norms), axis=0)
+        gradients = tuple(
+            _scaled(agent_gradients, tf.minimum(self._max_gradient_norm / norm, 1.0))
+            for agent_gradients, norm in zip(gradients, norms)
+        )
         term_norms = tf.stack(
             [
-                tf.stack([tf.sqrt(_square_norms(term.initial_params)) for term in agent_terms], axis=-1)
+                tf.stack([_norms(term.initial_params) for term in agent_terms], axis=-1)
                 for agent_terms in terms
             ],
             axis=1,
@@ -279,13 +287,14 @@ class MetaTrainer:
         self.n_meta_updates_done.assign_add(1)
 
 
-def _all_finite(leaf):
-    """[S, ...] → [S]."""
-    return tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(1, len(leaf.shape))))
+def _scaled(gradients, scales):
+    """[S, ...] leaves, each seed's times its scale in [S]."""
+    return [leaf * tf.reshape(scales, [-1] + [1] * (len(leaf.shape) - 1)) for leaf in gradients]
 
 
-def _square_norms(gradients):
-    """[S, ...] leaves → [S]."""
-    return tf.add_n(
-        [tf.reduce_sum(tf.square(leaf), axis=list(range(1, len(leaf.shape)))) for leaf in gradients]
+def _norms(gradients):
+    """[S, ...] leaves → [S], finite wherever all leaves are: a square is too large for float32 from 1e19 on."""
+    squares = tf.add_n(
+        [tf.reduce_sum(tf.cast(leaf, "float64") ** 2, axis=list(range(1, len(leaf.shape)))) for leaf in gradients]
     )
+    return tf.cast(tf.sqrt(squares), gradients[0].dtype)

@@ -28,8 +28,7 @@ class MaximumLikelihood:
             InvalidInputError: if one of these is not such a number.
         """
         checks.check_integer("MaximumLikelihood.max_iterations", max_iterations, minimum=1)
-        checks.check_number("MaximumLikelihood.tolerance", tolerance)
-        checks.check(tolerance > 0.0, "MaximumLikelihood.tolerance", tolerance, "> 0")
+        checks.check_positive("MaximumLikelihood.tolerance", tolerance)
         self._max_iterations = max_iterations
         self._tolerance = tolerance
 
