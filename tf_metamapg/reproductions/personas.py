@@ -7,11 +7,11 @@ from tf_metamapg.reproductions import results
 
 # Bindings of each method. The learners that choose no initial policy have one step for the whole chain, the best of
 # these in meta-validation.
-RATES = (0.1, 0.3, 1.0, 3.0)
+RATES = (0.003, 0.03, 0.3, 3.0)
 META_AGENTS = {
     "Meta-MAPG": (),
     "Meta-PG": (
-        "train.agents = [@MetaPG(), @PolicyGradient()]", "MetaPG.inner_learning_rate = 0.1",
+        "train.agents = [@MetaPG(), @PolicyGradient()]", "MetaPG.inner_learning_rate = %first_inner_learning_rate",
         "MetaPG.learn_inner_learning_rates = True",
     ),
 }
