@@ -39,7 +39,7 @@ def check_number(parameter, value, minimum=-math.inf):
 def check_positive(parameter, value):
     """Raises `InvalidInputError` unless `value` is a finite number above 0."""
     check_number(parameter, value)
-    check(value > 0.0, parameter, value, "a number > 0")
+    check(value > 0.0, parameter, value, "> 0")
 
 
 def check_boolean(parameter, value):
