@@ -136,7 +136,9 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
         (("no_such",), "workload = 'no_such': must be one of tabular, wide"),
         (("tabular", "--repeats=0"), "--repeats = 0: must be an integer ≥ 1"),
-        (("tabular", "--json=no/such/file"), "--json = 'no/such/file': must be in a writable directory"),
+        (("tabular", "--json=no/such/file"), "--json = 'no/such/file': must be a file in a writable directory"),
+        (("tabular", "--json=/"), "--json = '/': must be a file in a writable directory"),
+        (("tabular", "--json="), "--json = '': must be a file in a writable directory"),
         (("--no_such_flag",), "Unknown command line flag"),
     )
     def test_mistakes(self, arguments, part):

@@ -69,6 +69,15 @@ class BaselinesTest(tf.test.TestCase, parameterized.TestCase):
             weights, *_ = np.linalg.lstsq(extended, np.concatenate([targets, np.zeros(size)]), rcond=None)
             self.assertAllClose(baseline[s, n, k], inputs[k] @ weights, rtol=1e-8, atol=1e-8)
 
+    def test_what_is_not_finite_is_nan_for_its_seed_and_task_alone(self):
+        values, features = tf.constant(_values()), _features()
+        expected = critics.linear_feature_baseline(tf.constant(features), values, 0).numpy()
+        features[1, 0, :, 2] = 1e200
+        baseline = critics.linear_feature_baseline(tf.constant(features), values, 0).numpy()
+        self.assertTrue(np.all(np.isnan(baseline[1, 0])))
+        baseline[1, 0] = expected[1, 0]
+        self.assertAllEqual(baseline, expected)
+
     @parameterized.parameters(critics.leave_one_out_baseline, critics.linear_feature_baseline)
     def test_a_baseline_is_independent_of_its_own_trajectory(self, baseline):
         shape = (1, 1, 3, 2)

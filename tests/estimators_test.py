@@ -567,12 +567,22 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         seen = (tf.zeros([2, 3, 4, 3], tf.int32),) * 2
         sample = estimator.credited(Trajectory(seen, (), tuple(map(tf.constant, rewards))))
         values = estimator.values(None, None, sample)
-        average_rewards = estimator.average_rewards(None, None, sample)
+        joint_params = ((tf.zeros([2, 3, 5, 1]),), (tf.zeros([2, 3, 4]), tf.zeros([2, 3, 1])))
+        average_rewards = estimator.average_rewards(joint_params, None, sample)
         for agent, s, n in np.ndindex(2, 2, 3):
             own = rewards[agent, s, n]
             expected = sum(DISCOUNT**t * own[k, t] for k in range(4) for t in range(3)) / 4
             self.assertAllClose(values[agent][s, n], expected, rtol=1e-12, atol=0.0)
             self.assertAllClose(average_rewards[agent][s, n], own.sum() / 12, rtol=1e-12, atol=0.0)
+        for value in (np.nan, np.inf):
+            with self.subTest("a policy that is no longer finite", value=value):
+                bad = np.zeros([2, 3, 4], np.float32)
+                bad[1, 2, 3] = value
+                joint_params = (joint_params[0], (tf.constant(bad), joint_params[1][1]))
+                for average, finite in zip(estimator.average_rewards(joint_params, None, sample), average_rewards):
+                    self.assertTrue(np.isnan(average[1, 2]))
+                    self.assertAllEqual(np.isnan(average).sum(), 1)
+                    self.assertAllEqual(average[0], finite[0])
 
     def test_credits(self):
         rewards = np.random.default_rng(0).normal(size=[2, 1, 2, 4, 3])  # agent, S, N, K, T

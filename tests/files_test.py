@@ -159,6 +159,12 @@ class FilesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertNotEmpty(seen)
         self.assertLessEqual(seen, set(versions))
 
+    def test_no_file_takes_the_place_of_a_directory(self):
+        self.write("directory", "old")
+        with self.assertRaises(OSError):
+            files.write_text(self.path, "new")
+        self.assertEqual((self.path / "a").read_text("utf-8"), "old")
+
     def test_text_is_utf_8(self):
         files.write_text(self.path, "γ = 0.96\n")
         self.assertEqual(self.path.read_bytes(), b"\xce\xb3 = 0.96\n")

@@ -61,6 +61,7 @@ BAD_BINDINGS = (
     ("meta_learning_rate", "train.meta_learning_rate = -0.1", ["train.meta_learning_rate", "-0.1", "0"]),
     ("meta_learning_rate_infinite", "train.meta_learning_rate = 1e999", ["train.meta_learning_rate", "inf", "finite"]),
     ("max_gradient_norm", "train.max_gradient_norm = 0.0", ["train.max_gradient_norm", "0.0", "> 0"]),
+    ("inner_rates", "train.inner_rates_meta_learning_rate = -1", ["train.inner_rates_meta_learning_rate", "-1", "0"]),
     ("inner_learning_rate", "MetaMAPG.inner_learning_rate = -1", ["MetaMAPG.inner_learning_rate", "-1", "0"]),
     ("payoff_noise", "PayoffNoise.width = -1", ["PayoffNoise.width", "-1", "0"]),
     ("initial_stddev", "tabular_policy.initial_stddev = -1", ["tabular_policy.initial_stddev", "-1", "0"]),
@@ -87,6 +88,7 @@ train.n_evaluation_tasks = 41
 train.agents = [@MetaMAPG(), @PolicyGradient()]
 train.populations = [None, @PayoffNoise]
 """, ["train.populations[1]", "PayoffNoise"]),
+    ("agents_for_policies", "train.policies = [@PolicyGradient, @PolicyGradient]", ["PolicyGradient", "argument"]),
     ("critic_not_made", "LoadedDiceEstimator.baseline = @ValueNetwork", ["DiceEstimator.baseline", "ValueNetwork"]),
     ("exact_with_memory", """
 train.policies = [@lstm_policy, @tabular_policy]
@@ -231,6 +233,12 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_stopped(outcome, "meta-update 3 ", "seeds 0, 1", f"{self.run_dir}/checkpoints/ckpt-2")
         with open(self.run_dir / "metrics.csv", newline="", encoding="utf-8") as file:
             self.assertEqual({row["meta_update"] for row in csv.DictReader(file)}, {"1", "2"})
+
+    def test_a_policy_that_has_become_infinite_is_not_measured(self):
+        # Its actions would all be the first one: to cooperate.
+        outcome = command_line.run(*self.arguments("train.n_meta_updates = 2", "train.meta_learning_rate = 3e38"))
+        self.assert_stopped(outcome, "an average reward in evaluation is NaN", f"{self.run_dir}/checkpoints/ckpt-2")
+        self.assertFalse((self.run_dir / "summary.json").exists())
 
     @parameterized.named_parameters(
         ("score_function", ["train.estimator = @ScoreFunctionEstimator", "train.n_seeds = 1"]),

@@ -7,6 +7,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import checks
 from tf_metamapg.metrics import MetricsLog
 from tf_metamapg.trainer import Metrics
 
@@ -99,6 +100,17 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         self.write(1, 0)
         self.assertEmpty(self.read_csv())
         self.assertEmpty(self.read_events())
+
+    def test_restart_without_the_rows_that_a_checkpoint_stands_for(self):
+        self.write(1, 3)
+        lines = self.csv_path.read_bytes().splitlines(keepends=True)
+        self.csv_path.write_bytes(b"".join(lines[:-1]))
+        expected = rf"^--resume: .*metrics.csv must have {len(lines) - 1} rows .* and has {len(lines) - 2}$"
+        with self.assertRaisesRegex(checks.InvalidInputError, expected):
+            self.write(4, 4, 3)
+        self.csv_path.unlink()
+        with self.assertRaisesRegex(checks.InvalidInputError, "and has 0$"):
+            self.write(4, 4, 3)
 
     @parameterized.parameters(1, 9)
     def test_restart_after_a_row_that_was_cut_anywhere(self, n_done):

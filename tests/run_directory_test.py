@@ -86,7 +86,8 @@ class RunDirectoryTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("train.n_seeds = 2", "train.n_seeds = 3", "train.n_seeds = 2; this config has 3"),
-        ("train.n_seeds = 2", "", "train.n_seeds = 2"),
+        ("train.n_seeds = 2", "", "train.n_seeds = 2; this config has nothing"),
+        ("train.n_seeds = 2", "train.n_seeds = 2\ntrain.jit_compile = None", "has None"),
         ("train.n_seeds = 2", "train.n_seeds = 2\ntrain.n_tasks = 4", "train.n_tasks"),
         ("train.game", "train.games", "train.game = @IteratedMatrixGame()"),
         ("prisoner's dilemma", "prisoners' dilemma", "IteratedMatrixGame.name"),

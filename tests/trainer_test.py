@@ -211,14 +211,16 @@ class MaxGradientNormTest(tf.test.TestCase):
     def gradients_of(self, trainer):
         """Of agent 0, with respect to policy and inner steps: [S, 6]."""
         gradients, *_ = trainer._compute()
-        return np.concatenate([leaf.numpy().reshape(len(SEEDS), -1) for leaf in gradients[0]], axis=-1)
+        return np.concatenate([leaf.numpy().reshape(len(SEEDS), -1) for leaf in tf.nest.flatten(gradients[0])], axis=-1)
 
 
 class InnerLearningRatesTest(tf.test.TestCase):
 
     def test_they_are_learned_up_hill_and_kept_beyond_the_chain(self):
         meta_agent = functools.partial(MetaMAPG, learn_inner_learning_rates=True)
-        trainer = make_trainer(SEEDS, EXACT, False, "float64", meta_agent, chain_length=2)
+        trainer = make_trainer(
+            SEEDS, EXACT, False, "float64", meta_agent, chain_length=2, inner_rates_meta_learning_rate=0.3
+        )
         learned, constant = trainer.inner_learning_rates()
         self.assertAllClose(learned, np.ones([len(SEEDS), 2]), rtol=1e-15, atol=0)
         self.assertAllEqual(constant, np.ones([len(SEEDS), 2]))
@@ -230,7 +232,8 @@ class InnerLearningRatesTest(tf.test.TestCase):
             trainer.log_inner_learning_rates[0].assign(log_rates)
             return trainer._compute()
 
-        gradients = value(np.zeros([len(SEEDS), 2]))[0][0][1].numpy()
+        _, (gradients,) = value(np.zeros([len(SEEDS), 2]))[0][0]
+        gradients = gradients.numpy()
         for step in range(2):
             shift = np.zeros([len(SEEDS), 2])
             shift[:, step] = 1e-4
@@ -240,13 +243,14 @@ class InnerLearningRatesTest(tf.test.TestCase):
         value(np.zeros([len(SEEDS), 2]))
         trainer.step()
         # Adam's first step goes by the meta learning rate along the sign of every derivative.
-        self.assertAllClose(trainer.log_inner_learning_rates[0].numpy(), 0.1 * np.sign(gradients), rtol=1e-4, atol=0)
+        self.assertAllClose(trainer.log_inner_learning_rates[0].numpy(), 0.3 * np.sign(gradients), rtol=1e-4, atol=0)
+        self.assertAllClose(np.abs(table_of(trainer, 0) - table), np.full(table.shape, 0.1), rtol=1e-4, atol=0)
         self.assertAllEqual(trainer.inner_learning_rates()[1], np.ones([len(SEEDS), 2]))
-        self.assertAllClose(trainer.inner_learning_rates()[0], np.exp(0.1 * np.sign(gradients)), rtol=1e-4, atol=0)
+        self.assertAllClose(trainer.inner_learning_rates()[0], np.exp(0.3 * np.sign(gradients)), rtol=1e-4, atol=0)
         # A longer chain goes on with the last step's.
         self.assertAllEqual(trainer._rates_at(7)[0], trainer.inner_learning_rates()[0][:, 1])
         self.assertAllEqual(trainer._rates_at(0)[0], trainer.inner_learning_rates()[0][:, 0])
-        self.assertIs(trainer.trackables["meta_params"][0][-1], trainer.log_inner_learning_rates[0])
+        self.assertIs(trainer.trackables["meta_params"][1][0], trainer.log_inner_learning_rates[0])
 
 
 if __name__ == "__main__":

@@ -72,8 +72,9 @@ def _run(program, names):
     for name in names:
         checks.check(name in workloads.WORKLOADS, "workload", name, f"one of {', '.join(workloads.WORKLOADS)}")
     if FLAGS.json is not None:
-        parent = pathlib.Path(FLAGS.json).absolute().parent
-        checks.check(parent.is_dir() and os.access(parent, os.W_OK), "--json", FLAGS.json, "in a writable directory")
+        path = pathlib.Path(FLAGS.json).absolute()
+        is_writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+        checks.check(is_writable and not path.is_dir(), "--json", FLAGS.json, "a file in a writable directory")
     results = {
         "machine": {"cores": os.cpu_count(), "tensorflow": tf.__version__, "python": platform.python_version()},
         "reference_loop": _reference_loop(),

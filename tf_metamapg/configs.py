@@ -82,7 +82,7 @@ def train(run_directory, resume, started):
         message = str(error).splitlines()[0]
         if "No values supplied by Gin or caller" in message:
             raise checks.InvalidInputError(f"config: {message}") from error
-        if "required positional argument" in message:
+        if "positional argument" in message:
             raise checks.InvalidInputError(
                 f"config: {message}; is there a @name() that should be without parentheses?"
             ) from error

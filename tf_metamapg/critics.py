@@ -71,8 +71,12 @@ def _least_squares(inputs, targets, ridge):
     squares = tf.matmul(inputs, inputs, transpose_a=True)
     # One, which is among the inputs, keeps it above zero.
     scale = tf.reduce_mean(tf.linalg.diag_part(squares), axis=-1)[..., tf.newaxis, tf.newaxis]
-    penalty = ridge * scale * tf.eye(size, dtype=inputs.dtype)
-    return tf.linalg.solve(squares + penalty, tf.matmul(inputs, targets, transpose_a=True))
+    identity = tf.eye(size, dtype=inputs.dtype)
+    squares += ridge * scale * identity
+    # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, it is kept from it.
+    is_finite = tf.reduce_all(tf.math.is_finite(squares), axis=[-2, -1], keepdims=True)
+    weights = tf.linalg.solve(tf.where(is_finite, squares, identity), tf.matmul(inputs, targets, transpose_a=True))
+    return tf.where(is_finite, weights, float("nan"))
 
 
 class ValueNetwork:

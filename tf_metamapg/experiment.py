@@ -29,6 +29,7 @@ def train(
     n_seeds=20, first_seed=0, n_meta_updates=200, chain_length=1, n_tasks=8, meta_learning_rate=0.1,
     evaluation_chain_length=5, n_evaluation_tasks=32, checkpoint_every=50, export_all_seeds=False,
     jit_compile=None, populations=None, validate_every=None, max_gradient_norm=None,
+    inner_rates_meta_learning_rate=None,
 ):
     """Meta-trains, evaluates on held-out tasks and writes everything to the run directory.
 
@@ -62,6 +63,8 @@ def train(
             By default every seed goes on with what it has learned at the end.
         max_gradient_norm: a longer meta-gradient of a seed and a meta-agent is shortened to it. Along a chain noise is
             multiplied at each link, so that single gradients can be longer than all others together.
+        inner_rates_meta_learning_rate: Adam's step size for logarithms of inner learning rates that are learned;
+            by default meta_learning_rate.
 
     Returns:
         the summary, as it stands in `summary.json`.
@@ -86,6 +89,10 @@ def train(
         checks.check_integer("train.validate_every", validate_every, minimum=1)
     if max_gradient_norm is not None:
         checks.check_positive("train.max_gradient_norm", max_gradient_norm)
+    if inner_rates_meta_learning_rate is not None:
+        checks.check_number(
+            "train.inner_rates_meta_learning_rate", inner_rates_meta_learning_rate, minimum=0.0
+        )
 
     seeds = range(first_seed, first_seed + n_seeds)
     policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
@@ -108,7 +115,7 @@ def train(
     trainer = MetaTrainer(
         game, policies, agents, estimator, task_distribution,
         seeds, chain_length, n_tasks, meta_learning_rate, jit_compile, populations,
-        math.inf if max_gradient_norm is None else max_gradient_norm,
+        math.inf if max_gradient_norm is None else max_gradient_norm, inner_rates_meta_learning_rate,
     )
     trainer.trace()  # What cannot be computed fails here, before anything is written.
     directory = RunDirectory(run_directory)

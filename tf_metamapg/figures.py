@@ -1,6 +1,7 @@
 """Figures of results."""
 
-import matplotlib
+import matplotlib.figure
+import matplotlib.ticker
 
 from tf_metamapg import files
 from tf_metamapg import statistics

@@ -22,7 +22,8 @@ def written_aside(path):
         raise
     discarded = f"{path}.discarded.partial"
     _remove(discarded)
-    if os.path.isdir(path):
+    # No file takes the place of a directory.
+    if os.path.isdir(path) and os.path.isdir(aside):
         os.replace(path, discarded)
     os.replace(aside, path)
     _remove(discarded)

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import checks
 from tf_metamapg import files
 
 # What `tf.summary.scalar` writes, which needs the whole of TensorBoard to be installed.
@@ -45,8 +46,14 @@ class MetricsLog:
         if n_meta_updates_done > 0:
             # What comes after them may end in the middle of a row.
             n_kept = n_meta_updates_done * len(self._seeds) * n_agents
-            with open(csv_path, newline="", encoding="utf-8") as file:
-                kept = list(itertools.islice(csv.reader(file), 1, 1 + n_kept))
+            if os.path.exists(csv_path):
+                with open(csv_path, newline="", encoding="utf-8") as file:
+                    kept = list(itertools.islice(csv.reader(file), 1, 1 + n_kept))
+            if len(kept) != n_kept:
+                raise checks.InvalidInputError(
+                    f"--resume: {os.fspath(csv_path)} must have {n_kept} rows of the {n_meta_updates_done} "
+                    f"meta-updates that are done, and has {len(kept)}"
+                )
         with files.written_aside(csv_path) as aside:
             with open(aside, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file, lineterminator="\n").writerows([header] + kept)

@@ -48,7 +48,7 @@ def run(argv):
     Returns:
         exit status, see `command.run`.
     """
-    return command.run(argv, sys.modules[__name__], _run, "the same command begins the interrupted result again")
+    return command.run(argv, sys.modules[__name__], _run, "the same command goes on with it; short results begin again")
 
 
 def _run(names):

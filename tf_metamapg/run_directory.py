@@ -91,8 +91,8 @@ class RunDirectory:
         for name in sorted(stored | given):
             if stored.get(name) != given.get(name):
                 raise checks.InvalidInputError(
-                    f"--run_dir={self.path}: holds a different run, with {name} = {stored.get(name)}; "
-                    f"this config has {given.get(name)}"
+                    f"--run_dir={self.path}: holds a different run, with {name} = {stored.get(name, 'nothing')}; "
+                    f"this config has {given.get(name, 'nothing')}"
                 )
 
 

@@ -50,6 +50,7 @@ class MetaTrainer:
     def __init__(
         self, game, policies, agents, estimator, task_distribution, seeds, chain_length, n_tasks,
         meta_learning_rate, jit_compile, populations=None, max_gradient_norm=math.inf,
+        inner_rates_meta_learning_rate=None,
     ):
         """
         Args:
@@ -63,6 +64,8 @@ class MetaTrainer:
             populations: for each agent, where its initial policies are drawn from, other ones for each task; None
                 for an agent that starts all tasks of a seed from the same policy. By default that is all of them.
             max_gradient_norm: > 0; a longer meta-gradient of a seed and an agent is shortened to it.
+            inner_rates_meta_learning_rate: Adam's step size for logarithms of inner learning rates that are learned;
+                by default that of the policies.
         """
         self._agents = agents
         self.estimator = estimator
@@ -81,12 +84,19 @@ class MetaTrainer:
             keras.Variable(tf.math.log(rates)) if agent.learns_inner_learning_rates else None
             for agent, rates in zip(agents, self._constant_rates)
         )
-        # Adam is elementwise, so one optimizer for all seeds keeps them apart. One for each agent.
-        self._optimizers = [keras.optimizers.Adam(meta_learning_rate) for _ in agents]
-        for agent_index, optimizer in enumerate(self._optimizers):
-            optimizer.build(self._variables(agent_index))
+        meta_params = [
+            tf.nest.flatten(self.initial_params),
+            [variable for variable in self.log_inner_learning_rates if variable is not None],
+        ]
+        # Adam is elementwise, so one optimizer for all seeds and agents keeps them apart.
+        if inner_rates_meta_learning_rate is None:
+            inner_rates_meta_learning_rate = meta_learning_rate
+        self._optimizers = [
+            keras.optimizers.Adam(step) for step in (meta_learning_rate, inner_rates_meta_learning_rate)
+        ]
+        for optimizer, variables in zip(self._optimizers, meta_params):
+            optimizer.build(variables)
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
-        meta_params = [self._variables(agent_index) for agent_index in range(game.n_agents)]
         # A critic that learns, if there is one.
         critic = getattr(estimator, "baseline", None)
         self._critic = critic if hasattr(critic, "build") else None
@@ -111,11 +121,6 @@ class MetaTrainer:
         self._measure_and_update = self._compiled(self._average_reward_and_update)
         self._compute = tf.function(self._gradients_and_metrics, autograph=False)
         self._apply = tf.function(self._apply_gradients, autograph=False)
-
-    def _variables(self, agent_index):
-        """Everything that one agent learns."""
-        rates = self.log_inner_learning_rates[agent_index]
-        return [*self.initial_params[agent_index], *([] if rates is None else [rates])]
 
     def inner_learning_rates(self):
         """Tuple over agents of tensors [S, L], α of each step."""
@@ -249,14 +254,8 @@ class MetaTrainer:
             _scaled(agent_gradients, tf.minimum(self._max_gradient_norm / norm, 1.0))
             for agent_gradients, norm in zip(gradients, norms)
         )
-        term_norms = tf.stack(
-            [
-                tf.stack([_norms(term.initial_params) for term in agent_terms], axis=-1)
-                for agent_terms in terms
-            ],
-            axis=1,
-        )
-        return gradients, finite, self._critic_gradients(chain), Metrics(average_reward, term_norms)
+        term_norms = [tf.stack([_norms(term.initial_params) for term in agent_terms], axis=-1) for agent_terms in terms]
+        return gradients, finite, self._critic_gradients(chain), Metrics(average_reward, tf.stack(term_norms, axis=1))
 
     def _critic_gradients(self, chain):
         """What the critic learns from all links, for each agent; nothing where no critic learns."""
@@ -273,15 +272,14 @@ class MetaTrainer:
         return gradients
 
     def _of_variables(self, agent_index, total, inner_learning_rates):
-        """MetaParams → derivatives with respect to `_variables`: those of logarithms are times the rates."""
+        """MetaParams → derivatives of what each optimizer takes: those of logarithms are times the rates."""
         if self.log_inner_learning_rates[agent_index] is None:
-            return [*total.initial_params]
-        return [*total.initial_params, inner_learning_rates[agent_index] * total.inner_learning_rates]
+            return [*total.initial_params], []
+        return [*total.initial_params], [inner_learning_rates[agent_index] * total.inner_learning_rates]
 
     def _apply_gradients(self, gradients, critic_gradients):
-        for optimizer, agent_gradients in zip(self._optimizers, gradients):
-            ascent = [-gradient for gradient in agent_gradients]
-            optimizer.apply(ascent)
+        for optimizer, of_agents in zip(self._optimizers, zip(*gradients)):
+            optimizer.apply([-gradient for of_agent in of_agents for gradient in of_agent])
         if self._critic is not None:
             self._critic.apply(critic_gradients)
         self.n_meta_updates_done.assign_add(1)
@@ -289,12 +287,13 @@ class MetaTrainer:
 
 def _scaled(gradients, scales):
     """[S, ...] leaves, each seed's times its scale in [S]."""
-    return [leaf * tf.reshape(scales, [-1] + [1] * (len(leaf.shape) - 1)) for leaf in gradients]
+    return tf.nest.map_structure(
+        lambda leaf: leaf * tf.reshape(scales, [-1] + [1] * (len(leaf.shape) - 1)), gradients
+    )
 
 
 def _norms(gradients):
     """[S, ...] leaves → [S], finite wherever all leaves are: a square is too large for float32 from 1e19 on."""
-    squares = tf.add_n(
-        [tf.reduce_sum(tf.cast(leaf, "float64") ** 2, axis=list(range(1, len(leaf.shape)))) for leaf in gradients]
-    )
-    return tf.cast(tf.sqrt(squares), gradients[0].dtype)
+    leaves = tf.nest.flatten(gradients)
+    squares = [tf.reduce_sum(tf.cast(leaf, "float64") ** 2, axis=list(range(1, len(leaf.shape)))) for leaf in leaves]
+    return tf.cast(tf.sqrt(tf.add_n(squares)), leaves[0].dtype)

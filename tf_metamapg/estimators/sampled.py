@@ -192,9 +192,17 @@ class SampledEstimator(abc.ABC):
         )
 
     def average_rewards(self, joint_params, tasks, sample):
-        """The mean reward per step of each agent: tuple over agents of tensors [S, N]."""
-        del joint_params, tasks
-        return tuple(tf.reduce_mean(rewards, axis=[-2, -1]) for rewards in sample.trajectory.rewards)
+        """The mean reward per step of each agent: tuple over agents of tensors [S, N].
+
+        NaN where a parameter is not finite: such a policy's actions are all the first one, and mean nothing.
+        """
+        del tasks
+        finite = tf.reduce_all([
+            tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(2, len(leaf.shape))))
+            for leaf in tf.nest.flatten(joint_params)
+        ], axis=0)
+        averages = (tf.reduce_mean(rewards, axis=[-2, -1]) for rewards in sample.trajectory.rewards)
+        return tuple(tf.where(finite, average, float("nan")) for average in averages)
 
 
 class ExpectedReadingEstimator(SampledEstimator):

@@ -39,7 +39,7 @@ def reproduce(directory, configs, bindings=()):
         (policy, method): _outcome(directory, policy, config, method, bindings)
         for policy, config in configs.items() for method in METHODS
     }
-    curves = {key: _own(summary["meta_test"]) for key, (summary, _) in outcomes.items()}
+    curves = {key: _own(summary["meta_test"]) for key, (summary, *_) in outcomes.items()}
     rows = [
         [policy, method, seed, update, f"{of_method[seed, update]:.9g}"]
         for (policy, method), of_method in curves.items() for seed, update in np.ndindex(of_method.shape)
@@ -51,10 +51,11 @@ def reproduce(directory, configs, bindings=()):
 
 
 def _outcome(directory, policy, config, method, bindings):
-    """(summary, how the inner step was found)."""
+    """(summary, how the inner step was found, seconds of all runs)."""
     name = f"{policy}_{method}".lower().replace("-", "_").replace(" ", "_")
     if method in META_AGENTS:
-        return protocols.train_config(directory, name, config, (*META_AGENTS[method], *bindings)), "learned"
+        summary = protocols.train_config(directory, name, config, (*META_AGENTS[method], *bindings))
+        return summary, "learned", summary["wall_seconds"]
     summaries = {
         rate: protocols.train_config(
             directory, f"{name}_{rate}", config,
@@ -63,7 +64,7 @@ def _outcome(directory, policy, config, method, bindings):
         for rate in RATES
     }
     best = max(RATES, key=lambda rate: _area(_own(summaries[rate]["meta_validation"])).mean())
-    return summaries[best], f"{best:g}"
+    return summaries[best], f"{best:g}", sum(summary["wall_seconds"] for summary in summaries.values())
 
 
 def _own(evaluation):
@@ -79,21 +80,23 @@ def _area(curves):
 def _text(configs, curves, outcomes):
     n_seeds, n_links = next(iter(curves.values())).shape
     shown = sorted({0, 1, 3, n_links - 1} & set(range(n_links)))
-    table = [
-        [
+    table = []
+    for (policy, method), of_method in curves.items():
+        summary, inner_step, seconds = outcomes[policy, method]
+        table.append([
             policy, method, results.with_interval(_area(of_method)),
-            *(results.with_interval(of_method[:, update]) for update in shown), outcomes[policy, method][1],
-            f"{outcomes[policy, method][0]['meta_updates']}", f"{outcomes[policy, method][0]['wall_seconds']:.0f} s",
-        ]
-        for (policy, method), of_method in curves.items()
-    ]
+            *(results.with_interval(of_method[:, update]) for update in shown), inner_step,
+            f"{summary['meta_updates']}", f"{seconds:.0f} s",
+        ])
     return (
         results.paragraph(
             "Average reward per step of the meta-agent against held-out personas that learn, mean ± 95% interval over",
             f"{n_seeds} seeds, by inner updates of both; the area is the mean from the first update on. Configs:",
             ", ".join(f"`{config}.gin` ({policy})" for policy, config in configs.items()) + ".",
             "LOLA-DiCE and naive learners start from initial policies as they are drawn; their inner step is the best",
-            "of", ", ".join(map(str, RATES)), "in meta-validation.",
+            "of", ", ".join(map(str, RATES)), "in meta-validation, and the time is that of all of these.",
+            "All seeds meet the same personas, whose choice the intervals leave out. Methods can be compared with each",
+            "other; policies cannot, as personas learn from what their config samples, and are measured by it.",
         )
         + results.markdown_table(
             ["policy", "method", "area", *map(str, shown), "inner step", "meta-updates", "time"], table
