@@ -12,6 +12,7 @@ from tf_metamapg import figures
 from tf_metamapg import files
 from tf_metamapg import progress
 from tf_metamapg import random
+from tf_metamapg import report
 from tf_metamapg.checkpoints import Checkpointer
 from tf_metamapg.metrics import MetricsLog
 from tf_metamapg.run_directory import RunDirectory
@@ -141,7 +142,7 @@ def train(
         validation = _evaluate(
             trainer, random.META_VALIDATION, "meta-validation", evaluation_chain_length, n_evaluation_tasks
         )
-        return validation, _scores(validation, agents, trained_links)
+        return validation, _of_meta_agents(validation, agents)[:, trained_links].mean(axis=1)
 
     def keep_best(done):
         if validate_every is not None and (done % validate_every == 0 or done == n_meta_updates):
@@ -188,7 +189,7 @@ def train(
         "meta_test": {"average_reward": meta_test.tolist()},
     }
     files.write_json(directory.summary, summary)
-    _print_report(directory, summary, agent_names)
+    print(report.text(directory, summary, _meta_agents(agents)))
     return summary
 
 
@@ -256,7 +257,7 @@ def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, sa
             ) from error
         done += 1
         log.write(done, metrics)
-        by_link = metrics.average_reward.mean(axis=(0, 2))
+        by_link = _of_meta_agents(metrics.average_reward, trainer.agents).mean(axis=0)
         bar.step(f"average reward {by_link[0]:+.3f} before and {by_link[-1]:+.3f} after adaptation")
         keep_best(done)
         if done % checkpoint_every == 0 or done == n_meta_updates:
@@ -267,30 +268,20 @@ def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, sa
 
 def _evaluate(trainer, phase, name, chain_length, n_tasks):
     bar = progress.Progress(chain_length + 1, what=f"{name}, link")
-    average_reward = trainer.evaluate(
-        phase, chain_length, n_tasks, lambda link, of_link: bar.step(f"average reward {of_link.mean():+.3f}")
-    )
+
+    def show(_, of_link):
+        bar.step(f"average reward {_of_meta_agents(of_link, trainer.agents).mean():+.3f}")
+
+    average_reward = trainer.evaluate(phase, chain_length, n_tasks, show)
     bar.close()
     return average_reward
 
 
-def _scores(average_reward, agents, links):
-    """How well the meta-agents of each seed do after the inner updates they are trained for: array [S]."""
-    meta_agents = [index for index, agent in enumerate(agents) if agent.learns_initial_policy]
-    return average_reward[:, links][:, :, meta_agents or slice(None)].mean(axis=(1, 2))
+def _meta_agents(agents):
+    """The numbers of those who learn their initial policy, or of all agents where nobody does."""
+    return [index for index, agent in enumerate(agents) if agent.learns_initial_policy] or [*range(len(agents))]
 
 
-def _print_report(directory, summary, agent_names):
-    average_reward = np.array(summary["meta_test"]["average_reward"])
-    xla = "compiled with XLA" if summary["jit_compile"] else "not compiled with XLA"
-    print(
-        f"\nAverage reward per step on held-out tasks, mean and 95% interval over {summary['n_seeds']} seeds:\n"
-    )
-    print(progress.adaptation_table(average_reward, agent_names))
-    print(f"""
-{summary['meta_updates']} meta-updates, {summary['wall_seconds']:.0f} s, {xla}. Where everything is:
-  figure            {directory.adaptation_figure}
-  numbers           {directory.summary}
-  metrics           {directory.metrics}, tensorboard --logdir={directory.events}
-  initial policies  {directory.initial_policies}, of seed {summary['exported_seed']}, the best in meta-validation
-  config, versions  {directory.config}, {directory.run_info}""")
+def _of_meta_agents(average_reward, agents):
+    """The mean over meta-agents: array [..., n_agents] → [...]."""
+    return average_reward[..., _meta_agents(agents)].mean(axis=-1)

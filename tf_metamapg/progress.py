@@ -1,12 +1,9 @@
-"""What a person sees while a run goes on and when it ends."""
+"""What a person sees while a run goes on."""
 
 import sys
 import time
 
-import numpy as np
 import tqdm
-
-from tf_metamapg import statistics
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -46,31 +43,3 @@ class Progress:
         """Leaves the bar as it stands."""
         if self._bar is not None:
             self._bar.close()
-
-
-# Which inner updates of a long chain a table shows, beside the last.
-_SHOWN = (0, 1, 2, 3, 4, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
-
-
-def adaptation_table(average_reward, agent_names):
-    """A table of the average reward per inner update, as text; of long chains not every one is shown.
-
-    Args:
-        average_reward: array [S, L + 1, n_agents].
-        agent_names: one name for each agent.
-
-    Returns:
-        lines of text: mean and half-width of its 95% interval over seeds, for each agent and for the
-        mean of all agents, and the least of that mean over seeds.
-    """
-    of_all_agents = average_reward.mean(axis=-1)
-    columns = np.concatenate([average_reward, of_all_agents[..., np.newaxis]], axis=-1)
-    mean, half_width = statistics.mean_and_interval(columns)
-    names = [f"agent {index}: {name}" for index, name in enumerate(agent_names)]
-    names += ["mean of all agents", "worst seed"]
-    lines = ["inner updates  " + "  ".join(f"{name:>18}" for name in names)]
-    for link in sorted({*_SHOWN, len(mean) - 1} & set(range(len(mean)))):
-        cells = [f"{value:+.3f} ± {half:.3f}" for value, half in zip(mean[link], half_width[link])]
-        cells.append(f"{of_all_agents[:, link].min():+.3f}")
-        lines.append(f"{link:>13}  " + "  ".join(f"{cell:>18}" for cell in cells))
-    return "\n".join(lines)

@@ -38,6 +38,7 @@ class MetaTrainer:
     """Learns the initial policies of all meta-agents with Adam.
 
     Attributes:
+        agents: one of `agents/` for each agent.
         estimator: the estimator of objectives and average rewards.
         initial_params: JointParams of Keras variables [S, ...].
         log_inner_learning_rates: tuple over agents of Keras variables [S, L], None for agents that do not
@@ -67,7 +68,7 @@ class MetaTrainer:
             inner_rates_meta_learning_rate: Adam's step size for logarithms of inner learning rates that are learned;
                 by default that of the policies.
         """
-        self._agents = agents
+        self.agents = agents
         self.estimator = estimator
         self._task_distribution = task_distribution
         self._populations = populations or [None] * game.n_agents
@@ -88,9 +89,9 @@ class MetaTrainer:
             tf.nest.flatten(self.initial_params),
             [variable for variable in self.log_inner_learning_rates if variable is not None],
         ]
-        # Adam is elementwise, so one optimizer for all seeds and agents keeps them apart.
         if inner_rates_meta_learning_rate is None:
             inner_rates_meta_learning_rate = meta_learning_rate
+        # Adam is elementwise, so one optimizer for all seeds and agents keeps them apart.
         self._optimizers = [
             keras.optimizers.Adam(step) for step in (meta_learning_rate, inner_rates_meta_learning_rate)
         ]
@@ -190,7 +191,7 @@ class MetaTrainer:
         """Tuple over agents of tensors [S]; a chain that goes on beyond L links keeps the last step."""
         rates = self.inner_learning_rates()
         if self._chain_length == 0:
-            rates = adaptation.constant_rates(self._agents, len(self._seeds), 1, self.estimator.game.dtype)
+            rates = adaptation.constant_rates(self.agents, len(self._seeds), 1, self.estimator.game.dtype)
         return tuple(of_agent[:, min(index, of_agent.shape[1] - 1)] for of_agent in rates)
 
     def param_values(self):
@@ -224,7 +225,7 @@ class MetaTrainer:
     def _average_reward_and_update(self, joint_params, inner_learning_rates, tasks, keys):
         link = adaptation.sample_link(self.estimator, joint_params, tasks, keys)
         objectives = adaptation.Objectives(self.estimator, tasks, link)
-        updated = adaptation.inner_update(objectives, self._agents, inner_learning_rates)
+        updated = adaptation.inner_update(objectives, self.agents, inner_learning_rates)
         return self._average_reward(tasks, link), updated
 
     def _gradients_and_metrics(self):
@@ -236,13 +237,13 @@ class MetaTrainer:
         ]
         inner_learning_rates = self.inner_learning_rates()
         chain = adaptation.adapt(
-            self.estimator, self._agents, self._draw_initial_params(random.META_TRAIN, meta_update, self._n_tasks),
+            self.estimator, self.agents, self._draw_initial_params(random.META_TRAIN, meta_update, self._n_tasks),
             tasks, keys, inner_learning_rates, self._compiled,
         )
         average_reward = tf.stack([self._average_reward(tasks, link) for link in chain.links], axis=1)
         terms = [
             agent.meta_gradients(self.estimator, chain, agent_index)
-            for agent_index, agent in enumerate(self._agents)
+            for agent_index, agent in enumerate(self.agents)
         ]
         gradients = tuple(
             self._of_variables(agent_index, agent_terms.total, inner_learning_rates)
@@ -262,7 +263,7 @@ class MetaTrainer:
         if self._critic is None:
             return ()
         gradients = []
-        for agent_index in range(len(self._agents)):
+        for agent_index in range(len(self.agents)):
             of_links = [
                 self.estimator.features_and_returns(link.sample.trajectory, agent_index) for link in chain.links
             ]
