@@ -27,8 +27,6 @@ TINY = (
     "train.evaluation_chain_length = 1",
     "LoadedDiceEstimator.n_trajectories = 4",
     "LoadedDiceEstimator.horizon = 3",
-    "ScoreFunctionEstimator.n_trajectories = 4",
-    "ScoreFunctionEstimator.horizon = 3",
 )
 
 

@@ -195,8 +195,14 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         outcome = command_line.run(
             "--gin_file=first.gin", "--gin_file", "second.gin", *command_line.gin_params(*bindings),
             "--gin_param", "IteratedMatrixGame.discount = 0.125", "--gin_param", "IteratedMatrixGame.discount = 0.75",
+            "--gin_param", "n_seeds = 7", "--gin_param", "MetaMAPG.inner_learning_rate = 3.0",
         )
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        self.assertEqual(
+            [line for line in outcome.stdout.splitlines() if line.startswith("note: ")],
+            ["note: nothing in this run uses 'n_seeds = 7'",
+             "note: nothing in this run uses 'MetaMAPG.inner_learning_rate = 3.0'"],
+        )
         self.assertCountEqual(os.listdir("runs"), ["second-1", "second-2"])
         self.assertEmpty(os.listdir("runs/second-1"))
         self.assertIn("runs/second-2/summary.json", outcome.stdout)
@@ -241,7 +247,10 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         self.assertFalse((self.run_dir / "summary.json").exists())
 
     @parameterized.named_parameters(
-        ("score_function", ["train.estimator = @ScoreFunctionEstimator", "train.n_seeds = 1"]),
+        ("score_function", [
+            "train.estimator = @ScoreFunctionEstimator", "ScoreFunctionEstimator.n_trajectories = 4",
+            "ScoreFunctionEstimator.horizon = 3", "train.n_seeds = 1",
+        ]),
         ("no_inner_updates", [NO_META_AGENT, "train.chain_length = 0"]),
         # Trained for a longer chain than is evaluated.
         ("no_meta_agent", [NO_META_AGENT, "train.evaluation_chain_length = 0"]),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import tokenize
 
 import gin
@@ -58,10 +59,12 @@ for _configurable in _CONFIGURABLES:
 _train = gin.external_configurable(experiment.train, "train", module="tf_metamapg")
 
 
-def train(run_directory, resume, started):
-    """Runs the experiment that has been parsed.
+def train(gin_files, bindings, run_directory, resume, started):
+    """Runs the experiment that configs describe.
 
     Args:
+        gin_files: paths; what a file includes is looked for beside it, too.
+        bindings: texts that come after the files. Those that nothing uses are named on stdout.
         run_directory: path of the run directory.
         resume: whether to go on with the run that is there.
         started: when the run began, in seconds since the epoch.
@@ -70,13 +73,20 @@ def train(run_directory, resume, started):
         the summary, see `experiment.train`.
 
     Raises:
-        InvalidInputError: if the config cannot be run.
+        InvalidInputError: if the configs cannot be read or run.
         MetaTrainingStopped: if a meta-gradient is NaN or infinite.
     """
+    _parse_all(gin_files, bindings)
+
+    def describe_config():
+        config = gin.operative_config_str()
+        for binding in bindings:
+            if not _bound(binding) <= _bound(config):
+                print(f"note: nothing in this run uses {binding!r}", flush=True)
+        return config
+
     try:
-        return _train(
-            run_directory=run_directory, resume=resume, describe_config=gin.operative_config_str, started=started
-        )
+        return _train(run_directory=run_directory, resume=resume, describe_config=describe_config, started=started)
     except TypeError as error:
         # What a config leaves out, or calls too early, shows only in the call that misses it.
         message = str(error).splitlines()[0]
@@ -89,16 +99,8 @@ def train(run_directory, resume, started):
         raise
 
 
-def parse(gin_files, bindings):
-    """Reads configs in place of what was read before.
-
-    Args:
-        gin_files: paths; what a file includes is looked for beside it, too.
-        bindings: texts that come after the files.
-
-    Raises:
-        InvalidInputError: if one of these cannot be read.
-    """
+def _parse_all(gin_files, bindings):
+    """Reads configs in place of what was read before."""
     gin.clear_config()
     for path in gin_files:
         if not os.path.isfile(path):
@@ -120,3 +122,9 @@ def _parse(parse, flag, config):
         raise checks.InvalidInputError(f"{flag}: {' '.join(lines)[:300]}") from error
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _bound(config):
+    """What the bindings in a text bind, without modules and scopes: {(function, parameter)} and {(macro,)}."""
+    names = re.findall(r"^\s*(?:[\w./]+/)?([\w.]+)\s*=", config, re.MULTILINE)
+    return {tuple(name.split(".")[-2:]) for name in names}

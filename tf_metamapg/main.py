@@ -53,6 +53,5 @@ def _run(arguments, started):
     checks.check(run_dir != "", "--run_dir", run_dir, "the name of a directory")
     if FLAGS.resume and run_dir is None:
         raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
-    configs.parse(gin_files, FLAGS.gin_param)
     default = run_directory.next_run_directory("runs", pathlib.Path(gin_files[-1]).stem)
-    configs.train(run_dir or default, FLAGS.resume, started)
+    configs.train(gin_files, FLAGS.gin_param, run_dir or default, FLAGS.resume, started)

@@ -36,9 +36,8 @@ def train_config(directory, name, config, bindings):
     path = _GIN_CONFIGS / f"{config}.gin"
     if not path.is_file():
         raise checks.InvalidInputError(f"{name}: there is no {path}; install the package with pip install -e .")
-    configs.parse([str(path)], bindings)
     run_directory = pathlib.Path(directory) / "runs" / name
-    return configs.train(run_directory, (run_directory / "config.gin").exists(), time.time())
+    return configs.train([str(path)], bindings, run_directory, (run_directory / "config.gin").exists(), time.time())
 
 
 def meta_test_curves(summary):
