@@ -118,5 +118,5 @@ def _figure(curves):
         panel.yaxis.set_tick_params(labelleft=True)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("the meta-agent's average reward per step")
-    panels[0].legend(fontsize=8, title="mean and 95% interval over seeds", title_fontsize=8)
+    panels[-1].legend(loc="upper right", fontsize=8, title="mean and 95% interval over seeds", title_fontsize=8)
     return figure
