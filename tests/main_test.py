@@ -184,6 +184,13 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         for name in ("--gin_file", "--gin_param", "--run_dir", "resume"):
             self.assertIn(name, outcome.stdout)
 
+    def test_ends_quietly_when_nobody_reads(self):
+        process = command_line.start("--help")
+        process.stdout.close()
+        with process.stderr:
+            self.assertEqual(process.stderr.read(), "")
+        self.assertEqual(process.wait(), 1)
+
     def test_order_of_bindings_and_numbered_run_directory(self):
         """Without meta-updates, which need not be compiled."""
         pathlib.Path("first.gin").write_text(

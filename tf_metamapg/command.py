@@ -1,5 +1,6 @@
 """What the command lines have in common: help, one-line errors and exit statuses."""
 
+import os
 import sys
 
 from absl import flags
@@ -18,19 +19,25 @@ def run(argv, module, work, hint):
         hint: how to go on after an interruption.
 
     Returns:
-        exit status: 0, 1 if a run had to stop, 2 for input that cannot be used, 130 if interrupted.
+        exit status: 0, 1 if a run had to stop or nobody reads what it says, 2 for input that cannot be used, 130 if
+        interrupted.
     """
     try:
         if {"--help", "-h"} & set(argv):
             print(f"{module.__doc__}\n{module.FLAGS.module_help(module.__name__)}")
             return 0
         work(module.FLAGS(argv)[1:])
+        sys.stdout.flush()
     except (checks.InvalidInputError, flags.Error) as error:
         # Gin appends where it was when a configurable raised; the first line says it all.
         print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
     except experiment.MetaTrainingStopped as error:
         print(f"stopped: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read has gone, as `head` does; what Python writes as it ends must go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print(f"interrupted: {hint}", file=sys.stderr)

@@ -118,7 +118,8 @@ def _parse(parse, flag, config):
     try:
         parse(config)
     except (ValueError, SyntaxError, TypeError, OSError, ImportError, RecursionError, tokenize.TokenError) as error:
-        lines = [line.strip() for line in str(error).splitlines()]
+        # Python's parser of values says at which address in memory it has read them.
+        lines = [re.sub(r": <ast\..*?>", "", line.strip()) for line in str(error).splitlines()]
         raise checks.InvalidInputError(f"{flag}: {' '.join(lines)[:300]}") from error
     finally:
         logging.disable(logging.NOTSET)

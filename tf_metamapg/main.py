@@ -2,7 +2,7 @@
 
     bin/train --gin_file=gin_configs/ipd.gin
     bin/train --gin_file=gin_configs/ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds
-    bin/train --gin_file=gin_configs/ipd.gin --run_dir=runs/five_seeds --resume
+    bin/train --gin_file=gin_configs/ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds --resume
 """
 
 import pathlib
