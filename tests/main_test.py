@@ -202,13 +202,20 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         outcome = command_line.run(
             "--gin_file=first.gin", "--gin_file", "second.gin", *command_line.gin_params(*bindings),
             "--gin_param", "IteratedMatrixGame.discount = 0.125", "--gin_param", "IteratedMatrixGame.discount = 0.75",
-            "--gin_param", "n_seeds = 7", "--gin_param", "MetaMAPG.inner_learning_rate = 3.0",
+            # What nothing uses, and what is used under another name.
+            "--gin_param", "n_seeds = 7", "--gin_param", "MetaMAPG.inner_learning_rate=3.0\ntrain.n_tasks = 1",
+            "--gin_param", "owm/PolicyGradient.inner_learning_rate = 3.0",
+            "--gin_param", "train.agents = [@own/PolicyGradient(), @one/own/PolicyGradient()]",
+            "--gin_param", "own/PolicyGradient.inner_learning_rate = 3.0",
+            "--gin_param", "one/PolicyGradient.inner_learning_rate = 2.0",
+            "--gin_param", "tf_metamapg.PolicyGradient.inner_learning_rate = 1.0",
         )
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         self.assertEqual(
             [line for line in outcome.stdout.splitlines() if line.startswith("note: ")],
-            ["note: nothing in this run uses 'n_seeds = 7'",
-             "note: nothing in this run uses 'MetaMAPG.inner_learning_rate = 3.0'"],
+            [f"note: nothing in this run uses {name}" for name in (
+                "n_seeds", "MetaMAPG.inner_learning_rate", "owm/PolicyGradient.inner_learning_rate",
+            )],
         )
         self.assertCountEqual(os.listdir("runs"), ["second-1", "second-2"])
         self.assertEmpty(os.listdir("runs/second-1"))
@@ -257,6 +264,10 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         ("score_function", [
             "train.estimator = @ScoreFunctionEstimator", "ScoreFunctionEstimator.n_trajectories = 4",
             "ScoreFunctionEstimator.horizon = 3", "train.n_seeds = 1",
+        ]),
+        ("integers", [
+            "train.meta_learning_rate = 1", "train.inner_rates_meta_learning_rate = 0",
+            "LoadedDiceEstimator.baseline = @ValueNetwork()", "ValueNetwork.learning_rate = 1",
         ]),
         ("no_inner_updates", [NO_META_AGENT, "train.chain_length = 0"]),
         # Trained for a longer chain than is evaluated.

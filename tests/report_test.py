@@ -66,6 +66,8 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn("of seed 1, the best in meta-validation", text)
         for name in ("figures/adaptation.png", "summary.json", "metrics.csv", "initial_policies", "config.gin"):
             self.assertIn(str(pathlib.Path("run") / name), text)
+        without = report.text(RunDirectory("run"), {**_summary(AVERAGE_REWARD), "exported_seed": None}, [0])
+        self.assertIn("initial policies  none", without)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Gin configs: everything that one may name is registered here, the only file that knows of gin."""
+"""Gin configs: everything that one may name is registered here, the only file that calls gin."""
 
 import logging
 import os
@@ -10,6 +10,7 @@ import gin
 from tf_metamapg import checks
 from tf_metamapg import critics
 from tf_metamapg import experiment
+from tf_metamapg import run_directory
 from tf_metamapg.agents import theorem
 from tf_metamapg.agents.fixed import Fixed
 from tf_metamapg.agents.lola_dice import LOLADiCE
@@ -59,13 +60,13 @@ for _configurable in _CONFIGURABLES:
 _train = gin.external_configurable(experiment.train, "train", module="tf_metamapg")
 
 
-def train(gin_files, bindings, run_directory, resume, started):
+def train(gin_files, bindings, run_dir, resume, started):
     """Runs the experiment that configs describe.
 
     Args:
         gin_files: paths; what a file includes is looked for beside it, too.
         bindings: texts that come after the files. Those that nothing uses are named on stdout.
-        run_directory: path of the run directory.
+        run_dir: path of the run directory.
         resume: whether to go on with the run that is there.
         started: when the run began, in seconds since the epoch.
 
@@ -81,12 +82,12 @@ def train(gin_files, bindings, run_directory, resume, started):
     def describe_config():
         config = gin.operative_config_str()
         for binding in bindings:
-            if not _bound(binding) <= _bound(config):
-                print(f"note: nothing in this run uses {binding!r}", flush=True)
+            for name in _unused(binding, config):
+                print(f"note: nothing in this run uses {name}", flush=True)
         return config
 
     try:
-        return _train(run_directory=run_directory, resume=resume, describe_config=describe_config, started=started)
+        return _train(run_directory=run_dir, resume=resume, describe_config=describe_config, started=started)
     except TypeError as error:
         # What a config leaves out, or calls too early, shows only in the call that misses it.
         message = str(error).splitlines()[0]
@@ -125,7 +126,19 @@ def _parse(parse, flag, config):
         logging.disable(logging.NOTSET)
 
 
-def _bound(config):
-    """What the bindings in a text bind, without modules and scopes: {(function, parameter)} and {(macro,)}."""
-    names = re.findall(r"^\s*(?:[\w./]+/)?([\w.]+)\s*=", config, re.MULTILINE)
-    return {tuple(name.split(".")[-2:]) for name in names}
+def _unused(config, operative_config):
+    """What a text binds, and nothing has read according to the config that a run has used: a list of names."""
+    used = [_scopes_and_name(bound) for bound in run_directory.bindings(operative_config)]
+
+    def is_used(bound):
+        scopes, name = _scopes_and_name(bound)
+        # What is bound for a scope counts in those inside of it, too.
+        return any(name == own and within[: len(scopes)] == scopes for within, own in used)
+
+    return [bound for bound in run_directory.bindings(config.strip()) if not is_used(bound)]
+
+
+def _scopes_and_name(bound):
+    """Of [scope/..][module.]function.parameter or [scope/..]macro: (scopes, name without modules)."""
+    *scopes, name = bound.split("/")
+    return scopes, name.split(".")[-2:]

@@ -119,7 +119,7 @@ class ValueNetwork:
         self._params = [
             [keras.Variable(leaf) for leaf in functional.initial_params(build_model, seeds)] for build_model in builders
         ]
-        self._optimizer = keras.optimizers.Adam(self._learning_rate)
+        self._optimizer = keras.optimizers.Adam(float(self._learning_rate))
         self._optimizer.build(self._variables())
         self.trackables = {"params": self._params, "optimizer": self._optimizer}
 

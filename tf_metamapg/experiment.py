@@ -55,13 +55,12 @@ def train(
         checkpoint_every: meta-updates between checkpoints.
         export_all_seeds: whether to export every seed's policies beside those of the best seed.
         jit_compile: whether XLA compiles what is done at a link; by default where that is likely to save more
-            time than it takes. It may round differently for another number of seeds; without it a seed's
-            bits never depend on the seeds beside it.
+            time than it takes. The last digits of a seed may depend on how many seeds are beside it.
         populations: for each agent, a function (policy) → population, see `policies/populations.py`, or None for an
             agent that starts all tasks of a seed from the same policy; by default that is all of them.
-        validate_every: meta-updates between meta-validations, of which every seed goes on with the best: the one
-            with the largest mean of the meta-agents' average reward after the inner updates they are trained for.
-            By default every seed goes on with what it has learned at the end.
+        validate_every: meta-updates between meta-validations. At the end every seed goes back to where it did best in
+            one: where the mean of the meta-agents' average reward after the inner updates they are trained for was
+            largest. By default every seed keeps what it has learned at the end.
         max_gradient_norm: a longer meta-gradient of a seed and a meta-agent is shortened to it. Along a chain noise is
             multiplied at each link, so that single gradients can be longer than all others together.
         inner_rates_meta_learning_rate: Adam's step size for logarithms of inner learning rates that are learned;
@@ -182,7 +181,7 @@ def train(
         "chain_length": chain_length,
         "jit_compile": jit_compile,
         "wall_seconds": time.time() - started,
-        "exported_seed": seeds[best],
+        "exported_seed": None if set(exported) == {None} else seeds[best],
         "inner_learning_rates": [rates.numpy().tolist() for rates in trainer.inner_learning_rates()],
         "axes": "[seed][inner update][agent], inner update 0 is before adaptation",
         "meta_validation": {"average_reward": validation.tolist()},

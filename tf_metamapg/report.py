@@ -21,6 +21,10 @@ def text(directory, summary, compared):
     """
     table = _adaptation_table(np.array(summary["meta_test"]["average_reward"]), summary["agent"], compared)
     xla = "compiled with XLA" if summary["jit_compile"] else "not compiled with XLA"
+    seed = summary["exported_seed"]
+    exported = "none, as all agents have populations" if seed is None else (
+        f"{directory.initial_policies}, of seed {seed}, the best in meta-validation"
+    )
     return f"""
 Average reward per step on held-out tasks, mean and 95% interval over {summary['n_seeds']} seeds:
 
@@ -30,7 +34,7 @@ Average reward per step on held-out tasks, mean and 95% interval over {summary['
   figure            {directory.adaptation_figure}
   numbers           {directory.summary}
   metrics           {directory.metrics}, tensorboard --logdir={directory.events}
-  initial policies  {directory.initial_policies}, of seed {summary['exported_seed']}, the best in meta-validation
+  initial policies  {exported}
   config, versions  {directory.config}, {directory.run_info}"""
 
 

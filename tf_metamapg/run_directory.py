@@ -87,7 +87,7 @@ class RunDirectory:
             raise checks.InvalidInputError(
                 f"--resume with --run_dir={self.path}: there is no run; leave --resume out to start one"
             )
-        stored, given = (_bindings(text) for text in (self.config.read_text("utf-8"), config))
+        stored, given = (bindings(text) for text in (self.config.read_text("utf-8"), config))
         for name in sorted(stored | given):
             if stored.get(name) != given.get(name):
                 raise checks.InvalidInputError(
@@ -104,19 +104,19 @@ def next_run_directory(parent, name):
     return os.path.join(parent, f"{name}-{number}")
 
 
-def _bindings(config):
-    """{parameter: value} of a config as gin writes it, where a value may go over several lines."""
-    bindings, name = {}, None
+def bindings(config):
+    """{what is bound: value}, as texts, of a config as gin writes it, where a value may go over several lines."""
+    found, name = {}, None
     for line in config.splitlines():
         if line.startswith("#") or not line.strip():
             continue
-        if not line.startswith((" ", "\t")) and " =" in line:
-            name, _, value = line.partition(" =")
-            bindings[name] = ""
-            line = value
+        if not line.startswith((" ", "\t")) and "=" in line:
+            name, _, line = line.partition("=")
+            name = name.strip()
+            found[name] = ""
         if name is not None:
-            bindings[name] += " ".join(line.replace("\\", "").split())
-    return bindings
+            found[name] += " ".join(line.replace("\\", "").split())
+    return found
 
 
 def _versions():

@@ -60,8 +60,8 @@ class MetaTrainer:
             chain_length: L, inner updates per meta-update.
             n_tasks: N, tasks per seed and meta-update.
             meta_learning_rate: Adam's step size.
-            jit_compile: whether XLA compiles the meta-gradient. It may round differently for
-                another number of seeds; without it a seed's bits never depend on the seeds beside it.
+            jit_compile: whether XLA compiles the meta-gradient. The last digits of a seed may depend on how many
+                seeds are beside it.
             populations: for each agent, where its initial policies are drawn from, other ones for each task; None
                 for an agent that starts all tasks of a seed from the same policy. By default that is all of them.
             max_gradient_norm: > 0; a longer meta-gradient of a seed and an agent is shortened to it.
@@ -93,7 +93,7 @@ class MetaTrainer:
             inner_rates_meta_learning_rate = meta_learning_rate
         # Adam is elementwise, so one optimizer for all seeds and agents keeps them apart.
         self._optimizers = [
-            keras.optimizers.Adam(step) for step in (meta_learning_rate, inner_rates_meta_learning_rate)
+            keras.optimizers.Adam(float(step)) for step in (meta_learning_rate, inner_rates_meta_learning_rate)
         ]
         for optimizer, variables in zip(self._optimizers, meta_params):
             optimizer.build(variables)
@@ -252,7 +252,7 @@ class MetaTrainer:
         norms = [_norms(agent_gradients) for agent_gradients in gradients]
         finite = tf.reduce_all(tf.math.is_finite(norms), axis=0)
         gradients = tuple(
-            _scaled(agent_gradients, tf.minimum(self._max_gradient_norm / norm, 1.0))
+            _scaled(agent_gradients, tf.where(norm > self._max_gradient_norm, self._max_gradient_norm / norm, 1.0))
             for agent_gradients, norm in zip(gradients, norms)
         )
         term_norms = [tf.stack([_norms(term.initial_params) for term in agent_terms], axis=-1) for agent_terms in terms]
