@@ -7,7 +7,7 @@ from tf_metamapg.reproductions import results
 
 # Bindings of each method. The learners that choose no initial policy have one step for the whole chain, the best of
 # these in meta-validation.
-RATES = (0.03, 0.3, 3.0, 30.0)
+RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 META_AGENTS = {
     "Meta-MAPG": (),
     "Meta-PG": (

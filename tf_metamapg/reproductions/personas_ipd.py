@@ -6,7 +6,7 @@ from tf_metamapg.reproductions import personas
 
 TITLE = "Learning among learning personas in the iterated prisoner's dilemma"
 SOURCE = "protocol of Kim et al. 2021"
-DURATION = "35 min"
+DURATION = "45 min"
 
 reproduce = functools.partial(
     personas.reproduce, configs={"tabular": "personas_ipd_tabular", "LSTM-64": "personas_ipd"}

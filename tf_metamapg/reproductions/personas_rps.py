@@ -6,7 +6,7 @@ from tf_metamapg.reproductions import personas
 
 TITLE = "Learning among learning personas in iterated rock-paper-scissors"
 SOURCE = "protocol of Kim et al. 2021"
-DURATION = "55 min"
+DURATION = "65 min"
 
 reproduce = functools.partial(
     personas.reproduce, configs={"tabular": "personas_rps_tabular", "LSTM-64": "personas_rps"}
