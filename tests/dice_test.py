@@ -12,9 +12,9 @@ from tests.trajectory_sets import BASELINES
 from tests.trajectory_sets import DICE_ESTIMATORS
 from tests.trajectory_sets import DISCOUNT
 from tests.trajectory_sets import discounted
-from tests.trajectory_sets import Enumeration
 from tests.trajectory_sets import loaded_dice_credits
 from tests.trajectory_sets import tape_derivatives
+from tests.trajectory_sets import TrajectorySets
 from tf_metamapg import scoring
 from tf_metamapg.estimators.dice import dice_surrogates
 from tf_metamapg.estimators.dice import DiceEstimator
@@ -44,7 +44,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         log_probs, advantages = tf.constant(-rng.exponential(size=[2, 3, 4, 5])), rng.normal(size=[2, 3, 4, 5])
         surrogate, = loaded_dice_surrogates(log_probs, [tf.constant(loaded_dice_credits(advantages))])
         self.assertAllEqual(surrogate, np.zeros([2, 3]))
-        setting = Enumeration()
+        setting = TrajectorySets()
         estimator = setting.estimator(LoadedDiceEstimator)
         for objective in setting.expected_objectives(estimator, setting.leaves()):
             self.assertAllEqual(objective, 0.0)
@@ -87,7 +87,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_first_and_second_derivatives_are_those_of_the_value(self, estimator_class, case):
         horizon, size, baseline = case
-        setting = Enumeration(horizon=horizon, size=size)
+        setting = TrajectorySets(horizon=horizon, size=size)
         self.assertAllClose(setting.probs.sum(), 1.0, rtol=1e-12, atol=0.0)
         estimator = setting.estimator(estimator_class, baseline)
         gradients, hessians = tape_derivatives(
@@ -108,7 +108,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         n_agents, horizon, baseline = case
         # Along a random direction in the parameters of all agents, f(x) = V(θ + x d). The oracle's f is
         # analytic, so Cauchy's integral over a circle, an average over its points, gives f^(m) / m!.
-        setting = Enumeration(n_agents, horizon)
+        setting = TrajectorySets(n_agents, horizon)
         direction = np.random.default_rng(1).normal(size=setting.logits.shape)
         estimator = setting.estimator(estimator_class, baseline)
         radius, n_points = 0.3, 64
@@ -139,7 +139,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(baseline=["none", "leave_one_out", "time", "linear"], n_agents=[2, 3])
     def test_the_value_of_the_original_is_the_mean_return(self, baseline, n_agents):
         # □ is one, so the baseline is nowhere to be seen.
-        setting = Enumeration(n_agents, horizon=2, size=2 if n_agents == 2 else 1)
+        setting = TrajectorySets(n_agents, horizon=2, size=2 if n_agents == 2 else 1)
         estimator = setting.estimator(DiceEstimator, baseline)
         sample = setting.sample(estimator, setting.members[np.newaxis])
         joint_params = setting.joint_params(setting.leaves(), [1, len(setting.members)])
@@ -194,7 +194,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         estimator_class=DICE_ESTIMATORS, agent=[0, 1], baseline=["leave_one_out", "linear", "network"]
     )
     def test_baselines_change_the_variance_and_not_the_expectation(self, estimator_class, agent, baseline):
-        setting = Enumeration(horizon=2, size=2)
+        setting = TrajectorySets(horizon=2, size=2)
         if baseline == "network":
             BASELINES[baseline].build(setting.game, setting.policies, [0])
         estimates = {
@@ -217,7 +217,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertLess(other[1], 0.7 * plain[1])
 
     def test_loaded_dice_has_less_variance_in_second_derivatives(self):
-        setting = Enumeration(horizon=2, size=2)
+        setting = TrajectorySets(horizon=2, size=2)
         variances = []
         for agent in range(2):
             gradients, hessians = zip(*(
@@ -236,7 +236,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(loaded[:n, n:].sum(), 0.9 * original[:n, n:].sum())
 
     def test_without_a_baseline_the_two_differ_by_a_constant(self):
-        setting = Enumeration(horizon=2, size=1)
+        setting = TrajectorySets(horizon=2, size=1)
         estimates = [setting.of_each_set(setting.estimator(each, "none"), 1) for each in DICE_ESTIMATORS]
         for original, loaded in zip(*estimates):
             self.assertAllClose(original, loaded, rtol=0.0, atol=1e-12)
@@ -245,7 +245,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     def test_own_log_probs_alone_would_lose_opponent_shaping(self):
         # The derivative of agent 1's gradient with respect to agent 0's parameters, with the
         # log-probabilities of agent 1 alone and with those of both.
-        setting = Enumeration()
+        setting = TrajectorySets()
         trajectory = setting.trajectory(setting.members[np.newaxis])
         # Without a baseline A_t = R_t, and γ^t R_t − γ^(t+1) R_(t+1) = γ^t r_t.
         credits = tf.constant(discounted(trajectory.rewards[1].numpy()))
@@ -268,7 +268,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*DICE_ESTIMATORS)
     def test_current_policy_surrogate_is_zero(self, estimator_class):
-        setting = Enumeration(horizon=1, size=1)
+        setting = TrajectorySets(horizon=1, size=1)
         leaves = setting.leaves()
         later_values = tf.constant(np.random.default_rng(0).normal(size=[1, 4]))
         estimator = setting.estimator(estimator_class)

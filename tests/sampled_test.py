@@ -9,10 +9,10 @@ import tensorflow as tf
 from tests import oracle
 from tests.trajectory_sets import DISCOUNT
 from tests.trajectory_sets import discounted
-from tests.trajectory_sets import Enumeration
 from tests.trajectory_sets import loaded_dice_credits
 from tests.trajectory_sets import SAMPLED_ESTIMATORS
 from tests.trajectory_sets import TIME_BASELINE
+from tests.trajectory_sets import TrajectorySets
 from tf_metamapg import checks
 from tf_metamapg import critics
 from tf_metamapg import random
@@ -28,7 +28,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
     def test_values_and_average_rewards_of_given_trajectories(self, estimator_class):
-        setting = Enumeration()
+        setting = TrajectorySets()
         rewards = np.random.default_rng(0).normal(size=[2, 2, 3, 4, 3])  # agent, S, N, K, T
         estimator = setting.estimator(estimator_class)
         seen = (tf.zeros([2, 3, 4, 3], tf.int32),) * 2
@@ -57,7 +57,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
             [sum(DISCOUNT ** (s - t) * rewards[..., s] for s in range(t, 3)) for t in range(3)], axis=-1
         )
         advantages, baselines = to_go - TIME_BASELINE, np.broadcast_to(TIME_BASELINE, rewards.shape)
-        setting = Enumeration()
+        setting = TrajectorySets()
         trajectory = Trajectory((tf.zeros([1, 2, 4, 3], tf.int32),) * 2, (), tuple(map(tf.constant, rewards)))
         for estimator_class, expected in (
             (DiceEstimator, np.stack([discounted(rewards), discounted(baselines)], axis=1)),
@@ -72,7 +72,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
     def test_a_sample_has_the_credits_of_its_trajectory(self, estimator_class):
-        setting = Enumeration()
+        setting = TrajectorySets()
         estimator = setting.estimator(estimator_class)
         sample = estimator.sample(
             setting.joint_params(setting.leaves(), [2, 4]), setting.tasks(2, 4),
@@ -82,7 +82,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(estimator_class=SAMPLED_ESTIMATORS, n_agents=(2, 3))
     def test_values_and_average_rewards_have_the_exact_mean(self, estimator_class, n_agents):
-        setting = Enumeration(n_agents, horizon=2)
+        setting = TrajectorySets(n_agents, horizon=2)
         n_trajectories, n_tasks = 4000, 3
         estimator = estimator_class(setting.game, setting.policies, n_trajectories, horizon=2)
         logits = np.random.default_rng(2).normal(size=[2, n_tasks, *setting.logits.shape])
@@ -108,7 +108,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
     def test_sampled_policy_gradients_have_the_exact_mean(self, estimator_class):
         # The whole path, noise, rollout, leave-one-out baseline, surrogate: gradients of 1000 independent
         # tasks of 4 trajectories.
-        setting = Enumeration()
+        setting = TrajectorySets()
         n_tasks = 1000
         estimator = estimator_class(setting.game, setting.policies, n_trajectories=4, horizon=3)
         joint_params = setting.joint_params(setting.leaves(), [1, n_tasks])
@@ -130,7 +130,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
     def test_leave_one_out_baseline_is_the_default(self, estimator_class):
-        setting = Enumeration(horizon=2, size=2)
+        setting = TrajectorySets(horizon=2, size=2)
         estimator = setting.estimator(estimator_class, "leave_one_out")
         default = estimator_class(setting.game, setting.policies)
         joint_params = setting.joint_params(setting.leaves(), [1, 1])
@@ -148,7 +148,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(estimator_class=SAMPLED_ESTIMATORS, jit_compile=(False, True))
     def test_compiled_gradients_are_the_same(self, estimator_class, jit_compile):
-        setting = Enumeration()
+        setting = TrajectorySets()
         estimator = estimator_class(setting.game, setting.policies, n_trajectories=5, horizon=4)
         logits = np.random.default_rng(3).normal(size=[2, 3, *setting.logits.shape])
         joint_params = tuple((tf.constant(logits[:, :, agent, :, np.newaxis]),) for agent in range(2))
@@ -175,7 +175,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         ("baseline", "leave_one_out", CRITIC), ("baseline", critics.ValueNetwork, CRITIC),
     )
     def test_bad_input_is_rejected(self, parameter, value, allowed):
-        setting = Enumeration(horizon=1)
+        setting = TrajectorySets(horizon=1)
         for estimator_class in SAMPLED_ESTIMATORS:
             with self.assertRaises(checks.InvalidInputError) as caught:
                 estimator_class(setting.game, setting.policies, **{parameter: value})
@@ -188,7 +188,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         gae_lambda=[-0.1, 1.5, "1"],
     )
     def test_bad_lambda_is_rejected(self, estimator_class, gae_lambda):
-        setting = Enumeration(horizon=1)
+        setting = TrajectorySets(horizon=1)
         name = estimator_class.__name__
         with self.assertRaisesRegex(checks.InvalidInputError, rf"^{name}\.gae_lambda = .*: must be"):
             estimator_class(setting.game, setting.policies, gae_lambda=gae_lambda)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests import oracle
 from tests.trajectory_sets import DISCOUNT
 from tests.trajectory_sets import discounted
-from tests.trajectory_sets import Enumeration
+from tests.trajectory_sets import TrajectorySets
 from tf_metamapg.estimators.score_function import score_function_surrogate
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 
@@ -34,7 +34,7 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
         (2, 3, 1, "none"), (2, 3, 1, "time"), (2, 2, 2, "none"), (2, 2, 2, "leave_one_out"), (3, 2, 1, "time")
     )
     def test_first_derivative_is_the_policy_gradient_of_the_agent(self, n_agents, horizon, size, baseline):
-        setting = Enumeration(n_agents, horizon, size)
+        setting = TrajectorySets(n_agents, horizon, size)
         estimator = setting.estimator(ScoreFunctionEstimator, baseline)
         leaves = setting.leaves()
         with tf.GradientTape(persistent=True) as tape:
@@ -51,7 +51,7 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
     def test_current_policy_surrogate_sums_over_trajectories_and_leaves_out_the_task(self):
         rng = np.random.default_rng(0)
         log_probs, later_values = tf.constant(rng.normal(size=[2, 3, 4, 5])), tf.constant(rng.normal(size=[2, 3]))
-        estimator = Enumeration(horizon=1).estimator(ScoreFunctionEstimator)
+        estimator = TrajectorySets(horizon=1).estimator(ScoreFunctionEstimator)
         with tf.GradientTape() as tape:
             tape.watch([log_probs, later_values])
             surrogate = estimator.current_policy_surrogate(log_probs, later_values)
@@ -65,7 +65,7 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(of_log_probs[s, n], np.full([4, 5], advantage), rtol=1e-12, atol=0.0)
 
     def test_current_policy_surrogate_of_one_task_has_no_baseline(self):
-        estimator = Enumeration(horizon=1).estimator(ScoreFunctionEstimator)
+        estimator = TrajectorySets(horizon=1).estimator(ScoreFunctionEstimator)
         surrogate = estimator.current_policy_surrogate(
             tf.constant([[[[-1.0, -2.0], [-0.5, 0.0]]]]), tf.constant([[10.0]])
         )
@@ -75,7 +75,7 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
     def test_current_policy_objective_is_what_the_samples_do_to_the_later_value(self, agent, n_tasks):
         # For later values f that are any function of a task's own set of two trajectories:
         # E[∇ objective] = ∇ E[Σ_n f(set_n)]. Every seed has another combination of sets.
-        setting = Enumeration(horizon=2 if n_tasks == 1 else 1, size=2)
+        setting = TrajectorySets(horizon=2 if n_tasks == 1 else 1, size=2)
         n_sets = len(setting.members)
         later_values = np.random.default_rng(0).normal(size=[n_tasks, n_sets]) + 5.0
         combinations = np.array(list(itertools.product(range(n_sets), repeat=n_tasks)))  # [S, N]

@@ -204,6 +204,12 @@ class MaxGradientNormTest(tf.test.TestCase):
         self.assertAllClose(shortened, expected, rtol=1e-12, atol=0.0)
         self.assertAllEqual(shortened[norms < allowed], gradients[norms < allowed])
 
+    def test_a_norm_that_is_zero_in_float32_leaves_gradients_finite(self):
+        # Agent 1 learns nothing, so that its norm is zero, too.
+        gradients, *_ = make_trainer(SEEDS, EXACT, False, "float32", max_gradient_norm=1e-50)._compute()
+        for leaf in tf.nest.flatten(gradients):
+            self.assertAllEqual(leaf, tf.zeros_like(leaf))
+
     def test_no_gradient_is_shortened_to_none_because_its_square_is_too_large(self):
         scaled = 1e30 * tf.constant([[3.0, 4.0], [0.0, 0.0]])
         self.assertAllClose(trainer_module._norms([scaled]), [5e30, 0.0])

@@ -25,7 +25,7 @@ DICE_ESTIMATORS = (DiceEstimator, LoadedDiceEstimator)
 SAMPLED_ESTIMATORS = (*DICE_ESTIMATORS, ScoreFunctionEstimator)
 
 
-class Enumeration(TinyGame):
+class TrajectorySets(TinyGame):
     """All sets of joint trajectories of a tiny game, and what the estimators make of them."""
 
     def __init__(self, n_agents=2, horizon=3, size=1):
