@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import features as features_lib
+from tf_metamapg import products
 from tf_metamapg import random
 from tf_metamapg import returns as returns_lib
 from tf_metamapg.policies import functional
@@ -57,7 +58,9 @@ def linear_feature_baseline(features, returns, agent_index, ridge=1e-3):
     fitted = []
     for half, other in ((0, 1), (1, 0)):
         weights = _least_squares(inputs[:, :, other::2], returns[:, :, other::2], ridge)
-        fitted.append(tf.matmul(inputs[:, :, half::2], weights[:, :, tf.newaxis])[..., 0])
+        own_inputs = inputs[:, :, half::2]
+        expected = products.matmul(_rows(own_inputs), weights)
+        fitted.append(tf.reshape(expected, own_inputs.shape[:-1]))
     # From one half after the other to the order that they came in.
     order = np.argsort(np.concatenate([np.arange(n_trajectories)[half::2] for half in range(2)]))
     return tf.gather(tf.concat(fitted, axis=2), order, axis=2)
@@ -65,18 +68,23 @@ def linear_feature_baseline(features, returns, agent_index, ridge=1e-3):
 
 def _least_squares(inputs, targets, ridge):
     """Inputs [S, N, K, T, F] and targets [S, N, K, T] → weights [S, N, F, 1]."""
-    *leading, n_trajectories, horizon, size = inputs.shape
-    inputs = tf.reshape(inputs, [*leading, n_trajectories * horizon, size])
-    targets = tf.reshape(targets, [*leading, n_trajectories * horizon, 1])
-    squares = tf.matmul(inputs, inputs, transpose_a=True)
+    inputs, targets = _rows(inputs), _rows(targets[..., tf.newaxis])
+    size, transposed = inputs.shape[-1], tf.linalg.matrix_transpose(inputs)
+    squares = products.matmul(transposed, inputs)
     # One, which is among the inputs, keeps it above zero.
     scale = tf.reduce_mean(tf.linalg.diag_part(squares), axis=-1)[..., tf.newaxis, tf.newaxis]
     identity = tf.eye(size, dtype=inputs.dtype)
     squares += ridge * scale * identity
     # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, it is kept from it.
     is_finite = tf.reduce_all(tf.math.is_finite(squares), axis=[-2, -1], keepdims=True)
-    weights = tf.linalg.solve(tf.where(is_finite, squares, identity), tf.matmul(inputs, targets, transpose_a=True))
+    weights = tf.linalg.solve(tf.where(is_finite, squares, identity), products.matmul(transposed, targets))
     return tf.where(is_finite, weights, float("nan"))
+
+
+def _rows(values):
+    """The steps of all trajectories as the rows of a matrix: [S, N, K, T, F] → [S, N, K · T, F]."""
+    *leading, n_trajectories, horizon, size = values.shape
+    return tf.reshape(values, [*leading, n_trajectories * horizon, size])
 
 
 class ValueNetwork:
@@ -164,8 +172,11 @@ class ValueNetwork:
 
     def _per_step(self, values, features, agent_index):
         inputs = tf.concat([features, tf.broadcast_to(_time(features), [*features.shape[:-1], 1])], axis=-1)
-        with functional.bound(self._models[agent_index], [leaf[:, tf.newaxis] for leaf in values]):
-            return self._models[agent_index].unroll(inputs)[..., 0]
+        n_seeds, n_tasks, n_trajectories, horizon, size = inputs.shape
+        # All tasks of a seed share its network.
+        inputs = tf.reshape(inputs, [n_seeds, n_tasks * n_trajectories, horizon, size])
+        with functional.bound(self._models[agent_index], values):
+            return tf.reshape(self._models[agent_index].unroll(inputs), features.shape[:-1])
 
 
 def _time(features):

@@ -11,7 +11,7 @@ def discounts(discount, horizon, dtype):
 
 def discounted_returns(rewards, discount):
     """G = Σ_t γ^t r_t: [..., T] → [...]."""
-    return tf.linalg.matvec(rewards, discounts(discount, rewards.shape[-1], rewards.dtype))
+    return tf.tensordot(rewards, discounts(discount, rewards.shape[-1], rewards.dtype), axes=1)
 
 
 def returns_to_go(rewards, discount):

@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from tf_metamapg import products
+
 # Up to so many entries, comparing with each of them is faster than a gather.
 _MOST_COMPARISONS = 16
 
@@ -47,7 +49,8 @@ def look_up(table, index):
         tensor of the shape of `index`, differentiable any number of times in `table`.
     """
     n_entries = table.shape[-1]
-    entries = tf.gather(tf.reshape(table @ tf.eye(n_entries, dtype=table.dtype), [-1]), _flat(index, n_entries))
+    table = products.matmul(table, tf.eye(n_entries, dtype=table.dtype))
+    entries = tf.gather(tf.reshape(table, [-1]), _flat(index, n_entries))
     return entries, lambda upstream: (add_up(upstream, index, n_entries), None)
 
 

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import products
 from tf_metamapg import random
 from tf_metamapg.games.finite import check_discount_and_names
 from tf_metamapg.games.finite import check_finite_as
@@ -104,9 +105,9 @@ class LinearQuadraticGame:
         Returns:
             tensor [..., D].
         """
-        state = tf.linalg.matvec(self._dynamics, state)
+        state = tf.tensordot(state, self._dynamics, axes=[[-1], [1]])
         for of_agent, action in zip(self._controls, joint_action):
-            state += tf.linalg.matvec(of_agent, action)
+            state += tf.tensordot(action, of_agent, axes=[[-1], [1]])
         if uniforms:
             state += self._noise * random.normal_quantile(tf.stack(uniforms, axis=-1))
         return state
@@ -123,7 +124,7 @@ class LinearQuadraticGame:
             tuple over agents of tensors [S, N, K].
         """
         return tuple(
-            -tf.reduce_sum(states * tf.matmul(states, costs[:, :, agent], transpose_b=True), axis=-1)
+            -tf.reduce_sum(states * products.matmul(states, tf.linalg.matrix_transpose(costs[:, :, agent])), axis=-1)
             - self._action_cost * tf.reduce_sum(tf.square(action), axis=-1)
             for agent, action in enumerate(joint_actions)
         )

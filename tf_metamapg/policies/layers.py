@@ -7,6 +7,7 @@ is computed with is a variable's value, whatever axes that has.
 import keras
 import tensorflow as tf
 
+from tf_metamapg import products
 from tf_metamapg import scan
 
 
@@ -27,7 +28,7 @@ class Dense(keras.layers.Layer):
 
     def call(self, inputs):
         """[..., B, features] → [..., B, units], with the leading axes of inputs and parameters."""
-        return self._activation(keras.ops.matmul(inputs, self.kernel.value) + self.bias.value)
+        return self._activation(products.matmul(inputs, self.kernel.value) + self.bias.value)
 
 
 class LSTMCell(keras.layers.Layer):
@@ -71,7 +72,7 @@ class LSTMCell(keras.layers.Layer):
     def _step(values, memory, inputs):
         kernel, recurrent_kernel, bias = values
         hidden, cell = memory
-        gates = tf.split(inputs @ kernel + hidden @ recurrent_kernel + bias, 4, axis=-1)
+        gates = tf.split(products.matmul(inputs, kernel) + products.matmul(hidden, recurrent_kernel) + bias, 4, axis=-1)
         enter, forget, candidate, leave = gates
         cell = tf.sigmoid(forget) * cell + tf.sigmoid(enter) * tf.tanh(candidate)
         return tf.sigmoid(leave) * tf.tanh(cell), cell

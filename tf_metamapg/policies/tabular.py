@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from tf_metamapg import checks
+from tf_metamapg import products
 from tf_metamapg import random
 from tf_metamapg.policies.categorical import CategoricalPolicy
 from tf_metamapg.policies.categorical import check_game
@@ -32,7 +33,7 @@ class Tabular(keras.Model):
     def call(self, observations):
         """int32 tensor [B] → logits [..., B, n_actions], with the leading axes of the table."""
         one_hot = keras.ops.one_hot(observations, self._n_observations, dtype=self.compute_dtype)
-        free_logits = keras.ops.matmul(one_hot, self.table)
+        free_logits = products.matmul(one_hot, self.table.value)
         last_logits = keras.ops.zeros((*keras.ops.shape(free_logits)[:-1], 1), free_logits.dtype)
         return keras.ops.concatenate([free_logits, last_logits], axis=-1)
 

@@ -1,0 +1,126 @@
+"""Runs every estimator, policy and critic with few seeds and tasks, in a process of its own: see `products_test`.
+
+    python -m tests.small_batches MODE N_SEEDS N_TASKS
+
+Prints one JSON object: for each member's name the entries of its meta-gradient, and the matrix products in its graph
+that broadcast batch axes.
+"""
+
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+import tf_metamapg as mapg
+from tf_metamapg import critics
+from tf_metamapg import random
+
+MODES = {
+    "eager": lambda function: function,
+    "graph": lambda function: tf.function(function, autograph=False),
+    "xla": lambda function: tf.function(function, autograph=False, jit_compile=True),
+}
+# Sizes as in the case that was found: oneDNN takes products of at least this size.
+N_TRAJECTORIES, HORIZON = 16, 15
+
+
+def settings():
+    """{name: (game, policies, make an estimator)}, with every estimator, kind of policy and critic in it."""
+    dilemma = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma())
+    generator = np.random.default_rng(0)
+    vectors = mapg.LinearQuadraticGame(
+        0.5 * np.eye(3), [generator.normal(size=[3, 2])] * 2, np.stack([np.eye(3)] * 2), np.ones(3), noise=0.1
+    )
+    states = mapg.StochasticGame(
+        generator.normal(size=[2, 18, 2, 2]), generator.dirichlet(np.ones(18), size=[18, 2, 2])
+    )
+
+    def sampled(make_estimator, baseline):
+        return lambda game, policies: make_estimator(game, policies, N_TRAJECTORIES, HORIZON, baseline)
+
+    tabular, mlp, lstm = mapg.tabular_policy, mapg.mlp_policy, mapg.lstm_policy
+    gaussian_mlp, gaussian_lstm = mapg.gaussian_mlp_policy, mapg.gaussian_lstm_policy
+    dice, loaded, score = mapg.DiceEstimator, mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator
+    leave_one_out, linear = critics.leave_one_out_baseline, critics.linear_feature_baseline
+    table = {
+        "exact": (states, (tabular, mlp), mapg.ExactEstimator),
+        "exact, vectors": (mapg.tandem_game(), (mapg.raw_policy,) * 2, mapg.ExactEstimator),
+        "DiCE, leave one out": (dilemma, (tabular, mlp), sampled(dice, leave_one_out)),
+        "Loaded DiCE, none": (states, (tabular, tabular), sampled(loaded, critics.no_baseline)),
+        "Loaded DiCE, linear": (dilemma, (tabular, lstm), sampled(loaded, linear)),
+        "score function, network": (dilemma, (mlp, lstm), sampled(score, critics.ValueNetwork(units=5))),
+        "score function, vectors": (
+            vectors, (gaussian_mlp, gaussian_lstm), sampled(score, critics.ValueNetwork(units=5))
+        ),
+    }
+    return {
+        name: (game, [make(game, agent) for agent, make in enumerate(makers)], make_estimator)
+        for name, (game, makers, make_estimator) in table.items()
+    }
+
+
+def broadcast_products(graph):
+    """The batch matrix products of a graph, and of all functions in it, whose batch axes are not equal."""
+    found = []
+    for inner in _function_graphs(graph):
+        for operation in inner.get_operations():
+            if operation.type.startswith("BatchMatMul"):
+                first, second = (operand.shape for operand in operation.inputs)
+                if first[:-2] != second[:-2]:
+                    found.append(f"{operation.name}: {first} {second}")
+    return found
+
+
+def _function_graphs(graph):
+    """A graph and those of all functions that it calls."""
+    seen, waiting = set(), [graph]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        for operation in current.get_operations():
+            for attribute in operation.node_def.attr.values():
+                for name in [attribute.func.name, *(function.name for function in attribute.list.func)]:
+                    if name and name not in seen:
+                        seen.add(name)
+                        waiting.append(graph._get_function(name).graph)
+
+
+def measure(mode, n_seeds, n_tasks, game, policies, make_estimator):
+    """The entries of everything that a meta-update computes, and the graph's products that broadcast."""
+    seeds = range(n_seeds)
+    keys = random.root_keys(seeds)
+    estimator = make_estimator(game, policies)
+    critic = getattr(estimator, "baseline", None)
+    critic_learns = isinstance(critic, critics.ValueNetwork)
+    if critic_learns:
+        critic.build(game, policies, seeds)
+    agents = [mapg.MetaMAPG(inner_learning_rate=0.001)] * 2
+    tasks = mapg.PayoffNoise(game).sample(keys, n_tasks)
+    initial_params = mapg.for_each_task(tuple(policy.initial_params(seeds) for policy in policies), n_tasks)
+
+    def everything(initial_params, tasks, keys):
+        chain = mapg.adapt(estimator, agents, initial_params, tasks, [keys, random.fold_in(keys, 1)])
+        gradients = agents[0].meta_gradients(estimator, chain, agent_index=0)
+        rewards = estimator.average_rewards(chain.links[1].joint_params, tasks, chain.links[1].sample)
+        of_critic = []
+        if critic_learns:
+            of_critic = critic.gradients(0, *estimator.features_and_returns(chain.links[0].sample.trajectory, 0))
+        return gradients.total.initial_params, rewards, of_critic
+
+    compute = MODES[mode](everything)
+    outputs = compute(initial_params, tasks, keys)
+    # Where memory is written that is not one's own, what comes next suffers.
+    tf.nest.map_structure(tf.debugging.assert_equal, compute(initial_params, tasks, keys), outputs)
+    return {
+        "outputs": [leaf.numpy().astype(float).ravel().tolist() for leaf in tf.nest.flatten(outputs)],
+        "broadcasts": (
+            broadcast_products(compute.get_concrete_function(initial_params, tasks, keys).graph)
+            if mode == "graph" else []
+        ),
+    }
+
+
+if __name__ == "__main__":
+    mode, n_seeds, n_tasks = sys.argv[1], *map(int, sys.argv[2:])
+    print(json.dumps({name: measure(mode, n_seeds, n_tasks, *setting) for name, setting in settings().items()}))
