@@ -39,7 +39,7 @@ ROWS = (
     (4, "agents.meta_pg agents.meta_mapg"),
     # What a user of the library gets without naming a module.
     (5, "__init__"),
-    (5, "best checkpoints metrics export figures progress report run_directory"),
+    (5, "problem best checkpoints metrics export figures progress report run_directory"),
     (5, "trainer"),
     (5, "experiment"),
     (6, "configs command reproductions.results reference_loop workloads"),

@@ -37,12 +37,12 @@ class BestTest(tf.test.TestCase):
         best.restore()
         self.assertAllEqual(variables[0].numpy(), [1.0])
 
-    def test_trackables_are_all_that_it_knows(self):
+    def test_state_is_all_that_it_knows(self):
         variables = [keras.Variable(np.zeros([2]))]
         best, other = Best(variables), Best(variables)
         variables[0].assign([1.0, 2.0])
         best.keep([0.0, 0.0])
-        for to, of in zip(other.trackables, best.trackables, strict=True):
+        for to, of in zip(other.state, best.state, strict=True):
             to.assign(of.numpy())
         variables[0].assign([3.0, 4.0])
         other.restore()

@@ -1,7 +1,7 @@
 """Proves that a restored checkpoint goes on with the same bits, and that one that does not fit is refused."""
 
 import pathlib
-import shutil
+import pickle
 
 from absl.testing import parameterized
 import keras
@@ -23,8 +23,9 @@ class State:
         for optimizer, variables in zip(self.optimizers, self.variables):
             optimizer.build(variables)
         self.n_done = tf.Variable(0, dtype=tf.int64)
-        self.trackables = {
-            "initial_params": self.variables, "optimizers": self.optimizers, "n_meta_updates_done": self.n_done
+        self.state = {
+            "initial_params": self.variables, "optimizers": [optimizer.variables for optimizer in self.optimizers],
+            "n_meta_updates_done": self.n_done,
         }
 
     def step(self):
@@ -43,10 +44,12 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.directory = pathlib.Path(self.get_temp_dir()) / "checkpoints"
+        # A name that is also a pattern.
+        self.directory = pathlib.Path(self.get_temp_dir()) / "lr[0.1]_*"
+        self.directory.mkdir()
 
-    def checkpointer(self, state):
-        return Checkpointer(self.directory, state.trackables)
+    def checkpointer(self, state, run_digest="this run"):
+        return Checkpointer(self.directory, state.state, run_digest)
 
     def save_steps(self, numbers):
         """Saves after these steps, and returns the state."""
@@ -55,7 +58,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         while int(state.n_done) < max(numbers):
             state.step()
             if int(state.n_done) in numbers:
-                checkpointer.save(int(state.n_done))
+                checkpointer.save(int(state.n_done), {"rows": f"{int(state.n_done)} rows", "seconds": 0.5})
         return state
 
     def restore(self, state):
@@ -87,7 +90,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         saved = self.save_steps([3])
         restored = State(value=0.5)
         checkpointer = self.restore(restored)
-        self.assertEqual(checkpointer.latest, str(self.directory / "ckpt-3"))
+        self.assertEqual(checkpointer.latest, self.directory / "ckpt-3.npz")
         self.assert_same(restored, saved)
         # Adam's moments and its count of steps matter from the next step on.
         for _ in range(3):
@@ -112,71 +115,80 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(int(restored.n_done), 4)
 
     def test_keeps_a_few(self):
-        self.save_steps(range(1, 8))
-        names = {path.name.split(".")[0] for path in self.directory.iterdir()} - {"checkpoint"}
-        self.assertEqual(names, {"ckpt-5", "ckpt-6", "ckpt-7"})
+        neighbour = self.directory.parent / "lr[0.1]_2"
+        neighbour.mkdir(exist_ok=True)
+        (neighbour / "ckpt-1.npz").write_bytes(b"another run's")
+        self.save_steps(range(1, 12))
+        self.assertCountEqual(
+            [path.name for path in self.directory.iterdir()], ["ckpt-9.npz", "ckpt-10.npz", "ckpt-11.npz"]
+        )
+        self.assertTrue((neighbour / "ckpt-1.npz").exists())
 
     def test_saving_goes_on_after_restoring(self):
         self.save_steps([1, 2])
         state = State()
         checkpointer = self.restore(state)
         state.step()
-        checkpointer.save(3)
-        self.assertEqual(checkpointer.latest, str(self.directory / "ckpt-3"))
+        checkpointer.save(3, {})
+        self.assertEqual(checkpointer.latest, self.directory / "ckpt-3.npz")
         restored = State()
         self.restore(restored)
         self.assert_same(restored, state)
 
     @parameterized.named_parameters(
-        ("more_seeds", {"n_seeds": 4}, "(3, 5, 1)"),
-        ("fewer_seeds", {"n_seeds": 2}, "(3, 5, 1)"),
-        ("fewer_agents", {"n_agents": 1}, ""),
-        ("more_agents", {"n_agents": 3}, ""),
+        ("more_seeds", {"n_seeds": 4}, "float32[3, 5, 1], and should be float32[4, 5, 1]"),
+        ("fewer_seeds", {"n_seeds": 2}, "float32[3, 5, 1], and should be float32[2, 5, 1]"),
+        ("fewer_agents", {"n_agents": 1}, "should be missing"),
+        ("more_agents", {"n_agents": 3}, "is missing"),
     )
     def test_other_variables_are_refused(self, arguments, part):
         self.save_steps([2])
         self.assert_refused(State(**arguments), "does not fit", part)
 
-    def test_leftovers_of_an_unfinished_write_are_ignored(self):
+    def test_notes_come_back(self):
+        self.save_steps([1, 2])
+        self.assertEqual(self.checkpointer(State()).restore(), ({"rows": "2 rows", "seconds": 0.5}, []))
+        self.assertEqual(Checkpointer(self.get_temp_dir(), State().state, "this run").restore(), (None, []))
+
+    def test_another_run_with_the_same_shapes_is_refused(self):
+        self.save_steps([2])
+        state = State(value=0.5)
+        with self.assertRaisesRegex(InvalidInputError, r"ckpt-2\.npz: is of another run"):
+            self.checkpointer(state, "that run").restore()
+        self.assert_same(state, State(value=0.5))
+
+    def test_what_a_killed_writer_leaves_is_removed(self):
         saved = self.save_steps([2])
-        arrays = saved.arrays()
-        # Data that have been renamed into place but are not named as the latest, and data that have not.
-        saved.step()
-        for suffix in (".index", ".data-00000-of-00001"):
-            shutil.copy(self.directory / f"ckpt-2{suffix}", self.directory / f"ckpt-3{suffix}")
-        unfinished = self.directory / "ckpt-4_temp"
-        unfinished.mkdir()
-        (unfinished / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"unfinished")
-        (self.directory / "ckpt-5.data-00000-of-00001.tempstate123").write_bytes(b"unfinished")
-        (self.directory / "checkpoint.tmp123").write_text("model_checkpoint_path: ")
+        (self.directory / "ckpt-3.npz.partial").write_bytes(b"unfinished")
         restored = State()
         checkpointer = self.restore(restored)
-        self.assertEqual(checkpointer.latest, str(self.directory / "ckpt-2"))
+        self.assertEqual(checkpointer.latest, self.directory / "ckpt-2.npz")
+        self.assert_same(restored, saved)
+        self.assertEqual([path.name for path in self.directory.iterdir()], ["ckpt-2.npz"])
+
+    @parameterized.parameters("empty", "cut", "changed", "text", "pickle")
+    def test_damaged_checkpoint(self, damage):
+        """An earlier one takes its place, and without any it is refused."""
+        saved = self.save_steps([1])
+        arrays = saved.arrays()
+        self.save_steps([2])
+        path = self.directory / "ckpt-2.npz"
+        content = bytearray(path.read_bytes())
+        if damage == "changed":
+            # In the data of a variable, which a checksum protects.
+            content[content.index(b"NUMPY") + 128] ^= 255
+        replaced = {
+            "empty": b"", "cut": content[: len(content) // 2], "changed": content, "text": b"a letter",
+            "pickle": pickle.dumps({"run_digest": "this run"}),
+        }
+        path.write_bytes(replaced[damage])
+        restored = State()
+        notes, damaged = self.checkpointer(restored).restore()
+        self.assertEqual((notes["rows"], damaged), ("1 rows", [path]))
         for array, saved_array in zip(restored.arrays(), arrays, strict=True):
             self.assertAllEqual(array, saved_array)
-        # The numbers of the leftovers are used again.
-        while int(restored.n_done) < 5:
-            restored.step()
-            checkpointer.save(int(restored.n_done))
-        again = State()
-        self.restore(again)
-        self.assert_same(again, restored)
-
-    @parameterized.product(
-        suffix=(".index", ".data-00000-of-00001"), damage=("gone", "empty", "cut", "changed")
-    )
-    def test_damaged_checkpoint_is_refused(self, suffix, damage):
-        self.save_steps([2])
-        path = self.directory / f"ckpt-2{suffix}"
-        content = bytearray(path.read_bytes())
-        if damage == "gone":
-            path.unlink()
-        elif damage == "changed":
-            content[len(content) // 2] ^= 255
-            path.write_bytes(content)
-        else:
-            path.write_bytes(content[: 0 if damage == "empty" else len(content) // 2])
-        self.assert_refused(State())
+        (self.directory / "ckpt-1.npz").unlink()
+        self.assert_refused(State(), "is damaged")
 
 
 if __name__ == "__main__":

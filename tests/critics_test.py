@@ -166,7 +166,7 @@ class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
             tape.watch(features)
             values = critic(features, tf.zeros([1, 1, 1, 3], tf.float64), 0)
         self.assertEqual(values.shape, [1, 1, 1, 3])
-        learned = [variable.value for variable in critic.trackables["params"][0]]
+        learned = [variable.value for variable in critic.state["params"][0]]
         self.assertEqual(tape.gradient(values, [features, *learned]), [None] * 5)
 
     def test_the_trainer_lets_it_learn(self):
@@ -199,7 +199,7 @@ class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
         # The critic goes back with the policies that it knows.
         trainer.best.restore()
         self.assertAllClose(error(), at_best, rtol=1e-14, atol=0.0)
-        self.assertIs(trainer.trackables["critic"], critic.trackables)
+        self.assertIs(trainer.state["critic"], critic.state)
 
 
 class VarianceTest(tf.test.TestCase, parameterized.TestCase):

@@ -250,7 +250,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         outcome = command_line.run(
             *self.arguments("train.n_meta_updates = 5", "train.checkpoint_every = 1", "train.meta_learning_rate = 3e38")
         )
-        self.assert_stopped(outcome, "meta-update 3 ", "seeds 0, 1", f"{self.run_dir}/checkpoints/ckpt-2")
+        self.assert_stopped(outcome, "meta-update 3 ", "seeds 0, 1", f"{self.run_dir}/checkpoints/ckpt-2.npz")
         with open(self.run_dir / "metrics.csv", newline="", encoding="utf-8") as file:
             self.assertEqual({row["meta_update"] for row in csv.DictReader(file)}, {"1", "2"})
 
@@ -376,10 +376,11 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         config = self.run_dir / "config.gin"
         config.write_text(config.read_text("utf-8").replace("train.n_seeds = 2", "train.n_seeds = 3"), "utf-8")
         shutil.copy(config, "three_seeds.gin")
+        # As if somebody had edited the config of the run.
         misfit = command_line.start("--gin_file=three_seeds.gin", f"--run_dir={self.run_dir}", "--resume")
         bad_value = command_line.start(*self.arguments("train.n_seeds = 0"))
         self.assertEqual(command_line.finish(bad_value), (2, "", "error: train.n_seeds = 0: must be an integer ≥ 1\n"))
-        self.assert_refused(command_line.finish(misfit), [f"{self.run_dir}/checkpoints/ckpt-2", "fit"])
+        self.assert_refused(command_line.finish(misfit), [f"{self.run_dir}/checkpoints/ckpt-2.npz", "another run"])
 
 
 if __name__ == "__main__":

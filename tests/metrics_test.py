@@ -33,11 +33,18 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         super().setUp()
         self.csv_path = pathlib.Path(self.get_temp_dir()) / "metrics.csv"
         self.events = pathlib.Path(self.get_temp_dir()) / "tensorboard"
+        self.digests = {}
+
+    def log(self, n_done=0):
+        """The log after so many meta-updates, which an earlier call of `write` has written."""
+        digest = self.digests[n_done] if n_done else None
+        return MetricsLog(self.csv_path, self.events, SEEDS, CHAIN_LENGTH, N_AGENTS, n_done, digest)
 
     def write(self, first, last, n_done=0):
-        log = MetricsLog(self.csv_path, self.events, SEEDS, CHAIN_LENGTH, N_AGENTS, n_done)
+        log = self.log(n_done)
         for meta_update in range(first, last + 1):
             log.write(meta_update, metrics_of(meta_update))
+            self.digests[meta_update] = log.flush()
         log.close()
 
     def read_csv(self):
@@ -105,12 +112,28 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         self.write(1, 3)
         lines = self.csv_path.read_bytes().splitlines(keepends=True)
         self.csv_path.write_bytes(b"".join(lines[:-1]))
-        expected = rf"^--resume: .*metrics.csv must have {len(lines) - 1} rows .* and has {len(lines) - 2}$"
+        expected = rf"^--resume: .*metrics.csv must have the {len(lines) - 1} rows .* and has {len(lines) - 2}, or"
         with self.assertRaisesRegex(checks.InvalidInputError, expected):
             self.write(4, 4, 3)
         self.csv_path.unlink()
-        with self.assertRaisesRegex(checks.InvalidInputError, "and has 0$"):
+        with self.assertRaisesRegex(checks.InvalidInputError, "and has 0, or others$"):
             self.write(4, 4, 3)
+
+    @parameterized.named_parameters(
+        ("value", lambda lines: [*lines[:3], lines[3].replace(b"1", b"2", 1), *lines[4:]]),
+        ("swapped", lambda lines: [lines[0], lines[2], lines[1], *lines[3:]]),
+        ("doubled", lambda lines: [*lines[:2], lines[1], *lines[2:]]),
+        ("header", lambda lines: [b"update,seed,agent\n", *lines[1:]]),
+        ("not_text", lambda lines: [*lines[:4], b"\xff\xfe\0\n", *lines[5:]]),
+    )
+    def test_rows_that_are_not_as_they_were(self, change):
+        self.write(1, 3)
+        lines = self.csv_path.read_bytes().splitlines(keepends=True)
+        changed = b"".join(change(lines))
+        self.csv_path.write_bytes(changed)
+        with self.assertRaisesRegex(checks.InvalidInputError, "or others$"):
+            self.write(4, 4, 3)
+        self.assertEqual(self.csv_path.read_bytes(), changed)
 
     @parameterized.parameters(1, 9)
     def test_restart_after_a_row_that_was_cut_anywhere(self, n_done):
@@ -122,11 +145,11 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         one_row = more.index(b"\n", len(kept)) + 1
         for end in [*range(len(kept), one_row + 1), len(more) - 1]:
             self.csv_path.write_bytes(more[:end])
-            MetricsLog(self.csv_path, self.events, SEEDS, CHAIN_LENGTH, N_AGENTS, n_done).close()
+            self.log(n_done).close()
             self.assertEqual(self.csv_path.read_bytes(), kept, f"cut after {more[len(kept):end]}")
 
     def test_flush_leaves_nothing_in_buffers(self):
-        log = MetricsLog(self.csv_path, self.events, SEEDS, CHAIN_LENGTH, N_AGENTS, 0)
+        log = self.log()
         log.write(1, metrics_of(1))
         log.flush()
         self.assertLen(self.read_csv(), ROWS_PER_UPDATE)
@@ -134,7 +157,7 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         log.close()
 
     def test_longer_chains_have_more_columns(self):
-        log = MetricsLog(self.csv_path, self.events, SEEDS, 3, N_AGENTS, 0)
+        log = MetricsLog(self.csv_path, self.events, SEEDS, 3, N_AGENTS, 0, None)
         log.write(1, Metrics(np.ones([len(SEEDS), 4, N_AGENTS]), np.ones([len(SEEDS), N_AGENTS, 3])))
         log.close()
         header, *rows = self.csv_path.read_text("utf-8").splitlines()

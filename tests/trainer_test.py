@@ -45,10 +45,10 @@ def make_trainer(seeds, estimator, jit_compile, dtype, meta_agent=MetaMAPG, chai
 
 def variables_of(trainer):
     """Everything that a checkpoint holds, as a list of variables."""
-    trackables = trainer.trackables
-    own = [variable for variables in trackables["meta_params"] for variable in variables]
-    adam = [variable for optimizer in trackables["optimizers"] for variable in optimizer.variables]
-    return [*own, *adam, trackables["n_meta_updates_done"]]
+    state = trainer.state
+    own = [variable for variables in state["meta_params"] for variable in variables]
+    adam = [variable for optimizer in state["optimizers"] for variable in optimizer]
+    return [*own, *adam, state["n_meta_updates_done"]]
 
 
 def arrays_of(trainer):
@@ -256,7 +256,7 @@ class InnerLearningRatesTest(tf.test.TestCase):
         # A longer chain goes on with the last step's.
         self.assertAllEqual(trainer._rates_at(7)[0], trainer.inner_learning_rates()[0][:, 1])
         self.assertAllEqual(trainer._rates_at(0)[0], trainer.inner_learning_rates()[0][:, 0])
-        self.assertIs(trainer.trackables["meta_params"][1][0], trainer.log_inner_learning_rates[0])
+        self.assertIs(trainer.state["meta_params"][1][0], trainer.log_inner_learning_rates[0])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ class Best:
     """What each seed had learned when it did best, seeds being the leading axis of all variables.
 
     Attributes:
-        trackables: what a checkpoint must hold to go on exactly.
+        state: list of variables, what a checkpoint must hold to go on exactly.
     """
 
     def __init__(self, variables):
@@ -20,7 +20,7 @@ class Best:
         # Copies: a variable made of another one's value may share its memory.
         self._kept = [keras.Variable(np.array(variable.numpy())) for variable in variables]
         self._scores = keras.Variable(np.full(variables[0].shape[0], -np.inf))
-        self.trackables = [self._scores, *self._kept]
+        self.state = [self._scores, *self._kept]
 
     def keep(self, scores):
         """Keeps what the seeds have learned that do better than ever.

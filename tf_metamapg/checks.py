@@ -65,6 +65,11 @@ def check_length(parameter, value, length):
     check(is_sequence and len(value) == length, parameter, value, allowed)
 
 
+def shortened(text, length=80):
+    """A text on one line, and no longer than that."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
 def _brief(value):
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else text[:77] + "..."
+    return shortened(repr(value))

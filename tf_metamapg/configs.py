@@ -60,14 +60,15 @@ for _configurable in _CONFIGURABLES:
 _train = gin.external_configurable(experiment.train, "train", module="tf_metamapg")
 
 
-def train(gin_files, bindings, run_dir, resume, started):
+def train(gin_files, bindings, directory, resume, allow_other_versions, started):
     """Runs the experiment that configs describe.
 
     Args:
         gin_files: paths; what a file includes is looked for beside it, too.
         bindings: texts that come after the files. Those that nothing uses are named on stdout.
-        run_dir: path of the run directory.
+        directory: the `RunDirectory`, claimed.
         resume: whether to go on with the run that is there.
+        allow_other_versions: see `experiment.train`.
         started: when the run began, in seconds since the epoch.
 
     Returns:
@@ -87,7 +88,10 @@ def train(gin_files, bindings, run_dir, resume, started):
         return config
 
     try:
-        return _train(run_directory=run_dir, resume=resume, describe_config=describe_config, started=started)
+        return _train(
+            directory=directory, resume=resume, allow_other_versions=allow_other_versions,
+            describe_config=describe_config, started=started,
+        )
     except TypeError as error:
         # What a config leaves out, or calls too early, shows only in the call that misses it.
         message = str(error).splitlines()[0]

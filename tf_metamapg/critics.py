@@ -94,7 +94,7 @@ class ValueNetwork:
     about them, so they cannot bias it. It is the trainer that builds it and lets it learn.
 
     Attributes:
-        trackables: what a checkpoint must hold to go on exactly.
+        state: dict of lists of variables, what a checkpoint must hold to go on exactly.
     """
 
     def __init__(self, units=64, learning_rate=0.01):
@@ -129,7 +129,7 @@ class ValueNetwork:
         ]
         self._optimizer = keras.optimizers.Adam(float(self._learning_rate))
         self._optimizer.build(self._variables())
-        self.trackables = {"params": self._params, "optimizer": self._optimizer}
+        self.state = {"params": self._params, "optimizer": self._optimizer.variables}
 
     def __call__(self, features, returns, agent_index):
         """See above; constants, whatever is differentiated."""

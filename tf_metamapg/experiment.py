@@ -1,23 +1,30 @@
 """One experiment from start to end: meta-train, adapt on held-out tasks, and leave a run directory."""
 
+import io
 import math
+import sys
 import time
 
 import numpy as np
-import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import export
 from tf_metamapg import figures
 from tf_metamapg import files
+from tf_metamapg import problem
 from tf_metamapg import progress
 from tf_metamapg import random
 from tf_metamapg import report
+from tf_metamapg import run_directory
 from tf_metamapg.checkpoints import Checkpointer
 from tf_metamapg.metrics import MetricsLog
-from tf_metamapg.run_directory import RunDirectory
 from tf_metamapg.trainer import MetaTrainer
 from tf_metamapg.trainer import NonFiniteGradientError
+
+# What a run may be resumed with other values of: no meta-update depends on it.
+_MAY_CHANGE = ("train.n_meta_updates", "train.checkpoint_every", "train.export_all_seeds")
+# The same, but that meta-validations keep the best by it.
+_EVALUATION_SIZES = ("train.evaluation_chain_length", "train.n_evaluation_tasks")
 
 
 class MetaTrainingStopped(RuntimeError):
@@ -25,7 +32,7 @@ class MetaTrainingStopped(RuntimeError):
 
 
 def train(
-    run_directory, resume, describe_config, started,
+    directory, resume, allow_other_versions, describe_config, started,
     game, policies, agents, estimator, task_distribution,
     n_seeds=20, first_seed=0, n_meta_updates=200, chain_length=1, n_tasks=8, meta_learning_rate=0.1,
     evaluation_chain_length=5, n_evaluation_tasks=32, checkpoint_every=50, export_all_seeds=False,
@@ -35,8 +42,9 @@ def train(
     """Meta-trains, evaluates on held-out tasks and writes everything to the run directory.
 
     Args:
-        run_directory: path of the run directory.
+        directory: the `RunDirectory`, which this process has claimed.
         resume: whether to go on with the run that is there.
+        allow_other_versions: whether to go on though packages have other versions than the run has used so far.
         describe_config: function that returns the config as text once everything has been made.
         started: when the run began, in seconds since the epoch.
         game: the game.
@@ -71,9 +79,10 @@ def train(
 
     Raises:
         InvalidInputError: if an argument cannot be used; nothing has been written then.
-        MetaTrainingStopped: if a meta-gradient is NaN or infinite.
+        MetaTrainingStopped: if a meta-gradient is NaN or infinite, or if something could not be published; the results
+            are in `summary.json` then.
     """
-    _check_parts(game, policies, agents, estimator, task_distribution)
+    problem.check_parts(game, policies, agents, estimator, task_distribution)
     for name, value, minimum in (
         ("n_seeds", n_seeds, 1), ("first_seed", first_seed, 0), ("n_meta_updates", n_meta_updates, 0),
         ("chain_length", chain_length, 0), ("n_tasks", n_tasks, 1), ("checkpoint_every", checkpoint_every, 1),
@@ -105,10 +114,15 @@ def train(
         hasattr(task_distribution, "sample"), "train.task_distribution", task_distribution,
         "what makes a task distribution",
     )
-    populations = _make_populations(populations, policies, agents, n_tasks, n_evaluation_tasks)
-    if jit_compile is None:
+    populations = problem.make_populations(populations, policies, agents, n_tasks, n_evaluation_tasks)
+    for name, n in (("train.n_tasks", n_tasks), ("train.n_evaluation_tasks", n_evaluation_tasks)):
+        problem.check_memory(name, n, n_seeds, game, policies, estimator)
+    if jit_compile is None and resume:
+        # Whether it pays may look otherwise by now, and the last digits would be others.
+        jit_compile = directory.read_info()["jit_compile"]
+    elif jit_compile is None:
         n_evaluations = 2 + (0 if validate_every is None else -(-n_meta_updates // validate_every))
-        jit_compile = _compiling_pays(
+        jit_compile = problem.compiling_pays(
             (n_meta_updates * (chain_length + 1), n_seeds * n_tasks * estimator.n_steps),
             (n_evaluations * (evaluation_chain_length + 1), n_seeds * n_evaluation_tasks * estimator.n_steps),
         )
@@ -117,23 +131,42 @@ def train(
         seeds, chain_length, n_tasks, meta_learning_rate, jit_compile, populations,
         math.inf if max_gradient_norm is None else max_gradient_norm, inner_rates_meta_learning_rate,
     )
-    trainer.trace()  # What cannot be computed fails here, before anything is written.
-    directory = RunDirectory(run_directory)
-    directory.open(describe_config(), seeds, resume)
-    checkpointed_seconds = tf.Variable(0.0, dtype=tf.float64)
+    agent_names = [type(agent).__name__ for agent in agents]
+    title = f"{game.name}, held-out tasks"
+    # What cannot be computed or drawn fails here, before anything is written.
+    trainer.trace()
+    figures.adaptation_figure(np.zeros([1, 1, game.n_agents]), title, agent_names).savefig(io.BytesIO())
+    config = describe_config()
+    may_change = _MAY_CHANGE + (_EVALUATION_SIZES if validate_every is None else ())
+    if resume:
+        directory.check_same_run(config, may_change, allow_other_versions)
+    else:
+        directory.start(config, seeds, jit_compile)
     checkpointer = Checkpointer(
-        directory.checkpoints, {**trainer.trackables, "wall_seconds": checkpointed_seconds}
+        directory.checkpoints, trainer.state, run_directory.digest(config, may_change, seeds, jit_compile)
     )
-    checkpointer.restore()
-    started -= checkpointed_seconds.numpy()
+    notes = _restore(checkpointer, directory) if resume else None
+    done = int(trainer.n_meta_updates_done)
+    checks.check(n_meta_updates >= done, "train.n_meta_updates", n_meta_updates, f"≥ {done}, as many are done")
+    log = MetricsLog(
+        directory.metrics, directory.events, seeds, chain_length, game.n_agents, done,
+        None if notes is None else notes["metrics_digest"],
+    )
+    print(f"run directory: {directory.path}", flush=True)
+    if resume:
+        directory.go_on(config)
+        print(f"resumed after {done} of {n_meta_updates} meta-updates", flush=True)
+        started -= 0.0 if notes is None else notes["wall_seconds"]
 
     def save_checkpoint():
-        checkpointed_seconds.assign(time.time() - started)
-        checkpointer.save(int(trainer.n_meta_updates_done))
+        checkpointer.save(
+            int(trainer.n_meta_updates_done),
+            {"metrics_digest": log.flush(), "wall_seconds": time.time() - started},
+        )
+        return checkpointer.latest
 
-    log = MetricsLog(
-        directory.metrics, directory.events, seeds, chain_length, game.n_agents, int(trainer.n_meta_updates_done)
-    )
+    if notes is None:
+        save_checkpoint()
     n_trained_updates = min(chain_length, evaluation_chain_length)
     trained_links = range(min(1, n_trained_updates), n_trained_updates + 1)
 
@@ -148,7 +181,7 @@ def train(
             _, scores = validate()
             trainer.best.keep(scores)
 
-    _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint, keep_best)
+    _meta_train(trainer, n_meta_updates, checkpoint_every, log, save_checkpoint, keep_best)
     log.close()
     trainer.best.restore()
 
@@ -161,16 +194,6 @@ def train(
     best = int(np.argmax(scores))
     # Agents of a population start from another policy in every task.
     exported = [policy if population is None else None for policy, population in zip(policies, populations)]
-    export.export_policies(directory.initial_policies, exported, trainer.initial_params, best)
-    if export_all_seeds:
-        for index, seed in enumerate(seeds):
-            export.export_policies(
-                directory.initial_policies / f"seed_{seed}", exported, trainer.initial_params, index
-            )
-    agent_names = [type(agent).__name__ for agent in agents]
-    figures.save_adaptation_figure(
-        directory.adaptation_figure, meta_test, f"{game.name}, held-out tasks", agent_names
-    )
     summary = {
         "agent": agent_names,
         "game": game.name,
@@ -188,88 +211,78 @@ def train(
         "meta_test": {"average_reward": meta_test.tolist()},
     }
     files.write_json(directory.summary, summary)
+
+    def draw():
+        directory.adaptation_figure.parent.mkdir(exist_ok=True)
+        figures.save_adaptation_figure(directory.adaptation_figure, meta_test, title, agent_names)
+
+    def export_policies():
+        export.export_policies(directory.initial_policies, exported, trainer.initial_params, best)
+        for index, seed in enumerate(seeds if export_all_seeds else []):
+            export.export_policies(
+                directory.initial_policies / f"seed_{seed}", exported, trainer.initial_params, index
+            )
+
+    failed = _publish({"figure": draw, "initial policies": export_policies})
     print(report.text(directory, summary, _meta_agents(agents)))
+    if failed:
+        raise MetaTrainingStopped(
+            f"{' and '.join(failed)} could not be written; the results are in {directory.summary}, and --resume tries "
+            "again"
+        )
     return summary
 
 
-def _compiling_pays(*phases):
-    """Whether compiling with XLA saves time, from what was measured on two cores.
-
-    Args:
-        phases: (number of links, environment steps per link) of each phase of the run.
-    """
-    if not any(n_steps for _, n_steps in phases):
-        return False  # Exact values are small solves, in which XLA finds nothing to save.
-    saved = sum(n_links * (10e-3 + 100e-9 * n_steps) for n_links, n_steps in phases)
-    return saved > 5.0  # The seconds that compiling takes longer than tracing.
-
-
-def _check_parts(game, policies, agents, estimator, task_distribution):
-    """Checks that everything is of the kind that it should be: made already, or a function that makes it."""
-    is_game = hasattr(game, "n_agents") and not callable(game)
-    checks.check(is_game, "train.game", game, "a game, such as @IteratedMatrixGame() with parentheses")
-    checks.check_length("train.agents", agents, game.n_agents)
-    for index, agent in enumerate(agents):
-        is_agent = hasattr(agent, "meta_gradients") and not callable(agent)
-        checks.check(is_agent, f"train.agents[{index}]", agent, "an agent, such as @MetaMAPG() with parentheses")
-    checks.check_length("train.policies", policies, game.n_agents)
-    makers = [(f"train.policies[{index}]", maker, "@tabular_policy") for index, maker in enumerate(policies)]
-    makers.append(("train.estimator", estimator, "@DiceEstimator"))
-    makers.append(("train.task_distribution", task_distribution, "@PayoffNoise"))
-    for name, maker, example in makers:
-        checks.check(callable(maker), name, maker, f"a function of the game, such as {example} without parentheses")
-
-
-def _make_populations(populations, policies, agents, n_tasks, n_evaluation_tasks):
-    """One population, or None, for each agent."""
-    populations = [None] * len(policies) if populations is None else populations
-    checks.check_length("train.populations", populations, len(policies))
-    for index, (make, agent) in enumerate(zip(populations, agents)):
-        name = f"train.populations[{index}]"
-        checks.check(make is None or callable(make), name, make, "None, or such as @Personas without parentheses")
-        checks.check(
-            make is None or not agent.learns_initial_policy, name, make,
-            f"None, as {type(agent).__name__} learns its initial policy",
+def _restore(checkpointer, directory):
+    """Restores the last checkpoint that can be read, and returns its notes; None if the run has made none yet."""
+    notes, damaged = checkpointer.restore()
+    for path in damaged:
+        print(f"note: checkpoint {path} cannot be read, so an earlier one is taken", flush=True)
+    if notes is None and directory.metrics.exists() and len(directory.metrics.read_bytes().splitlines()) > 1:
+        raise checks.InvalidInputError(
+            f"--resume: {directory.checkpoints} holds no checkpoint, though {directory.metrics} has rows"
         )
-    populations = [make and make(policy) for make, policy in zip(populations, policies)]
-    for index, population in enumerate(populations):
-        if population is not None:
-            checks.check(
-                hasattr(population, "check_size"), f"train.populations[{index}]", population, "what makes a population"
-            )
-            population.check_size(random.META_TRAIN, "train.n_tasks", n_tasks)
-            for phase in (random.META_VALIDATION, random.META_TEST):
-                population.check_size(phase, "train.n_evaluation_tasks", n_evaluation_tasks)
-    return populations
+    return notes
 
 
-def _meta_train(trainer, n_meta_updates, checkpoint_every, log, checkpointer, save_checkpoint, keep_best):
+def _publish(publications):
+    """Does what may fail without harm to the results, {name: function}; returns the names of what has failed."""
+    failed = []
+    for name, publish in publications.items():
+        try:
+            publish()
+        except Exception as error:  # Whatever it is, the rest can still be published.
+            print(f"{name}: {checks.shortened(f'{type(error).__name__}: {error}', 300)}", file=sys.stderr, flush=True)
+            failed.append(name)
+    return failed
+
+
+def _meta_train(trainer, n_meta_updates, checkpoint_every, log, save_checkpoint, keep_best):
     bar = progress.Progress(n_meta_updates, int(trainer.n_meta_updates_done))
     while (done := int(trainer.n_meta_updates_done)) < n_meta_updates:
         try:
             metrics = trainer.step()
         except NonFiniteGradientError as error:
-            log.close()
             bar.close()
-            raise MetaTrainingStopped(
-                f"{error}; the last good checkpoint is {checkpointer.latest or 'none: it is the first'}"
-            ) from error
+            path = save_checkpoint()
+            log.close()
+            raise MetaTrainingStopped(f"{error}; what was learned before it is in {path}") from error
         done += 1
         log.write(done, metrics)
         by_link = _of_meta_agents(metrics.average_reward, trainer.agents).mean(axis=0)
         bar.step(f"average reward {by_link[0]:+.3f} before and {by_link[-1]:+.3f} after adaptation")
         keep_best(done)
         if done % checkpoint_every == 0 or done == n_meta_updates:
-            log.flush()
             save_checkpoint()
     bar.close()
 
 
 def _evaluate(trainer, phase, name, chain_length, n_tasks):
-    bar = progress.Progress(chain_length + 1, what=f"{name}, link")
+    bar = progress.Progress(chain_length, what=f"{name}, inner update")
 
-    def show(_, of_link):
-        bar.step(f"average reward {_of_meta_agents(of_link, trainer.agents).mean():+.3f}")
+    def show(n_updates, average_reward):
+        if n_updates > 0:
+            bar.step(f"average reward {_of_meta_agents(average_reward, trainer.agents).mean():+.3f}")
 
     average_reward = trainer.evaluate(phase, chain_length, n_tasks, show)
     bar.close()

@@ -8,15 +8,24 @@ from tf_metamapg import statistics
 
 
 def save_adaptation_figure(path, average_reward, title, agent_names):
+    """Writes what `adaptation_figure` draws as a PNG file."""
+    figure = adaptation_figure(average_reward, title, agent_names)
+    with files.written_aside(path) as aside:
+        figure.savefig(aside, format="png", dpi=150)
+
+
+def adaptation_figure(average_reward, title, agent_names):
     """The curve of Figure 3: average reward per step against inner updates, one panel per agent.
 
     Every seed is a faint line, the mean over seeds a strong one, with its 95% interval.
 
     Args:
-        path: where the PNG file goes.
         average_reward: array [S, L + 1, n_agents].
-        title: what stands above the panels.
+        title: what stands above the panels, as it is: dollar signs are no formulas.
         agent_names: one name for each agent.
+
+    Returns:
+        Matplotlib figure.
     """
     n_seeds, n_links, n_agents = average_reward.shape
     figure = matplotlib.figure.Figure(figsize=(1.2 + 3.4 * n_agents, 3.6), layout="constrained")
@@ -36,12 +45,11 @@ def save_adaptation_figure(path, average_reward, title, agent_names):
             inner_updates, mean[:, agent_index], color="C0", marker="o", markersize=4 if n_links <= 20 else 0,
             label=f"mean of {n_seeds} seeds",
         )
-        panel.set_title(f"agent {agent_index}: {agent_names[agent_index]}", fontsize=10)
+        panel.set_title(f"agent {agent_index}: {agent_names[agent_index]}", fontsize=10, parse_math=False)
         panel.set_xlabel("inner updates")
         panel.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("average reward per step")
     panels[0].legend(fontsize=8)
-    figure.suptitle(title, fontsize=11)
-    with files.written_aside(path) as aside:
-        figure.savefig(aside, format="png", dpi=150)
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    return figure

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, also if the machine stops."""
 
 import contextlib
 import json
@@ -17,6 +17,7 @@ def written_aside(path):
     _remove(aside)
     try:
         yield aside
+        _flush_to_disk(aside)
     except BaseException:
         _remove(aside)
         raise
@@ -26,6 +27,7 @@ def written_aside(path):
     if os.path.isdir(path) and os.path.isdir(aside):
         os.replace(path, discarded)
     os.replace(aside, path)
+    _flush_entry(os.path.dirname(os.path.abspath(path)))
     _remove(discarded)
 
 
@@ -41,8 +43,31 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def remove_partial(directory):
+    """Removes what writers that were killed have left in a directory."""
+    for name in os.listdir(directory):
+        if name.endswith(".partial"):
+            _remove(os.path.join(directory, name))
+
+
 def _remove(path):
-    if os.path.isdir(path):
+    if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
-    elif os.path.exists(path):
+    elif os.path.lexists(path):
         os.remove(path)
+
+
+def _flush_to_disk(path):
+    """Leaves nothing of a file, or of a directory and everything in it, in the system's buffers."""
+    _flush_entry(path)
+    for parent, directories, names in os.walk(path):
+        for name in (*directories, *names):
+            _flush_entry(os.path.join(parent, name))
+
+
+def _flush_entry(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

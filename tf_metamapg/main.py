@@ -27,6 +27,10 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "allow_other_versions", False, "Resume a run though TensorFlow or another package has another version by now.",
+    flag_values=FLAGS,
+)
 
 
 def run(argv, started):
@@ -53,5 +57,9 @@ def _run(arguments, started):
     checks.check(run_dir != "", "--run_dir", run_dir, "the name of a directory")
     if FLAGS.resume and run_dir is None:
         raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
-    default = run_directory.next_run_directory("runs", pathlib.Path(gin_files[-1]).stem)
-    configs.train(gin_files, FLAGS.gin_param, run_dir or default, FLAGS.resume, started)
+    if run_dir is None:
+        claim = run_directory.claim_next("runs", pathlib.Path(gin_files[-1]).stem)
+    else:
+        claim = run_directory.claim(pathlib.Path(run_dir).expanduser(), FLAGS.resume)
+    with claim as directory:
+        configs.train(gin_files, FLAGS.gin_param, directory, FLAGS.resume, FLAGS.allow_other_versions, started)

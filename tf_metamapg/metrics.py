@@ -1,7 +1,8 @@
 """The metrics of a run: a CSV file with every seed, and TensorBoard events with the means over seeds."""
 
 import csv
-import itertools
+import hashlib
+import io
 import os
 import shutil
 
@@ -25,7 +26,7 @@ class MetricsLog:
     before adaptation and after each inner update), and the norm of each term of the meta-gradient.
     """
 
-    def __init__(self, csv_path, events_directory, seeds, chain_length, n_agents, n_meta_updates_done):
+    def __init__(self, csv_path, events_directory, seeds, chain_length, n_agents, n_meta_updates_done, digest):
         """Opens the log; what stands there beyond `n_meta_updates_done` is dropped.
 
         Args:
@@ -35,36 +36,32 @@ class MetricsLog:
             chain_length: L.
             n_agents: number of agents.
             n_meta_updates_done: how many meta-updates of an earlier start of this run stand.
+            digest: what `flush` returned when that many stood; None at the first start.
+
+        Raises:
+            InvalidInputError: if these rows are not there any more, or not as they were. Nothing is changed then.
         """
         self._seeds = tuple(seeds)
         self._n_agents = n_agents
         self._values = [f"average_reward_{link}" for link in range(chain_length + 1)]
         self._values += [f"{term}_norm" for term in _TERMS]
-        header = ["meta_update", "seed", "agent"] + self._values
+        self._hash = hashlib.sha256()
 
-        kept = []
-        if n_meta_updates_done > 0:
-            # What comes after them may end in the middle of a row.
-            n_kept = n_meta_updates_done * len(self._seeds) * n_agents
-            if os.path.exists(csv_path):
-                with open(csv_path, newline="", encoding="utf-8") as file:
-                    kept = list(itertools.islice(csv.reader(file), 1, 1 + n_kept))
-            if len(kept) != n_kept:
-                raise checks.InvalidInputError(
-                    f"--resume: {os.fspath(csv_path)} must have {n_kept} rows of the {n_meta_updates_done} "
-                    f"meta-updates that are done, and has {len(kept)}"
-                )
+        kept = _csv_lines([["meta_update", "seed", "agent", *self._values]])
+        if digest is not None:
+            kept = _lines_as_written(csv_path, n_meta_updates_done * len(self._seeds) * n_agents, digest)
+        self._hash.update(kept)
         with files.written_aside(csv_path) as aside:
-            with open(aside, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([header] + kept)
-        self._file = open(csv_path, "a", newline="", encoding="utf-8")
-        self._csv = csv.writer(self._file, lineterminator="\n")
+            with open(aside, "wb") as file:
+                file.write(kept)
+        self._file = open(csv_path, "ab")
 
         shutil.rmtree(events_directory, ignore_errors=True)
         self._events = tf.summary.create_file_writer(os.fspath(events_directory))
+        _, *rows = csv.reader(kept.decode("utf-8").splitlines())
         n_rows = len(self._seeds) * n_agents
-        for start in range(0, len(kept), n_rows):
-            self._write_events(kept[start : start + n_rows])
+        for start in range(0, len(rows), n_rows):
+            self._write_events(rows[start : start + n_rows])
 
     def write(self, meta_update, metrics):
         """Appends what one meta-update reported.
@@ -80,13 +77,21 @@ class MetricsLog:
             for seed, seed_table in zip(self._seeds, table)
             for agent_index, values in enumerate(seed_table)
         ]
-        self._csv.writerows(rows)
+        lines = _csv_lines(rows)
+        self._file.write(lines)
+        self._hash.update(lines)
         self._write_events(rows)
 
     def flush(self):
-        """Leaves nothing in buffers."""
+        """Leaves nothing in buffers, neither the log's own nor the system's.
+
+        Returns:
+            text, a digest of the CSV file as it stands.
+        """
         self._file.flush()
+        os.fsync(self._file.fileno())
         self._events.flush()
+        return self._hash.hexdigest()
 
     def close(self):
         """Flushes and closes the files."""
@@ -101,3 +106,25 @@ class MetricsLog:
             for agent_index, agent_means in enumerate(means):
                 for name, mean in zip(self._values, agent_means):
                     tf.summary.write(f"agent_{agent_index}/{name}", np.float32(mean), metadata=_SCALAR)
+
+
+def _csv_lines(rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8")
+
+
+def _lines_as_written(csv_path, n_rows, digest):
+    """The header and the first rows of a CSV file, as bytes; what comes after them may end in the middle of a row."""
+    try:
+        with open(csv_path, "rb") as file:
+            lines = file.readlines()[: 1 + n_rows]
+    except FileNotFoundError:
+        lines = []
+    kept = b"".join(lines)
+    if hashlib.sha256(kept).hexdigest() != digest:
+        raise checks.InvalidInputError(
+            f"--resume: {os.fspath(csv_path)} must have the {n_rows} rows that the run has written up to its last "
+            f"checkpoint, and has {max(len(lines) - 1, 0)}, or others"
+        )
+    return kept

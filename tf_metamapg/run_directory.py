@@ -1,6 +1,10 @@
-"""The run directory: which run it holds, and where its files are."""
+"""The run directory: which run it holds, who is working on it, and where its files are."""
 
+import contextlib
+import fcntl
+import hashlib
 import importlib.metadata
+import json
 import os
 import pathlib
 import platform
@@ -15,7 +19,7 @@ class RunDirectory:
     Attributes:
         path: the directory.
         config: the gin config with everything that the run uses.
-        run_info: versions and seeds.
+        run_info: versions, seeds, and whether XLA compiles.
         metrics: CSV, one row per meta-update, seed and agent.
         events: TensorBoard events, the means over seeds.
         checkpoints: what `--resume` goes on from.
@@ -35,73 +39,192 @@ class RunDirectory:
         self.initial_policies = self.path / "initial_policies"
         self.summary = self.path / "summary.json"
 
-    def open(self, config, seeds, resume):
-        """Makes the directory, or makes sure that it holds the same run.
+    def start(self, config, seeds, jit_compile):
+        """Writes what a run is known by.
 
         Args:
             config: the text of the run's whole config.
             seeds: the run's seeds.
-            resume: whether to go on with a run that is there already.
+            jit_compile: whether XLA compiles.
+        """
+        files.write_json(self.run_info, {
+            "seeds": list(seeds), "jit_compile": jit_compile, "python": platform.python_version(),
+            "versions": versions(), "resumed_with": [],
+        })
+        # Last, since a directory with a config is one that can be resumed.
+        files.write_text(self.config, config)
+
+    def read_info(self):
+        """What stands in run.json.
 
         Raises:
-            InvalidInputError: if the directory cannot be written, holds a run although `resume` is
-                false, holds another run, or holds something else. Nothing is changed then.
+            InvalidInputError: if it cannot be read.
         """
         try:
-            if resume:
-                self._check_holds(config)
-                return
-            self._check_free()
-            for directory in (self.path, self.checkpoints, self.adaptation_figure.parent):
-                directory.mkdir(parents=True, exist_ok=True)
-            files.write_json(self.run_info, {"seeds": list(seeds), "versions": _versions()})
-            # Last, since a directory with a config is one that can be resumed.
-            files.write_text(self.config, config)
-        except OSError as error:
+            info = json.loads(self.run_info.read_text("utf-8"))
+            dict(info["versions"]), list(info["resumed_with"]), bool(info["jit_compile"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise checks.InvalidInputError(
-                f"--run_dir={self.path}: cannot be written ({error.strerror})"
+                f"--run_dir={self.path}: run.json cannot be read, so the run cannot go on ({type(error).__name__})"
             ) from error
+        return info
 
-    def _check_free(self):
-        if self.config.exists():
+    def check_same_run(self, config, may_change, allow_other_versions):
+        """Makes sure that the directory holds a run that can go on with a config.
+
+        Args:
+            config: the text of the whole config to go on with.
+            may_change: names of what may be bound to another value.
+            allow_other_versions: whether to go on though packages have other versions.
+
+        Raises:
+            InvalidInputError: if the directory holds another run, or one of other versions.
+        """
+        try:
+            stored = bindings(self.config.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise checks.InvalidInputError(f"{self.config}: cannot be read ({type(error).__name__})") from error
+        given = bindings(config)
+        for name in sorted(stored | given):
+            if name not in may_change and stored.get(name) != given.get(name):
+                raise checks.InvalidInputError(
+                    f"--run_dir={self.path}: holds a different run, with {name} = "
+                    f"{checks.shortened(stored.get(name, 'nothing'))}; this config has "
+                    f"{checks.shortened(given.get(name, 'nothing'))}"
+                )
+        info = self.read_info()
+        before, now = [info["versions"], *info["resumed_with"]][-1], versions()
+        changed = [name for name in now if before.get(name) != now[name]]
+        if changed and not allow_other_versions:
             raise checks.InvalidInputError(
-                f"--run_dir={self.path}: holds a run already; add --resume to go on with it, or name another"
-            )
-        if self.path.exists() and not self.path.is_dir():
-            raise checks.InvalidInputError(f"--run_dir={self.path}: is a file; name a directory")
-        if self.path.is_dir() and not self._is_unfinished_start():
-            raise checks.InvalidInputError(
-                f"--run_dir={self.path}: is not empty and holds no run; name a new or an empty directory"
+                f"--run_dir={self.path}: the run has used {_of(changed, before)}, and here there is "
+                f"{_of(changed, now)}; its numbers may change: add --allow_other_versions to go on all the same"
             )
 
-    def _is_unfinished_start(self):
-        """Whether there is nothing but what `open` leaves when it is killed half-way."""
-        own = {self.checkpoints, self.adaptation_figure.parent, self.run_info}
-        return all(
-            entry.suffix == ".partial" or (entry in own and not (entry.is_dir() and any(entry.iterdir())))
-            for entry in self.path.iterdir()
+    def go_on(self, config):
+        """Notes the config and the versions that a run is resumed with."""
+        info = self.read_info()
+        if [info["versions"], *info["resumed_with"]][-1] != versions():
+            info["resumed_with"].append(versions())
+            files.write_json(self.run_info, info)
+        files.write_text(self.config, config)
+
+
+@contextlib.contextmanager
+def claim(path, resume):
+    """Takes a directory for a run, for as long as the context lasts; no other process can take it meanwhile.
+
+    Args:
+        path: the directory. It is made where it does not exist, and removed again if nothing has been written to it.
+        resume: whether to go on with the run that is there.
+
+    Yields:
+        `RunDirectory`.
+
+    Raises:
+        InvalidInputError: if the directory cannot be written, is in use, holds a run although `resume` is false or none
+            although it is true, or holds something else. Nothing is changed then.
+    """
+    directory = RunDirectory(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            if resume:
+                _check_resumable(directory)
+            else:
+                stack.enter_context(_made(directory.path))
+            stack.enter_context(_locked(directory.path))
+            if not resume:
+                _check_free(directory)
+        except OSError as error:
+            raise checks.InvalidInputError(f"--run_dir={path}: cannot be written ({error.strerror})") from error
+        yield directory
+
+
+@contextlib.contextmanager
+def claim_next(parent, name):
+    """Takes the first of parent/name-1, parent/name-2, … that does not exist; see `claim`."""
+    parent, number = pathlib.Path(parent), 1
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_made(parent))
+            while True:
+                try:
+                    # Two processes cannot both make it.
+                    (parent / f"{name}-{number}").mkdir()
+                    break
+                except FileExistsError:
+                    number += 1
+        except OSError as error:
+            raise checks.InvalidInputError(f"{parent}: cannot be written ({error.strerror})") from error
+        path = parent / f"{name}-{number}"
+        stack.callback(_remove_if_empty, [path])
+        yield stack.enter_context(claim(path, resume=False))
+
+
+@contextlib.contextmanager
+def _made(path):
+    """Makes a directory and those above it, and at the end removes those that it has made and that are empty."""
+    missing = [parent for parent in (path, *path.parents) if not parent.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        _remove_if_empty(missing)
+
+
+def _remove_if_empty(directories):
+    for directory in directories:
+        try:
+            directory.rmdir()
+        except OSError:
+            return
+
+
+@contextlib.contextmanager
+def _locked(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise checks.InvalidInputError(f"--run_dir={path}: another process is working on this run") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check_resumable(directory):
+    if not directory.config.exists():
+        raise checks.InvalidInputError(
+            f"--resume with --run_dir={directory.path}: there is no run; leave --resume out to start one"
         )
 
-    def _check_holds(self, config):
-        if not self.config.exists():
+
+def _check_free(directory):
+    if directory.config.exists():
+        raise checks.InvalidInputError(
+            f"--run_dir={directory.path}: holds a run already; add --resume to go on with it, or name another"
+        )
+    for entry in directory.path.iterdir():
+        # Where `start` was killed half-way, there is no more than this.
+        if entry.suffix != ".partial" and entry != directory.run_info:
             raise checks.InvalidInputError(
-                f"--resume with --run_dir={self.path}: there is no run; leave --resume out to start one"
+                f"--run_dir={directory.path}: is not empty and holds no run; name a new or an empty directory"
             )
-        stored, given = (bindings(text) for text in (self.config.read_text("utf-8"), config))
-        for name in sorted(stored | given):
-            if stored.get(name) != given.get(name):
-                raise checks.InvalidInputError(
-                    f"--run_dir={self.path}: holds a different run, with {name} = {stored.get(name, 'nothing')}; "
-                    f"this config has {given.get(name, 'nothing')}"
-                )
 
 
-def next_run_directory(parent, name):
-    """The first of parent/name-1, parent/name-2, … that does not exist."""
-    number = 1
-    while os.path.exists(os.path.join(parent, f"{name}-{number}")):
-        number += 1
-    return os.path.join(parent, f"{name}-{number}")
+def digest(config, may_change, seeds, jit_compile):
+    """A text that is the same for runs whose meta-updates give the same numbers.
+
+    Args:
+        config: the text of a run's whole config.
+        may_change: names of what those numbers do not depend on.
+        seeds: the run's seeds.
+        jit_compile: whether XLA compiles.
+    """
+    bound = {name: value for name, value in bindings(config).items() if name not in may_change}
+    text = json.dumps([bound, list(seeds), jit_compile], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def bindings(config):
@@ -119,7 +242,11 @@ def bindings(config):
     return found
 
 
-def _versions():
+def versions():
+    """{package: version} of what a run's numbers are computed with."""
     packages = ("tensorflow", "tensorflow-probability", "keras", "numpy", "gin-config", "tf_metamapg")
-    versions = {package: importlib.metadata.version(package) for package in packages}
-    return {"python": platform.python_version(), **versions}
+    return {package: importlib.metadata.version(package) for package in packages}
+
+
+def _of(packages, version_of):
+    return ", ".join(f"{package} {version_of.get(package)}" for package in packages)

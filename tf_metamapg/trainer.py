@@ -45,7 +45,7 @@ class MetaTrainer:
             learn them. Their logarithms are learned: a step stays positive, and changes by a factor.
         n_meta_updates_done: int64 variable.
         best: `Best`, of everything that is learned, by agents and critics.
-        trackables: dict of what a checkpoint must hold to go on exactly.
+        state: nested dicts and lists of variables, what a checkpoint must hold to go on exactly.
     """
 
     def __init__(
@@ -104,13 +104,13 @@ class MetaTrainer:
         of_critic = {}
         if self._critic is not None:
             self._critic.build(game, policies, self._seeds)
-            of_critic = self._critic.trackables
+            of_critic = self._critic.state
         self.best = Best(tf.nest.flatten([meta_params, of_critic.get("params", [])]))
-        self.trackables = {
+        self.state = {
             "meta_params": meta_params,
-            "optimizers": self._optimizers,
+            "optimizers": [optimizer.variables for optimizer in self._optimizers],
             "n_meta_updates_done": self.n_meta_updates_done,
-            "best": self.best.trackables,
+            "best": self.best.state,
             "critic": of_critic,
         }
 

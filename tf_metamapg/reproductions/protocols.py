@@ -9,6 +9,7 @@ from tf_metamapg import checks
 from tf_metamapg import configs
 from tf_metamapg import progress
 from tf_metamapg import random
+from tf_metamapg import run_directory
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
@@ -36,8 +37,10 @@ def train_config(directory, name, config, bindings):
     path = _GIN_CONFIGS / f"{config}.gin"
     if not path.is_file():
         raise checks.InvalidInputError(f"{name}: there is no {path}; install the package with pip install -e .")
-    run_directory = pathlib.Path(directory) / "runs" / name
-    return configs.train([str(path)], bindings, run_directory, (run_directory / "config.gin").exists(), time.time())
+    path_of_run = pathlib.Path(directory) / "runs" / name
+    resume = run_directory.RunDirectory(path_of_run).config.exists()
+    with run_directory.claim(path_of_run, resume) as claimed:
+        return configs.train([str(path)], bindings, claimed, resume, allow_other_versions=False, started=time.time())
 
 
 def meta_test_curves(summary):
