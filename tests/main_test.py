@@ -56,6 +56,11 @@ BAD_BINDINGS = (
     ("first_seed_beyond_int64", "train.first_seed = 99999999999999999999", ["train.first_seed", "9999999999999999"]),
     ("n_tasks", "train.n_tasks = 0", ["train.n_tasks", "= 0", "1"]),
     ("n_evaluation_tasks", "train.n_evaluation_tasks = 0", ["train.n_evaluation_tasks", "= 0", "1"]),
+    ("too_many_evaluation_tasks", "train.n_evaluation_tasks = 1000000000",
+     ["train.n_evaluation_tasks", "1000000000", "2 seeds", "12 steps", "GB"]),
+    ("too_many_tasks", "train.n_tasks = 2000000000", ["train.n_tasks", "2000000000", "GB"]),
+    ("too_many_exact_tasks", "train.n_evaluation_tasks = 1000000000\ntrain.estimator = @ExactEstimator",
+     ["train.n_evaluation_tasks", "1000000000", "GB"]),
     ("n_meta_updates", "train.n_meta_updates = -1", ["train.n_meta_updates", "-1", "0"]),
     ("checkpoint_every", "train.checkpoint_every = 0", ["train.checkpoint_every", "= 0", "1"]),
     ("meta_learning_rate", "train.meta_learning_rate = -0.1", ["train.meta_learning_rate", "-0.1", "0"]),
@@ -378,7 +383,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         shutil.copy(config, "three_seeds.gin")
         # As if somebody had edited the config of the run.
         misfit = command_line.start("--gin_file=three_seeds.gin", f"--run_dir={self.run_dir}", "--resume")
-        bad_value = command_line.start(*self.arguments("train.n_seeds = 0"))
+        bad_value = command_line.start(*self.arguments("train.n_seeds = 0"), f"--run_dir={self.run_dir}-2")
         self.assertEqual(command_line.finish(bad_value), (2, "", "error: train.n_seeds = 0: must be an integer ≥ 1\n"))
         self.assert_refused(command_line.finish(misfit), [f"{self.run_dir}/checkpoints/ckpt-2.npz", "another run"])
 
