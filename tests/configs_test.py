@@ -37,7 +37,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
         n_exported = 1 if has_population else len(summary["agent"])
         self.assertCountEqual(
             [path.name for path in (run_dir / "initial_policies").iterdir()],
-            [f"agent_{agent_index}" for agent_index in range(n_exported)],
+            [f"agent_{agent_index}{ending}" for agent_index in range(n_exported) for ending in ("", ".npz")],
         )
 
     @parameterized.named_parameters((path.stem, path) for path in CONFIGS)

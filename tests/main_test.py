@@ -314,10 +314,11 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual((self.run_dir / "figures" / "adaptation.png").read_bytes()[:4], b"\x89PNG")
         agents = ["agent_0", "agent_1"]
+        exported = [*agents, *(f"{agent}.npz" for agent in agents)]
         policies = self.run_dir / "initial_policies"
-        self.assertCountEqual(os.listdir(policies), [*agents, "seed_0", "seed_1"])
+        self.assertCountEqual(os.listdir(policies), [*exported, "seed_0", "seed_1"])
         for seed in (0, 1):
-            self.assertCountEqual(os.listdir(policies / f"seed_{seed}"), agents)
+            self.assertCountEqual(os.listdir(policies / f"seed_{seed}"), exported)
         config = (self.run_dir / "config.gin").read_text("utf-8")
         for line in (
             MIXED, "train.n_seeds = 2", "LoadedDiceEstimator.horizon = 3", "MetaMAPG.inner_learning_rate = 2.0",

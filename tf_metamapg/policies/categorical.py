@@ -5,7 +5,9 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import tables
 from tf_metamapg.policies import functional
+from tf_metamapg.policies import signatures
 from tf_metamapg.policies.distributions import Categorical
+from tf_metamapg.policies.heads import CategoricalHead
 
 
 class CategoricalPolicy(functional.KerasPolicy):
@@ -43,19 +45,10 @@ class CategoricalPolicy(functional.KerasPolicy):
         Returns:
             dict from names to (function, its input signature).
         """
-        observations = tf.TensorSpec([None], tf.int32, name="observations")
-
-        def probabilities(observations):
-            logits = model(observations)
-            return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
-
-        def sample(observations, seed):
-            return {"actions": Categorical(logits=model(observations)).sample(seed=seed)}
-
-        return {
-            "serving_default": (probabilities, [observations]),
-            "sample": (sample, [observations, tf.TensorSpec([2], tf.int32, name="seed")]),
-        }
+        return signatures.of_steps(
+            lambda observations, memory: (model(observations), memory),
+            CategoricalHead(self.n_actions), tf.TensorSpec([], tf.int32), self.n_observations,
+        )
 
     def logits(self, params):
         """The logits for all observations.

@@ -25,9 +25,11 @@ class LSTM(keras.Model):
         glorot, orthogonal = keras.initializers.GlorotUniform, keras.initializers.Orthogonal
         self._cell = LSTMCell(
             units, glorot(random.integer_seed(seed, 0)), orthogonal(seed=random.integer_seed(seed, 1)),
-            dtype=self.dtype_policy,
+            dtype=self.dtype_policy, name="lstm",
         )
-        self._dense = Dense(n_outputs, None, glorot(random.integer_seed(seed, 2)), dtype=self.dtype_policy)
+        self._dense = Dense(
+            n_outputs, None, glorot(random.integer_seed(seed, 2)), dtype=self.dtype_policy, name="dense"
+        )
 
     def build(self, input_shape):
         del input_shape
@@ -93,4 +95,6 @@ def _lstm_policy(kind, make_head, game, agent_index, units):
         model.build(None)
         return model
 
-    return network.NetworkPolicy(build_model, head, game.observation_specs[agent_index])
+    return network.NetworkPolicy(
+        build_model, head, game.observation_specs[agent_index], getattr(game, "n_observations", None)
+    )

@@ -27,8 +27,8 @@ class MLP(keras.Model):
         activations = [activation] * len(hidden_units) + [None]
         self._dense = [
             Dense(
-                size, activation,
-                keras.initializers.GlorotUniform(random.integer_seed(seed, index)), dtype=self.dtype_policy,
+                size, activation, keras.initializers.GlorotUniform(random.integer_seed(seed, index)),
+                dtype=self.dtype_policy, name=f"dense_{index}",
             )
             for index, (size, activation) in enumerate(zip(sizes, activations))
         ]
@@ -106,7 +106,9 @@ def gaussian_mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"
     _check(kind, game, agent_index, hidden_units, activation)
     head = network.gaussian_head(kind, game, agent_index)
     build_model = _model_builder(game, agent_index, head.n_outputs, hidden_units, activation)
-    return network.NetworkPolicy(build_model, head, game.observation_specs[agent_index])
+    return network.NetworkPolicy(
+        build_model, head, game.observation_specs[agent_index], getattr(game, "n_observations", None)
+    )
 
 
 def _check(kind, game, agent_index, hidden_units, activation):

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg.policies import functional
+from tf_metamapg.policies import signatures
 from tf_metamapg.policies.heads import CategoricalHead
 from tf_metamapg.policies.heads import GaussianHead
 
@@ -15,50 +16,34 @@ class NetworkPolicy(functional.KerasPolicy):
         n_uniforms: how many uniform numbers an action takes.
     """
 
-    def __init__(self, build_model, head, observation_spec):
+    def __init__(self, build_model, head, observation_spec, n_observations):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model with the methods of
                 `mlp.MLP` or `lstm.LSTM`.
             head: one of `heads.py`.
             observation_spec: TensorSpec of one observation.
+            n_observations: observations are in [0, n_observations); None where they are vectors.
         """
         super().__init__(build_model)
         self._head = head
         self._observation_spec = observation_spec
+        self._n_observations = n_observations
         self.n_uniforms = head.n_uniforms
 
     def signatures(self, model):
         """What an exported policy can be asked; see `export.py`."""
-        spec = self._observation_spec
-        observations = tf.TensorSpec([None, *spec.shape], spec.dtype, name="observations")
         memory = [
             tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype, name=name)
             for name, leaf in zip(model.memory_names, model.initial_memory([1]))
         ]
-
-        def of_step(describe, observations, memory):
-            outputs, memory = model.step(observations, memory)
-            return {**describe(outputs), **dict(zip(model.memory_names, memory))}
-
-        def distribution(observations, *memory):
-            return of_step(self._head.named, observations, memory)
-
-        def sample(observations, seed, *memory):
-            return of_step(
-                lambda outputs: {"actions": self._head.distribution(outputs).sample(seed=seed)}, observations, memory
-            )
-
-        signatures = {
-            "serving_default": (distribution, [observations, *memory]),
-            "sample": (sample, [observations, tf.TensorSpec([2], tf.int32, name="seed"), *memory]),
-        }
+        named = signatures.of_steps(model.step, self._head, self._observation_spec, self._n_observations, memory)
         if memory:
-            signatures["initial_memory"] = (
+            named["initial_memory"] = (
                 lambda batch_size: dict(zip(model.memory_names, model.initial_memory([batch_size]))),
                 [tf.TensorSpec([], tf.int32, name="batch_size")],
             )
-        return signatures
+        return named
 
     def initial_memory(self, shape):
         """What is remembered before the first step, tuple of tensors [*shape, ...]; empty without a memory."""
