@@ -133,8 +133,11 @@ def train(
     )
     agent_names = [type(agent).__name__ for agent in agents]
     title = f"{game.name}, held-out tasks"
-    # What cannot be computed or drawn fails here, before anything is written.
+    # Agents of a population start from another policy in every task.
+    exported = [policy if population is None else None for policy, population in zip(policies, populations)]
+    # What cannot be computed, exported or drawn fails here, before anything is written.
     trainer.trace()
+    export.check_exportable(exported)
     figures.adaptation_figure(np.zeros([1, 1, game.n_agents]), title, agent_names).savefig(io.BytesIO())
     config = describe_config()
     may_change = _MAY_CHANGE + (_EVALUATION_SIZES if validate_every is None else ())
@@ -192,8 +195,6 @@ def train(
             f"an average reward in evaluation is NaN or infinite; the last checkpoint is {checkpointer.latest}"
         )
     best = int(np.argmax(scores))
-    # Agents of a population start from another policy in every task.
-    exported = [policy if population is None else None for policy, population in zip(policies, populations)]
     summary = {
         "agent": agent_names,
         "game": game.name,
