@@ -4,6 +4,10 @@ import math
 import numbers
 import sys
 
+from tf_metamapg import descriptions
+
+_LONGEST = 80
+
 
 class InvalidInputError(ValueError):
     """A value from a user (argument, config, flag or file) that cannot be used."""
@@ -65,6 +69,7 @@ def check_length(parameter, value, length):
     check(is_sequence and len(value) == length, parameter, value, allowed)
 
 
+
 def _brief(value):
     text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= _LONGEST else descriptions.describe(value, _LONGEST)

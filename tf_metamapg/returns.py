@@ -5,8 +5,8 @@ import tensorflow as tf
 
 
 def discounts(discount, horizon, dtype):
-    """γ^t for t = 0..T−1: tensor [T]."""
-    return tf.pow(tf.constant(discount, dtype), tf.range(horizon, dtype=dtype))
+    """γ^t for t = 0..T−1: tensor [T]. Not powers of γ in float32, whose error grows with t."""
+    return tf.constant(np.float64(discount) ** np.arange(horizon), dtype)
 
 
 def discounted_returns(rewards, discount):

@@ -4,11 +4,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 
 _MAX_PARAMETERS = 1000
 
 
-class MaximumLikelihood:
+class MaximumLikelihood(descriptions.Described):
     """Estimates the parameters of every opponent's policy by maximum likelihood, with BFGS.
 
     The agent knows what kind of policy an opponent has, and sees the observations and actions of all K
@@ -45,10 +46,11 @@ class MaximumLikelihood:
             what it estimates: whoever differentiates through it reaches the parameters themselves.
 
         Raises:
-            InvalidInputError: if nothing was sampled.
+            InvalidInputError: if nothing was sampled, or there is no such agent.
         """
+        checks.check_agent_index("agent_index", agent_index, len(link.joint_params))
         checks.check(
-            bool(link.sample), "train.estimator", type(estimator).__name__,
+            bool(link.sample), "estimator", type(estimator).__name__,
             "one that samples, such as LoadedDiceEstimator, for agents with an opponent model",
         )
         trajectory = link.sample.trajectory

@@ -15,15 +15,16 @@ class NetworkPolicy(functional.KerasPolicy):
         n_uniforms: how many uniform numbers an action takes.
     """
 
-    def __init__(self, build_model, head, observation_spec):
+    def __init__(self, build_model, spec, head, observation_spec):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model with the methods of
                 `mlp.MLP` or `lstm.LSTM`.
+            spec: `features.AgentSpec` of the agent that it is made for.
             head: one of `heads.py`.
             observation_spec: TensorSpec of one observation.
         """
-        super().__init__(build_model)
+        super().__init__(build_model, spec)
         self._head = head
         self._observation_spec = observation_spec
         self.n_uniforms = head.n_uniforms
