@@ -67,7 +67,7 @@ def sample_link(estimator, joint_params, tasks, keys):
     return Link(joint_params, estimator.sample(joint_params, tasks, random.fold_in(keys, 0)), keys)
 
 
-def _checked(estimator, link):
+def checked_link(estimator, link):
     """The link, which must be one at which an estimator has objectives."""
     arguments.check_estimator("estimator", estimator)
     checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
@@ -102,7 +102,7 @@ class Objectives(descriptions.Described):
         """
         self.estimator = estimator
         self.tasks = tasks
-        self.link = link = _checked(estimator, link)
+        self.link = link = checked_link(estimator, link)
         with tf.GradientTape(persistent=True) as self._inner_tape:
             self._inner_tape.watch(link.joint_params)
             self.of_agents = estimator.objectives(link.joint_params, tasks, link.sample)
@@ -215,7 +215,7 @@ def extend(estimator, learners, inner_learning_rates, tasks, link, keys):
     Raises:
         InvalidInputError: if one of these is something else.
     """
-    link = _checked(estimator, link)
+    link = checked_link(estimator, link)
     n_seeds, _ = arguments.seeds_and_tasks(link.joint_params)
     arguments.check_agents("learners", learners, estimator.game.n_agents)
     keys = arguments.keys_of_links("keys", keys, n_seeds)

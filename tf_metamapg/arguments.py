@@ -51,7 +51,7 @@ def _fits(actual, shape):
 
 def keys(parameter, value, n_seeds="S"):
     """Keys of S seeds: int64 tensor [S, 2]; see `tensor`."""
-    return tensor(parameter, value, "int64", [n_seeds, 2], "; see random.root_keys")
+    return tensor(parameter, value, "int64", [n_seeds, 2], ", keys of as many seeds; see random.root_keys")
 
 
 def keys_of_links(parameter, value, n_seeds):
@@ -128,8 +128,9 @@ def params(parameter, value, reference, leading, hint=""):
 def check_leading(parameter, value, sizes):
     """Raises `InvalidInputError` unless a value is a structure of tensors with some leading axes."""
     leaves = tf.nest.flatten(value)
-    is_right = all(descriptions.is_array(leaf) and _fits(leaf.shape[: len(sizes)], sizes) for leaf in leaves)
-    checks.check(leaves and is_right, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
+    are_right = all(descriptions.is_array(leaf) and _fits(leaf.shape[: len(sizes)], sizes) for leaf in leaves)
+    is_structure = isinstance(value, (list, tuple)) and len(leaves) > 0
+    checks.check(is_structure and are_right, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
 
 
 def seeds_and_tasks(structure):
@@ -142,7 +143,9 @@ def tasks(parameter, value, game, sizes):
     """Tasks of a game, tensor [S, N, ...] with the shape of its payoffs behind; anything where it has no payoffs."""
     if np.size(game.payoffs) == 0:
         return value
-    return tensor(parameter, value, game.dtype, [*sizes, *np.shape(game.payoffs)])
+    return tensor(
+        parameter, value, game.dtype, [*sizes, *np.shape(game.payoffs)], ", as many seeds and tasks as of parameters"
+    )
 
 
 def rates(parameter, value, n_agents, dtype, shape):

@@ -9,15 +9,15 @@ import inspect
 import numpy as np
 import tensorflow as tf
 
-_LONGEST = 300
-_MOST_LEVELS = 6
-_MOST_ENTRIES = 4
+_LONGEST = 400
+# How many levels of objects are looked into, and how many entries of a sequence are shown; the first that fits.
+_DETAILS = ((6, 4), (5, 4), (4, 4), (3, 4), (2, 4), (2, 1), (1, 4), (1, 0), (0, 0))
 
 
 def describe(value, longest=_LONGEST):
     """One line of at most `longest` characters that says what a value is: as deep as fits."""
-    for levels in range(_MOST_LEVELS, -1, -1):
-        text = _describe(value, levels)
+    for levels, n_entries in _DETAILS:
+        text = _describe(value, levels, n_entries)
         if len(text) <= longest:
             return text
     return text[: longest - 3] + "..."
@@ -82,34 +82,34 @@ def _bound(function, args, kwargs):
     }
 
 
-def _describe(value, levels):
+def _describe(value, levels, n_entries):
     if is_array(value):
         return f"{tf.as_dtype(value.dtype).name} [{', '.join(map(str, value.shape))}]"
     if isinstance(value, Described):
-        return _call(*value._made_by, levels)
+        return _call(*value._made_by, levels, n_entries)
     if hasattr(value, "_fields"):
-        return _call(type(value).__name__, value._asdict(), levels)
+        return _call(type(value).__name__, value._asdict(), levels, n_entries)
     if isinstance(value, (list, tuple)):
-        return _sequence(value, levels)
+        return _sequence(value, levels, n_entries)
     if isinstance(value, functools.partial):
-        return _describe(value.func, levels)
+        return _describe(value.func, levels, n_entries)
     if inspect.isroutine(value) or isinstance(value, type):
         return value.__name__
     return " ".join(repr(value).split())
 
 
-def _call(name, arguments, levels):
+def _call(name, arguments, levels, n_entries):
     if not levels:
         return name
-    return f"{name}({', '.join(f'{key}={_describe(entry, levels - 1)}' for key, entry in arguments.items())})"
+    shown = (f"{key}={_describe(entry, levels - 1, n_entries)}" for key, entry in arguments.items())
+    return f"{name}({', '.join(shown)})"
 
 
-def _sequence(entries, levels):
-    start, end = "[]" if isinstance(entries, list) else "()"
-    if not levels:
-        return f"{start}{len(entries)} entries{end}" if entries else start + end
-    shown = [_describe(entry, levels - 1) for entry in entries[:_MOST_ENTRIES]]
-    if len(entries) > _MOST_ENTRIES:
-        return f"{start}{', '.join(shown)}, … {len(entries)} entries{end}"
-    comma = "," if isinstance(entries, tuple) and len(entries) == 1 else ""
-    return f"{start}{', '.join(shown)}{comma}{end}"
+def _sequence(entries, levels, n_entries):
+    shown = [_describe(entry, levels, n_entries) for entry in entries[:n_entries]]
+    if len(entries) > n_entries:
+        shown.append(f"… of {len(entries)}")
+    text = ", ".join(shown)
+    if isinstance(entries, list):
+        return f"[{text}]"
+    return f"({text},)" if len(entries) == 1 and n_entries else f"({text})"

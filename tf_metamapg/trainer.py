@@ -267,10 +267,10 @@ class MetaTrainer(descriptions.Described):
         if self._critic is None:
             return ()
         gradients = []
-        for agent_index in range(len(self.agents)):
-            of_links = [self.estimator.features_and_returns(link.sample.trajectory, agent_index) for link in chain.links]
+        for agent in range(len(self.agents)):
+            of_links = [self.estimator.features_and_returns(link.sample.trajectory, agent) for link in chain.links]
             together = [tf.concat(part, axis=1) for part in zip(*of_links)]
-            gradient = self._compiled(functools.partial(self._critic.gradients, agent_index))
+            gradient = self._compiled(functools.partial(self._critic.gradients, agent))
             gradients.append(gradient(*together))
         return gradients
 

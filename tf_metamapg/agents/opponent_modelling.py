@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tf_metamapg import adaptation
+from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
 
@@ -46,14 +48,16 @@ class MaximumLikelihood(descriptions.Described):
             what it estimates: whoever differentiates through it reaches the parameters themselves.
 
         Raises:
-            InvalidInputError: if nothing was sampled, or there is no such agent.
+            InvalidInputError: if nothing was sampled, or one of these is something else.
         """
+        link = adaptation.checked_link(estimator, link)
         checks.check_agent_index("agent_index", agent_index, len(link.joint_params))
         checks.check(
-            bool(link.sample), "estimator", type(estimator).__name__,
+            hasattr(link.sample, "trajectory"), "estimator", type(estimator).__name__,
             "one that samples, such as LoadedDiceEstimator, for agents with an opponent model",
         )
         trajectory = link.sample.trajectory
+        arguments.check_leading("link.sample", trajectory.rewards, arguments.seeds_and_tasks(link.joint_params))
         joint_params = tuple(
             params if index == agent_index else _straight_through(
                 self._fit(policy, params, trajectory.observations[index], trajectory.actions[index]), params

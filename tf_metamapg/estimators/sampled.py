@@ -201,7 +201,8 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         return joint_params
 
     def _check_sample(self, sample, sizes=("S", "N")):
-        checks.check(isinstance(sample, Sample), "sample", sample, "a Sample, as the estimator's sample returns it")
+        is_sample = isinstance(sample, Sample) and isinstance(sample.trajectory, Trajectory)
+        checks.check(is_sample, "sample", sample, "a Sample, as the estimator's sample returns it")
         checks.check_length("sample.trajectory.rewards", sample.trajectory.rewards, self.game.n_agents)
         rewards = sample.trajectory.rewards[0]
         arguments.tensor("sample.trajectory.rewards[0]", rewards, self.game.dtype, [*sizes, "K", "T"])

@@ -143,8 +143,9 @@ class FiniteGame(descriptions.Described, abc.ABC):
         Raises:
             InvalidInputError: if one of these is something else.
         """
-        joint_probs = self._joint_probs(self._checked_probs(action_probs))
-        payoffs = arguments.tasks("payoffs", payoffs, self, ["S", "N"])
+        action_probs = self._checked_probs(action_probs)
+        payoffs = arguments.tasks("payoffs", payoffs, self, arguments.seeds_and_tasks(action_probs))
+        joint_probs = self._joint_probs(map(_as_float64, action_probs))
         # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, such
         # probabilities are kept from it, and values and gradients are NaN for that seed and task alone.
         is_finite = tf.math.is_finite(joint_probs)
@@ -164,13 +165,14 @@ class FiniteGame(descriptions.Described, abc.ABC):
         return tuple(tf.unstack(tf.cast(values, self.dtype), self.n_agents, axis=-1))
 
     def _checked_probs(self, action_probs):
-        """What exact values are a function of, in float64."""
+        """What exact values are a function of, as tensors."""
         checks.check_length("action_probs", action_probs, self.n_agents)
-        checked = []
+        sizes, checked = ["S", "N"], []
         for agent, (probs, n_actions) in enumerate(zip(action_probs, self.n_actions)):
             dtype = "float32" if getattr(probs, "dtype", None) == "float32" else "float64"
-            probs = arguments.tensor(f"action_probs[{agent}]", probs, dtype, ["S", "N", self.n_observations, n_actions])
-            checked.append(_as_float64(probs))
+            shape = [*sizes, self.n_observations, n_actions]
+            checked.append(arguments.tensor(f"action_probs[{agent}]", probs, dtype, shape))
+            sizes = arguments.seeds_and_tasks(checked)
         return checked
 
     def _joint_probs(self, action_probs):

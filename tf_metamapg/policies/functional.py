@@ -18,8 +18,11 @@ def initial_params(build_model, seeds):
 
     Returns:
         Params with leaves [S, ...], one for each variable.
+
+    Raises:
+        InvalidInputError: if seeds are something else.
     """
-    models = [build_model(seed=seed) for seed in seeds]
+    models = [build_model(seed=seed) for seed in arguments.seeds("seeds", seeds)]
     leaves = zip(*(model.trainable_variables for model in models))
     return tuple(tf.stack([tf.convert_to_tensor(variable.numpy()) for variable in leaf]) for leaf in leaves)
 
@@ -72,4 +75,4 @@ class KerasPolicy(descriptions.Described):
 
     def initial_params(self, seeds):
         """Params with leaves [S, ...], drawn from S integer seeds; a seed's row depends on that seed alone."""
-        return initial_params(self._build_model, arguments.seeds("seeds", seeds))
+        return initial_params(self._build_model, seeds)
