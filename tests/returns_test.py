@@ -22,6 +22,12 @@ class ReturnsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(discounts, [1.0, 0.5, 0.25, 0.125])
         self.assertAllEqual(returns.discounts(0.0, 3, dtype), [1.0, 0.0, 0.0])
 
+    @parameterized.parameters(0.96, 0.9999, 0.99999)
+    def test_discounts_close_to_one_in_float32(self, discount):
+        """Each is the nearest that there is, however many steps away."""
+        expected = np.float32(discount ** np.arange(20000.0))
+        self.assertAllEqual(returns.discounts(discount, 20000, "float32"), expected)
+
     @parameterized.parameters(0.0, 0.5, 0.96, 1.0)
     def test_discounted_returns(self, discount):
         rewards = _values()
