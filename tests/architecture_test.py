@@ -17,8 +17,10 @@ ROOT = pathlib.Path(tf_metamapg.__file__).parent
 # floor it imports from earlier rows, and there only from its own folder or from modules in no folder;
 # modules of one row do not know each other.
 ROWS = (
-    (0, "types checks random files products scan slices"),
-    (0, "tables"),
+    (0, "descriptions files products scan slices"),
+    (0, "checks types tables"),
+    (0, "arguments"),
+    (0, "random"),
     (1, "games.payoffs games.finite games.differentiable games.tasks"),
     (1, "games.matrix games.stochastic games.linear_quadratic"),
     (1, "features"),

@@ -145,6 +145,20 @@ class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
         # Three of four steps look the same to it: of their variance, 25/4, three quarters remain.
         self.assertBetween(without, 4.0, 5.0)
 
+    def test_it_starts_from_what_there_is_to_get_within_the_horizon(self):
+        """Networks say what is expected per step, of Σ_t γ^t steps, and not of 1 / (1 − γ) that nobody plays."""
+        features = tf.one_hot(np.zeros([1, 1, 1, 4], np.int32), 5, dtype=tf.float64)
+        values = []
+        for discount in (0.5, 1 - 1e-12):
+            game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount, dtype="float64")
+            critic = critics.ValueNetwork()
+            critic.build(game, [tabular_policy(game, agent) for agent in range(2)], [0])
+            values.append(critic(features, tf.zeros([1, 1, 1, 4], tf.float64), 0))
+        self.assertAllClose(values[1], values[0] * 4.0 / 1.875, rtol=1e-9, atol=0.0)
+        for value in (-1, 2, None):
+            with self.assertRaisesRegex(checks.InvalidInputError, "^agent_index = "):
+                critic(features, tf.zeros([1, 1, 1, 4], tf.float64), value)
+
     def test_seeds_and_agents_have_networks_of_their_own(self):
         game = self.game()
         policies = [tabular_policy(game, agent) for agent in range(2)]

@@ -380,7 +380,7 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
                 learner.gradients(objectives, agent)
             self.assertEqual(
                 str(caught.exception),
-                "train.estimator = 'ScoreFunctionEstimator': must be ExactEstimator, DiceEstimator or "
+                "estimator = 'ScoreFunctionEstimator': must be ExactEstimator, DiceEstimator or "
                 "LoadedDiceEstimator for agents that look at the others' gradients",
             )
             # The same learner with an estimator of the other reading is fine.

@@ -423,7 +423,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         keys = random.root_keys(range(setting.shape[0]))
         link = adaptation.sample_link(estimator, setting.joint_params, setting.tasks, keys)
         message = (
-            "train.estimator = 'ExactEstimator': must be one that samples, such as LoadedDiceEstimator, for agents"
+            "estimator = 'ExactEstimator': must be one that samples, such as LoadedDiceEstimator, for agents"
             " with an opponent model"
         )
         with self.assertRaises(checks.InvalidInputError) as caught:

@@ -22,6 +22,12 @@ class ReturnsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(discounts, [1.0, 0.5, 0.25, 0.125])
         self.assertAllEqual(returns.discounts(0.0, 3, dtype), [1.0, 0.0, 0.0])
 
+    @parameterized.parameters(0.96, 0.9999, 0.99999)
+    def test_discounts_close_to_one_in_float32(self, discount):
+        """However many steps away, each is rounded once; what is too small for float32 is zero."""
+        discounts = returns.discounts(discount, 20000, "float32").numpy().astype(np.float64)
+        self.assertAllClose(discounts, discount ** np.arange(20000.0), rtol=2.0**-24 * 1.001, atol=2e-38)
+
     @parameterized.parameters(0.0, 0.5, 0.96, 1.0)
     def test_discounted_returns(self, discount):
         rewards = _values()

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg import random
 from tf_metamapg import slices  # noqa: F401, so that what is compiled here can be differentiated three times
 from tf_metamapg.types import JointParams
@@ -28,6 +30,8 @@ class Link(NamedTuple):
     sample: Any  # as the estimator's `sample` returned it
     keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
 
+    __repr__ = descriptions.of_fields
+
 
 class Chain(NamedTuple):
     """θ = φ_0 → φ_1 → … → φ_L with all that is needed to differentiate it again."""
@@ -37,6 +41,9 @@ class Chain(NamedTuple):
     tasks: Any  # leading axes [S, N]
     links: tuple[Link, ...]  # L + 1 of them
     compiled: Callable  # as `adapt` got it
+    estimator: Any = None  # as `adapt` got it; None in a chain that is put together by hand
+
+    __repr__ = descriptions.of_fields
 
 
 def sample_link(estimator, joint_params, tasks, keys):
@@ -50,8 +57,23 @@ def sample_link(estimator, joint_params, tasks, keys):
 
     Returns:
         Link.
+
+    Raises:
+        InvalidInputError: if one of these is something else.
     """
+    arguments.check_estimator("estimator", estimator)
+    joint_params = arguments.joint_params("joint_params", joint_params, estimator.policies)
+    keys = arguments.keys("keys", keys, arguments.seeds_and_tasks(joint_params)[0])
     return Link(joint_params, estimator.sample(joint_params, tasks, random.fold_in(keys, 0)), keys)
+
+
+def checked_link(estimator, link):
+    """The link, which must be one at which an estimator has objectives."""
+    arguments.check_estimator("estimator", estimator)
+    checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
+    joint_params = arguments.joint_params("link.joint_params", link.joint_params, estimator.policies)
+    has_arrays = not all(map(tf.is_tensor, tf.nest.flatten(link.joint_params)))
+    return link._replace(joint_params=joint_params) if has_arrays else link
 
 
 def lookahead_keys(link, agent_index, step):
@@ -59,7 +81,7 @@ def lookahead_keys(link, agent_index, step):
     return random.fold_in(random.fold_in(link.keys, 1 + agent_index), step)
 
 
-class Objectives:
+class Objectives(descriptions.Described):
     """The agents' objectives at a link as functions of the parameters of all agents, ready to be differentiated.
 
     What they have in common, such as log-probabilities and their sums over time, is computed once for all of them,
@@ -73,9 +95,14 @@ class Objectives:
     """
 
     def __init__(self, estimator, tasks, link):
+        """Takes what stands above.
+
+        Raises:
+            InvalidInputError: if one of these is something else.
+        """
         self.estimator = estimator
         self.tasks = tasks
-        self.link = link
+        self.link = link = checked_link(estimator, link)
         with tf.GradientTape(persistent=True) as self._inner_tape:
             self._inner_tape.watch(link.joint_params)
             self.of_agents = estimator.objectives(link.joint_params, tasks, link.sample)
@@ -97,8 +124,11 @@ class Objectives:
 
         Raises:
             DeadGradientError: for j = i, if there is no dependence at all.
-            InvalidInputError: for j ≠ i, if the estimator's objectives do not know of the others' parameters.
+            InvalidInputError: if there are no such agents; for j ≠ i, if the estimator's objectives do not know of
+                the others' parameters.
         """
+        for name, index in (("agent_index", agent_index), ("with_respect_to", with_respect_to)):
+            checks.check_agent_index(name, index, len(self.of_agents))
         objective, params = self.of_agents[agent_index], self.link.joint_params[with_respect_to]
         if with_respect_to == agent_index:
             return own_gradients(self._inner_tape, objective, params, agent_index)
@@ -126,7 +156,7 @@ def check_cross_derivatives(estimator):
     Of an estimator of the sampled reading such derivatives would silently be zero.
     """
     checks.check(
-        estimator.has_cross_derivatives, "train.estimator", type(estimator).__name__,
+        estimator.has_cross_derivatives, "estimator", type(estimator).__name__,
         "ExactEstimator, DiceEstimator or LoadedDiceEstimator for agents that look at the others' gradients",
     )
 
@@ -142,7 +172,15 @@ def inner_update(objectives, learners, inner_learning_rates):
     Returns:
         JointParams φ_{l+1} with leaves [S, N, ...], differentiable with respect to the inner learning
         rates and to the parameters of every agent at φ_l.
+
+    Raises:
+        InvalidInputError: if one of these is something else.
     """
+    checks.check(isinstance(objectives, Objectives), "objectives", objectives, "Objectives")
+    n_agents, dtype = len(objectives.of_agents), objectives.estimator.game.dtype
+    n_seeds, _ = arguments.seeds_and_tasks(objectives.link.joint_params)
+    arguments.check_agents("learners", learners, n_agents)
+    inner_learning_rates = arguments.rates("inner_learning_rates", inner_learning_rates, n_agents, dtype, [n_seeds])
     updated = []
     for agent_index, (learner, rates) in enumerate(zip(learners, inner_learning_rates)):
         gradients = learner.gradients(objectives, agent_index)
@@ -173,7 +211,18 @@ def extend(estimator, learners, inner_learning_rates, tasks, link, keys):
 
     Returns:
         tuple of Links, of which `link` is the first.
+
+    Raises:
+        InvalidInputError: if one of these is something else.
     """
+    link = checked_link(estimator, link)
+    n_seeds, _ = arguments.seeds_and_tasks(link.joint_params)
+    arguments.check_agents("learners", learners, estimator.game.n_agents)
+    keys = arguments.keys_of_links("keys", keys, n_seeds)
+    inner_learning_rates = arguments.rates(
+        "inner_learning_rates", inner_learning_rates, estimator.game.n_agents, estimator.game.dtype,
+        [n_seeds, len(keys)],
+    )
     sample = functools.partial(sample_link, estimator)
     return _extend(estimator, learners, inner_learning_rates, tasks, link, keys, sample, as_it_is)
 
@@ -190,7 +239,14 @@ def _extend(estimator, learners, inner_learning_rates, tasks, link, keys, sample
 
 
 def for_each_task(joint_params, n_tasks):
-    """Parameters that all tasks of a seed start from: leaves [S, ...] → [S, N, ...]."""
+    """Parameters that all tasks of a seed start from: leaves [S, ...] → [S, N, ...].
+
+    Raises:
+        InvalidInputError: if a leaf is no tensor or has no axis, or `n_tasks` is no integer ≥ 1.
+    """
+    checks.check_integer("n_tasks", n_tasks, minimum=1)
+    is_right = all(descriptions.is_array(leaf) and len(leaf.shape) > 0 for leaf in tf.nest.flatten(joint_params))
+    checks.check(is_right, "joint_params", joint_params, "tuples of tensors [S, ...], as initial_params returns them")
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1), joint_params)
 
 
@@ -220,15 +276,23 @@ def adapt(estimator, learners, initial_params, tasks, keys, inner_learning_rates
         `inner_learning_rates`.
 
     Raises:
-        InvalidInputError: if there is not one learner and one set of parameters for each agent, or no key.
+        InvalidInputError: if one of these is something else, or of another dtype or shape.
     """
-    checks.check_length("learners", learners, estimator.game.n_agents)
-    checks.check_length("initial_params", initial_params, estimator.game.n_agents)
+    arguments.check_estimator("estimator", estimator)
+    game = estimator.game
+    arguments.check_agents("learners", learners, game.n_agents)
+    initial_params = arguments.joint_params("initial_params", initial_params, estimator.policies)
+    sizes = arguments.seeds_and_tasks(initial_params)
+    tasks = arguments.tasks("tasks", tasks, game, sizes)
+    keys = arguments.keys_of_links("keys", keys, sizes[0])
     checks.check(len(keys) > 0, "keys", keys, "keys for each of L + 1 links")
     if inner_learning_rates is None:
-        n_seeds = initial_params[0][0].shape[0]
-        inner_learning_rates = constant_rates(learners, n_seeds, len(keys) - 1, estimator.game.dtype)
+        inner_learning_rates = constant_rates(learners, sizes[0], len(keys) - 1, game.dtype)
+    inner_learning_rates = arguments.rates(
+        "inner_learning_rates", inner_learning_rates, game.n_agents, game.dtype, [sizes[0], len(keys) - 1]
+    )
+    checks.check(callable(compiled), "compiled", compiled, "a function of functions, such as tf.function")
     sample = compiled(functools.partial(sample_link, estimator))
     first = sample(initial_params, tasks, keys[0])
     links = _extend(estimator, learners, inner_learning_rates, tasks, first, keys[1:], sample, compiled)
-    return Chain(tuple(learners), tuple(inner_learning_rates), tasks, links, compiled)
+    return Chain(tuple(learners), inner_learning_rates, tasks, links, compiled, estimator)

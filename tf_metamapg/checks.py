@@ -4,6 +4,10 @@ import math
 import numbers
 import sys
 
+from tf_metamapg import descriptions
+
+_LONGEST = 80
+
 
 class InvalidInputError(ValueError):
     """A value from a user (argument, config, flag or file) that cannot be used."""
@@ -65,11 +69,12 @@ def check_length(parameter, value, length):
     check(is_sequence and len(value) == length, parameter, value, allowed)
 
 
-def shortened(text, length=80):
+def shortened(text, length=_LONGEST):
     """A text on one line, and no longer than that."""
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def _brief(value):
-    return shortened(repr(value))
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else descriptions.describe(value, _LONGEST)

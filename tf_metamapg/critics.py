@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg import features as features_lib
 from tf_metamapg import products
 from tf_metamapg import random
@@ -87,7 +88,7 @@ def _rows(values):
     return tf.reshape(values, [*leading, n_trajectories * horizon, size])
 
 
-class ValueNetwork:
+class ValueNetwork(descriptions.Described):
     """A network for each agent, recurrent where its policy is, that learns from the returns of earlier meta-updates.
 
     It sees what the agent sees, and the time. Of the present trajectories it has learned nothing yet when it is asked
@@ -120,8 +121,7 @@ class ValueNetwork:
             policies: one policy for each agent.
             seeds: S integers.
         """
-        # Networks say what is expected per time step, which is of the order of one.
-        self._scale = 1.0 / (1.0 - game.discount)
+        self._discount = game.discount
         builders = [self._model_builder(game, policy, agent) for agent, policy in enumerate(policies)]
         self._models = [build_model(seed=0) for build_model in builders]
         self._params = [
@@ -135,20 +135,25 @@ class ValueNetwork:
         """See above; constants, whatever is differentiated."""
         del returns
         checks.check(bool(self._params), "baseline", type(self).__name__, "built, as a MetaTrainer does")
-        return tf.stop_gradient(self._scale * self._per_step(self._values(agent_index), features, agent_index))
+        per_step = self._per_step(self._values(agent_index), features, agent_index)
+        return tf.stop_gradient(self._scale(features) * per_step)
 
     def gradients(self, agent_index, features, returns):
         """Of the mean squared error, per time step squared, in the parameters of one network: leaves [S, ...]."""
         values = self._values(agent_index)
         with tf.GradientTape() as tape:
             tape.watch(values)
-            errors = self._per_step(values, features, agent_index) - returns / self._scale
+            errors = self._per_step(values, features, agent_index) - returns / self._scale(features)
             loss = tf.reduce_sum(tf.reduce_mean(tf.square(errors), axis=[1, 2, 3]))
         return tape.gradient(loss, values)
 
     def apply(self, gradients):
         """One step of Adam along the gradients of all networks."""
         self._optimizer.apply(tf.nest.flatten(gradients))
+
+    def _scale(self, features):
+        """Σ_t γ^t: networks say what is expected per time step, which is of the order of one."""
+        return float(np.sum(self._discount ** np.arange(features.shape[-2])))
 
     def _model_builder(self, game, policy, agent_index):
         def build_model(seed):
@@ -165,6 +170,7 @@ class ValueNetwork:
         return build_model
 
     def _values(self, agent_index):
+        checks.check_agent_index("agent_index", agent_index, len(self._params))
         return [tf.convert_to_tensor(variable.value) for variable in self._params[agent_index]]
 
     def _variables(self):

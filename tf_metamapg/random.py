@@ -14,20 +14,29 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import arguments
+from tf_metamapg import checks
+
 # The phases of a run draw from disjoint streams: `fold_in(root_keys(seeds), META_TEST)`.
 META_TRAIN, META_VALIDATION, META_TEST = range(3)
+
+# How many bits a uniform number has.
+_N_BITS = {tf.float32: 24, tf.float64: 53}
 
 
 def root_keys(seeds):
     """One key per seed.
 
     Args:
-        seeds: S integers.
+        seeds: S integers in [0, 2⁶³).
 
     Returns:
         int64 tensor [S, 2].
+
+    Raises:
+        InvalidInputError: if that is not what they are.
     """
-    return tf.stack([tf.constant([seed, 0], tf.int64) for seed in seeds])
+    return tf.stack([tf.constant([seed, 0], tf.int64) for seed in arguments.seeds("seeds", seeds)])
 
 
 def fold_in(keys, data):
@@ -35,13 +44,16 @@ def fold_in(keys, data):
 
     Args:
         keys: int64 tensor [S, 2].
-        data: an integer, or a scalar integer tensor.
+        data: an integer of 64 bits, or a scalar integer tensor.
 
     Returns:
         int64 tensor [S, 2].
+
+    Raises:
+        InvalidInputError: if one of these is something else.
     """
-    hashed = _hash_keys(keys)
-    data = tf.fill(tf.shape(hashed), tf.cast(data, tf.int64))
+    hashed = _hash_keys(arguments.keys("keys", keys))
+    data = tf.fill(tf.shape(hashed), arguments.integer_scalar("data", data))
     return tf.stack([tf.bitcast(hashed, tf.int64), data], axis=1)
 
 
@@ -56,16 +68,25 @@ def uniforms(keys, shape, dtype, seed_axis=0):
 
     Returns:
         tensor of `shape` with an axis of size S inserted at `seed_axis`.
+
+    Raises:
+        InvalidInputError: if one of these is something else.
     """
+    checks.check(isinstance(shape, (list, tuple)), "shape", shape, "a list of sizes")
+    for axis, size in enumerate(shape):
+        checks.check_integer(f"shape[{axis}]", size, minimum=0)
+    checks.check_integer("seed_axis", seed_axis, minimum=0)
+    checks.check(seed_axis <= len(shape), "seed_axis", seed_axis, f"in 0..{len(shape)}")
+    checks.check(dtype in (*_N_BITS, "float32", "float64"), "dtype", dtype, "'float32' or 'float64'")
     dtype = tf.as_dtype(dtype)
-    starts = _hash_keys(keys)
+    starts = _hash_keys(arguments.keys("keys", keys))
     gammas = _odd_with_many_changes(_hash(starts))
     per_seed = [-1 if axis == seed_axis else 1 for axis in range(len(shape) + 1)]
     counters = tf.reshape(
         tf.range(1, math.prod(shape) + 1, dtype=tf.int64), [*shape[:seed_axis], 1, *shape[seed_axis:]]
     )
     states = tf.reshape(starts, per_seed) + tf.bitcast(counters, tf.uint64) * tf.reshape(gammas, per_seed)
-    n_bits = {tf.float32: 24, tf.float64: 53}[dtype]
+    n_bits = _N_BITS[dtype]
     # By way of signed integers, which processors convert.
     bits = tf.bitcast(_shift_right(_mix(states), 64 - n_bits), tf.int64)
     return tf.cast(tf.cast(bits, tf.int32) if n_bits < 32 else bits, dtype) * tf.constant(2.0**-n_bits, dtype)
@@ -82,7 +103,7 @@ def normals(keys, shape, dtype):
 
 def normal_quantile(uniforms):
     """Standard normal numbers from uniform ones in [0, 1), of which zero is taken for half of the next one."""
-    n_bits = {tf.float32: 24, tf.float64: 53}[uniforms.dtype]
+    n_bits = _N_BITS[uniforms.dtype]
     return tf.math.ndtri(tf.maximum(uniforms, tf.constant(2.0 ** -(n_bits + 1), uniforms.dtype)))
 
 
@@ -120,5 +141,10 @@ def integer_seed(seed, stream):
     Args:
         seed: an integer ≥ 0.
         stream: an integer in [0, 2³²).
+
+    Raises:
+        InvalidInputError: if one of these is not such a number.
     """
+    checks.check_integer("seed", seed, minimum=0)
+    checks.check_integer("stream", stream, minimum=0)
     return int(np.random.SeedSequence(seed, spawn_key=(stream,)).generate_state(1)[0] >> 1)

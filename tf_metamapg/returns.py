@@ -5,8 +5,8 @@ import tensorflow as tf
 
 
 def discounts(discount, horizon, dtype):
-    """γ^t for t = 0..T−1: tensor [T]."""
-    return tf.pow(tf.constant(discount, dtype), tf.range(horizon, dtype=dtype))
+    """γ^t for t = 0..T−1: tensor [T]. Of powers in float32 the error would grow with t."""
+    return tf.cast(tf.pow(tf.constant(discount, tf.float64), tf.range(horizon, dtype=tf.float64)), dtype)
 
 
 def discounted_returns(rewards, discount):

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import arguments
+from tf_metamapg import descriptions
 from tf_metamapg import random
 from tf_metamapg.best import Best
 
@@ -33,8 +35,10 @@ class Metrics(NamedTuple):
     average_reward: np.ndarray  # [S, L + 1, n_agents], the mean over tasks of each link
     term_norms: np.ndarray  # [S, n_agents, 3], the norm of each term of `MetaGradients`
 
+    __repr__ = descriptions.of_fields
 
-class MetaTrainer:
+
+class MetaTrainer(descriptions.Described):
     """Learns the initial policies of all meta-agents with Adam.
 
     Attributes:
@@ -67,12 +71,18 @@ class MetaTrainer:
             max_gradient_norm: > 0; a longer meta-gradient of a seed and an agent is shortened to it.
             inner_rates_meta_learning_rate: Adam's step size for logarithms of inner learning rates that are learned;
                 by default that of the policies.
+
+        Raises:
+            InvalidInputError: if there is not one of each for each agent, or a number cannot be used.
         """
+        arguments.check_training(
+            policies, agents, estimator, task_distribution, chain_length, n_tasks, meta_learning_rate, populations
+        )
         self.agents = agents
         self.estimator = estimator
         self._task_distribution = task_distribution
         self._populations = populations or [None] * game.n_agents
-        self._seeds = tuple(seeds)
+        self._seeds = arguments.seeds("seeds", seeds)
         self._chain_length = chain_length
         self._n_tasks = n_tasks
         self._max_gradient_norm = max_gradient_norm
@@ -91,10 +101,9 @@ class MetaTrainer:
         ]
         if inner_rates_meta_learning_rate is None:
             inner_rates_meta_learning_rate = meta_learning_rate
+        steps = meta_learning_rate, inner_rates_meta_learning_rate
         # Adam is elementwise, so one optimizer for all seeds and agents keeps them apart.
-        self._optimizers = [
-            keras.optimizers.Adam(float(step)) for step in (meta_learning_rate, inner_rates_meta_learning_rate)
-        ]
+        self._optimizers = [keras.optimizers.Adam(float(step)) for step in steps]
         for optimizer, variables in zip(self._optimizers, meta_params):
             optimizer.build(variables)
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
@@ -231,25 +240,20 @@ class MetaTrainer:
     def _gradients_and_metrics(self):
         meta_update = tf.identity(self.n_meta_updates_done)
         tasks = self._draw_tasks(random.META_TRAIN, meta_update, self._n_tasks)
-        keys = [
-            self._draw_link_keys(random.META_TRAIN, meta_update, tf.constant(link))
-            for link in range(self._chain_length + 1)
-        ]
+        links = range(self._chain_length + 1)
+        keys = [self._draw_link_keys(random.META_TRAIN, meta_update, tf.constant(link)) for link in links]
         inner_learning_rates = self.inner_learning_rates()
         chain = adaptation.adapt(
             self.estimator, self.agents, self._draw_initial_params(random.META_TRAIN, meta_update, self._n_tasks),
             tasks, keys, inner_learning_rates, self._compiled,
         )
         average_reward = tf.stack([self._average_reward(tasks, link) for link in chain.links], axis=1)
-        terms = [
-            agent.meta_gradients(self.estimator, chain, agent_index)
-            for agent_index, agent in enumerate(self.agents)
-        ]
+        terms = [agent.meta_gradients(self.estimator, chain, index) for index, agent in enumerate(self.agents)]
         gradients = tuple(
             self._of_variables(agent_index, agent_terms.total, inner_learning_rates)
             for agent_index, agent_terms in enumerate(terms)
         )
-        norms = [_norms(agent_gradients) for agent_gradients in gradients]
+        norms = list(map(_norms, gradients))
         finite = tf.reduce_all(tf.math.is_finite(norms), axis=0)
         gradients = tuple(
             _scaled(agent_gradients, tf.where(norm > self._max_gradient_norm, self._max_gradient_norm / norm, 1.0))
@@ -263,12 +267,10 @@ class MetaTrainer:
         if self._critic is None:
             return ()
         gradients = []
-        for agent_index in range(len(self.agents)):
-            of_links = [
-                self.estimator.features_and_returns(link.sample.trajectory, agent_index) for link in chain.links
-            ]
+        for agent in range(len(self.agents)):
+            of_links = [self.estimator.features_and_returns(link.sample.trajectory, agent) for link in chain.links]
             together = [tf.concat(part, axis=1) for part in zip(*of_links)]
-            gradient = self._compiled(functools.partial(self._critic.gradients, agent_index))
+            gradient = self._compiled(functools.partial(self._critic.gradients, agent))
             gradients.append(gradient(*together))
         return gradients
 
@@ -288,9 +290,7 @@ class MetaTrainer:
 
 def _scaled(gradients, scales):
     """[S, ...] leaves, each seed's times its scale in [S]."""
-    return tf.nest.map_structure(
-        lambda leaf: leaf * tf.reshape(scales, [-1] + [1] * (len(leaf.shape) - 1)), gradients
-    )
+    return tf.nest.map_structure(lambda leaf: leaf * tf.reshape(scales, [-1] + [1] * (len(leaf.shape) - 1)), gradients)
 
 
 def _norms(gradients):

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_metamapg import descriptions
+
 # The parameters of one agent's policy: one tensor per Keras variable. Initial parameters have shape
 # [S, ...]; parameters that are adapted to a task have shape [S, N, ...].
 Params = tuple[tf.Tensor, ...]
@@ -24,12 +26,16 @@ class Trajectory(NamedTuple):
     actions: tuple[tf.Tensor, ...]  # [S, N, K, T], or [S, N, K, T, m] of vectors
     rewards: tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
 
+    __repr__ = descriptions.of_fields
+
 
 class MetaParams(NamedTuple):
     """What a meta-agent learns, or derivatives with respect to it."""
 
     initial_params: Params  # leaves [S, ...]
     inner_learning_rates: tf.Tensor  # [S, L], one for each step of the chain
+
+    __repr__ = descriptions.of_fields
 
 
 class MetaGradients(NamedTuple):
@@ -38,6 +44,8 @@ class MetaGradients(NamedTuple):
     current_policy: MetaParams
     self_shaping: MetaParams
     opponent_shaping: MetaParams
+
+    __repr__ = descriptions.of_fields
 
     @property
     def total(self) -> MetaParams:

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_metamapg import checks
 from tf_metamapg.agents.policy_gradient import PolicyGradient
 
 
@@ -13,4 +14,5 @@ class Fixed(PolicyGradient):
 
     def gradients(self, objectives, agent_index):
         """Zeros; see `PolicyGradient.gradients`."""
+        checks.check_agent_index("agent_index", agent_index, len(objectives.of_agents))
         return tuple(map(tf.zeros_like, objectives.link.joint_params[agent_index]))

@@ -47,6 +47,7 @@ class LOLADiCE(PolicyGradient):
         """See `PolicyGradient.gradients`."""
         estimator, tasks, link = objectives.estimator, objectives.tasks, objectives.link
         adaptation.check_cross_derivatives(estimator)
+        checks.check_agent_index("agent_index", agent_index, len(objectives.of_agents))
         if self._opponent_model is not None:
             link = self._opponent_model.estimate(estimator, link, agent_index)
         learners = self._imagined_learners(estimator, agent_index)

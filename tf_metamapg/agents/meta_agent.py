@@ -45,6 +45,7 @@ class MetaAgent(PolicyGradient):
 
     def theorem_1(self, estimator, chain, agent_index):
         """All three terms of Theorem 1 for this agent's meta-value; see `theorem.meta_gradients`."""
+        self.check_chain(estimator, chain, agent_index)
         if self._opponent_model is not None:
             estimate = chain.compiled(lambda link: self._opponent_model.estimate(estimator, link, agent_index))
             chain = chain._replace(links=tuple(map(estimate, chain.links)))

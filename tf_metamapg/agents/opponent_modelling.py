@@ -3,12 +3,15 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tf_metamapg import adaptation
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 
 _MAX_PARAMETERS = 1000
 
 
-class MaximumLikelihood:
+class MaximumLikelihood(descriptions.Described):
     """Estimates the parameters of every opponent's policy by maximum likelihood, with BFGS.
 
     The agent knows what kind of policy an opponent has, and sees the observations and actions of all K
@@ -45,13 +48,16 @@ class MaximumLikelihood:
             what it estimates: whoever differentiates through it reaches the parameters themselves.
 
         Raises:
-            InvalidInputError: if nothing was sampled.
+            InvalidInputError: if nothing was sampled, or one of these is something else.
         """
+        link = adaptation.checked_link(estimator, link)
+        checks.check_agent_index("agent_index", agent_index, len(link.joint_params))
         checks.check(
-            bool(link.sample), "train.estimator", type(estimator).__name__,
+            hasattr(link.sample, "trajectory"), "estimator", type(estimator).__name__,
             "one that samples, such as LoadedDiceEstimator, for agents with an opponent model",
         )
         trajectory = link.sample.trajectory
+        arguments.check_leading("link.sample", trajectory.rewards, arguments.seeds_and_tasks(link.joint_params))
         joint_params = tuple(
             params if index == agent_index else _straight_through(
                 self._fit(policy, params, trajectory.observations[index], trajectory.actions[index]), params

@@ -2,12 +2,14 @@
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg.types import MetaGradients
 from tf_metamapg.types import MetaParams
 
 
-class PolicyGradient:
+class PolicyGradient(descriptions.Described):
     """θⁱ ← θⁱ + α ∇_θⁱ Vⁱ(θ): Eq. 3. Its initial policy stays as its initializer drew it.
 
     Attributes:
@@ -50,11 +52,27 @@ class PolicyGradient:
 
         Returns:
             MetaGradients.
+
+        Raises:
+            InvalidInputError: see `check_chain`.
         """
-        del estimator
+        self.check_chain(estimator, chain, agent_index)
         own_params = chain.links[0].joint_params[agent_index]
         zeros = MetaParams(
             tuple(tf.zeros_like(leaf[:, 0]) for leaf in own_params),
             tf.zeros_like(chain.inner_learning_rates[agent_index]),
         )
         return MetaGradients(zeros, zeros, zeros)
+
+    def check_chain(self, estimator, chain, agent_index):
+        """Raises `InvalidInputError` unless an estimator made a chain in which agent i may be this one.
+
+        A meta-agent must have learned there in its own way; whoever is not, cannot be a meta-agent there.
+        """
+        arguments.check_chain(estimator, chain, agent_index)
+        learner = chain.learners[agent_index]
+        learned_alike = type(learner).gradients is type(self).gradients
+        checks.check(
+            learned_alike if self.learns_initial_policy else not learner.learns_initial_policy,
+            f"chain.learners[{agent_index}]", learner, f"an agent whose meta-gradients are those of {self}",
+        )

@@ -36,6 +36,7 @@ class SOS(anticipation.Anticipating):
 
     def gradients(self, objectives, agent_index):
         """See `PolicyGradient.gradients`."""
+        checks.check_agent_index("agent_index", agent_index, len(objectives.of_agents))
         agents = range(len(objectives.of_agents))
         naive = [objectives.gradients(agent, with_respect_to=agent) for agent in agents]
         look_ahead = [

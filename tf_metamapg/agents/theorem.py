@@ -19,6 +19,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import arguments
+from tf_metamapg import checks
 from tf_metamapg.types import MetaGradients
 from tf_metamapg.types import MetaParams
 
@@ -52,7 +54,16 @@ def meta_gradients(estimator, chain, agent_index, value_weights):
         MetaGradients, derivatives with respect to the initial parameters and the inner learning rates of
         agent i. What link 0 itself is worth (w_0) is the derivative of a policy that has not been
         updated, and is part of `current_policy`.
+
+    Raises:
+        InvalidInputError: if the chain was made with another estimator or has no such agent, or if there is not one
+            finite weight for each link.
     """
+    arguments.check_chain(estimator, chain, agent_index)
+    is_sequence = isinstance(value_weights, (list, tuple)) and len(value_weights) == len(chain.links)
+    checks.check(is_sequence, "value_weights", value_weights, f"a list of {len(chain.links)}, one for each link")
+    for index, weight in enumerate(value_weights):
+        checks.check_number(f"value_weights[{index}]", weight)
     own, last = agent_index, len(chain.links) - 1
     worth_of_link = chain.compiled(functools.partial(_worth_of_link, estimator, chain.learners, own))
     worth, rate_gradients = None, []  # of each step, from the last to the first

@@ -2,10 +2,13 @@
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
+from tf_metamapg import features
 
 
-class ExactEstimator:
+class ExactEstimator(descriptions.Described):
     """Objectives in closed form, for games that have `exact_values`; policies must be without memory.
 
     Attributes:
@@ -27,20 +30,21 @@ class ExactEstimator:
         Raises:
             InvalidInputError: if that is not what they are.
         """
-        checks.check(
-            hasattr(game, "exact_values"), "ExactEstimator.game", type(game).__name__, "a game with exact values"
+        is_game = hasattr(game, "exact_values") and not isinstance(game, type)
+        checks.check(is_game, "ExactEstimator.game", type(game).__name__, "a game with exact values")
+        arguments.check_policies(
+            "ExactEstimator.policies", policies, ("reference_params", "behaviour"),
+            "a policy without memory over finitely many observations, or a vector", features.agent_specs(game),
         )
-        for index, policy in enumerate(policies):
-            checks.check(
-                hasattr(policy, "behaviour"), f"ExactEstimator.policies[{index}]", type(policy).__name__,
-                "a policy without memory over finitely many observations, or a vector",
-            )
         self.game = game
         self.policies = policies
 
     def sample(self, joint_params, tasks, keys):
-        """Nothing: exact values need no trajectories."""
-        del joint_params, tasks, keys
+        """Nothing: exact values need no trajectories. See `SampledEstimator.sample` for the arguments."""
+        joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
+        sizes = arguments.seeds_and_tasks(joint_params)
+        arguments.tasks("tasks", tasks, self.game, sizes)
+        arguments.keys("keys", keys, sizes[0])
         return ()
 
     def objectives(self, joint_params, tasks, sample):
@@ -53,14 +57,20 @@ class ExactEstimator:
 
         Returns:
             tuple over agents of tensors [S, N], differentiable any number of times in `joint_params`.
+
+        Raises:
+            InvalidInputError: if one of these is something else.
         """
         del sample
+        joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
+        tasks = arguments.tasks("tasks", tasks, self.game, arguments.seeds_and_tasks(joint_params))
         behaviours = tuple(policy.behaviour(params) for policy, params in zip(self.policies, joint_params))
         return self.game.exact_values(tasks, behaviours)
 
     def current_policy_objective(self, joint_params, sample, agent_index, later_values):
         """Zero: nothing is sampled, so nothing depends on θ through a sample."""
-        del joint_params, sample, agent_index
+        del joint_params, sample
+        checks.check_agent_index("agent_index", agent_index, self.game.n_agents)
         return tf.zeros_like(later_values)
 
     def values(self, joint_params, tasks, sample):

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import critics
+from tf_metamapg import descriptions
 from tf_metamapg import features
 from tf_metamapg import returns
 from tf_metamapg import rollout
@@ -21,8 +23,10 @@ class Sample(NamedTuple):
     trajectory: Trajectory  # fields [S, N, K, T]
     credits: tuple[Any, ...]  # for each agent, what the estimator's `credit` returned
 
+    __repr__ = descriptions.of_fields
 
-class SampledEstimator(abc.ABC):
+
+class SampledEstimator(descriptions.Described, abc.ABC):
     """Estimates from K trajectories of T steps for each seed and task.
 
     Attributes:
@@ -50,18 +54,24 @@ class SampledEstimator(abc.ABC):
         Raises:
             InvalidInputError: if one of these does not hold.
         """
+        kind = type(self).__name__
         checks.check(
-            hasattr(game, "next_state"), f"{type(self).__name__}.game", type(game).__name__,
+            hasattr(game, "next_state") and not isinstance(game, type), f"{kind}.game", type(game).__name__,
             "a game that is played step by step; a differentiable game takes an ExactEstimator",
         )
-        checks.check_integer(f"{type(self).__name__}.n_trajectories", n_trajectories, minimum=1)
-        checks.check_integer(f"{type(self).__name__}.horizon", horizon, minimum=1)
+        arguments.check_policies(
+            f"{kind}.policies", policies, ("reference_params", "sampler", "log_probs", "initial_memory", "n_uniforms"),
+            "a policy that acts step by step, such as tabular_policy(game, agent_index) makes",
+            features.agent_specs(game),
+        )
+        checks.check_integer(f"{kind}.n_trajectories", n_trajectories, minimum=1)
+        checks.check_integer(f"{kind}.horizon", horizon, minimum=1)
         checks.check(
-            callable(baseline) and not isinstance(baseline, type), f"{type(self).__name__}.baseline", baseline,
+            callable(baseline) and not isinstance(baseline, type), f"{kind}.baseline", baseline,
             "a function, such as @leave_one_out_baseline, or @ValueNetwork() with parentheses",
         )
-        checks.check_number(f"{type(self).__name__}.gae_lambda", gae_lambda, minimum=0.0)
-        checks.check(gae_lambda <= 1.0, f"{type(self).__name__}.gae_lambda", gae_lambda, "in [0, 1]")
+        checks.check_number(f"{kind}.gae_lambda", gae_lambda, minimum=0.0)
+        checks.check(gae_lambda <= 1.0, f"{kind}.gae_lambda", gae_lambda, "in [0, 1]")
         self.game = game
         self.policies = policies
         self.n_steps = n_trajectories * horizon
@@ -116,8 +126,14 @@ class SampledEstimator(abc.ABC):
 
         Returns:
             Sample; no gradient flows through it.
+
+        Raises:
+            InvalidInputError: if one of these is something else.
         """
-        n_tasks = joint_params[0][0].shape[1]
+        joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
+        n_seeds, n_tasks = arguments.seeds_and_tasks(joint_params)
+        tasks = arguments.tasks("tasks", tasks, self.game, [n_seeds, n_tasks])
+        keys = arguments.keys("keys", keys, n_seeds)
         noise = rollout.draw_noise(
             keys, self.game, self.policies, n_tasks, self._n_trajectories, self._horizon
         )
@@ -139,7 +155,11 @@ class SampledEstimator(abc.ABC):
 
         Returns:
             (features [S, N, K, T, F] of what it saw, returns to go [S, N, K, T]).
+
+        Raises:
+            InvalidInputError: if there is no such agent.
         """
+        checks.check_agent_index("agent_index", agent_index, self.game.n_agents)
         return (
             features.encode(self.game, trajectory.observations[agent_index]),
             returns.returns_to_go(trajectory.rewards[agent_index], self.game.discount),
@@ -165,10 +185,27 @@ class SampledEstimator(abc.ABC):
 
         Returns:
             tuple over agents of tensors [S, N].
+
+        Raises:
+            InvalidInputError: if one of these is something else.
         """
         del tasks
+        joint_params = self._checked(joint_params, sample)
         log_probs = scoring.score(self.policies, joint_params, sample.trajectory)
         return self.surrogates(log_probs, sample.credits)
+
+    def _checked(self, joint_params, sample):
+        """The parameters, which must be those of as many seeds and tasks as a sample is of."""
+        joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
+        self._check_sample(sample, arguments.seeds_and_tasks(joint_params))
+        return joint_params
+
+    def _check_sample(self, sample, sizes=("S", "N")):
+        is_sample = isinstance(sample, Sample) and isinstance(sample.trajectory, Trajectory)
+        checks.check(is_sample, "sample", sample, "a Sample, as the estimator's sample returns it")
+        checks.check_length("sample.trajectory.rewards", sample.trajectory.rewards, self.game.n_agents)
+        rewards = sample.trajectory.rewards[0]
+        arguments.tensor("sample.trajectory.rewards[0]", rewards, self.game.dtype, [*sizes, "K", "T"])
 
     def advantages(self, rewards, baselines):
         """Generalised advantages: two tensors [S, N, K, T] → [S, N, K, T]."""
@@ -180,12 +217,15 @@ class SampledEstimator(abc.ABC):
 
     def current_policy_objective(self, joint_params, sample, agent_index, later_values):
         """`current_policy_surrogate` as a function of all agents' parameters: tensor [S, N]."""
+        checks.check_agent_index("agent_index", agent_index, self.game.n_agents)
+        joint_params = self._checked(joint_params, sample)
         log_probs = scoring.score(self.policies, joint_params, sample.trajectory)
         return self.current_policy_surrogate(log_probs[agent_index], later_values)
 
     def values(self, joint_params, tasks, sample):
         """The mean discounted return of each agent: tuple over agents of tensors [S, N]."""
         del joint_params, tasks
+        self._check_sample(sample)
         return tuple(
             tf.reduce_mean(returns.discounted_returns(rewards, self.game.discount), axis=-1)
             for rewards in sample.trajectory.rewards
@@ -197,6 +237,9 @@ class SampledEstimator(abc.ABC):
         NaN where a parameter is not finite: such a policy's actions are all the first one, and mean nothing.
         """
         del tasks
+        self._check_sample(sample)
+        sizes = arguments.seeds_and_tasks(sample.trajectory.rewards)
+        arguments.check_leading("joint_params", joint_params, sizes)
         finite = tf.reduce_all([
             tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(2, len(leaf.shape))))
             for leaf in tf.nest.flatten(joint_params)

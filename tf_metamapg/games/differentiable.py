@@ -7,10 +7,12 @@ written down. They are played with `policies.raw.raw_policy`.
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 
 
-class DifferentiableGame:
+class DifferentiableGame(descriptions.Described):
     """A game that is given by its value functions.
 
     Attributes:
@@ -60,8 +62,17 @@ class DifferentiableGame:
 
         Returns:
             tuple over agents of tensors [S, N], as often differentiable as the value functions.
+
+        Raises:
+            InvalidInputError: if there is not one such vector for each agent, or the value functions return something
+                else than values.
         """
         del tasks
+        checks.check_length("vectors", vectors, self.n_agents)
+        sizes = ["S", "N"]
+        for agent, (vector, size) in enumerate(zip(vectors, self.n_params)):
+            arguments.tensor(f"vectors[{agent}]", vector, self.dtype, [*sizes, size])
+            sizes = arguments.seeds_and_tasks(vector)
         values = tuple(self._values(*vectors))
         shapes = [tuple(value.shape) for value in values]
         checks.check(

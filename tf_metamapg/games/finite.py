@@ -6,11 +6,13 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg import tables
 
 
-class FiniteGame(abc.ABC):
+class FiniteGame(descriptions.Described, abc.ABC):
     """A game with M states; every trajectory starts in state 0. Games differ in their transitions.
 
     Attributes:
@@ -89,7 +91,11 @@ class FiniteGame(abc.ABC):
 
         Returns:
             int32 tensor of the same shape, in [0, n_observations).
+
+        Raises:
+            InvalidInputError: if there is no such agent.
         """
+        checks.check_agent_index("agent_index", agent_index, self.n_agents)
         return tables.select(self._views[agent_index], states)
 
     def _joint_action_index(self, joint_action):
@@ -122,16 +128,24 @@ class FiniteGame(abc.ABC):
     def exact_values(self, payoffs, action_probs):
         """The discounted values V = dᵀr, d = (I − γPᵀ)⁻¹ e_0, not normalised by 1 − γ.
 
+        They are computed in float64 whatever the game's dtype: an error of P becomes one of V that is larger by the
+        factor 1 / (1 − γ).
+
         Args:
             payoffs: tensor [S, N, ...] with the shape of the game's payoffs behind.
             action_probs: tuple over agents of tensors [S, N, n_observations, A_i], the
-                probabilities of agent i's actions for each of its observations.
+                probabilities of agent i's actions for each of its observations, in float64 or float32.
 
         Returns:
             tuple over agents of tensors [S, N], differentiable any number of times with respect to
             `action_probs` and `payoffs`.
+
+        Raises:
+            InvalidInputError: if one of these is something else.
         """
-        joint_probs = self._joint_probs(action_probs)
+        action_probs = self._checked_probs(action_probs)
+        payoffs = arguments.tasks("payoffs", payoffs, self, arguments.seeds_and_tasks(action_probs))
+        joint_probs = self._joint_probs(map(_as_float64, action_probs))
         # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, such
         # probabilities are kept from it, and values and gradients are NaN for that seed and task alone.
         is_finite = tf.math.is_finite(joint_probs)
@@ -146,13 +160,24 @@ class FiniteGame(abc.ABC):
         occupancies = (visits * joint_probs)[:, :, tf.newaxis]
         n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
         table = tf.reshape(payoffs, [n_seeds, n_tasks, self.n_agents, self._n_reward_states, -1])
-        values = tf.reduce_sum(occupancies * table, axis=[-2, -1])
+        values = tf.reduce_sum(occupancies * tf.cast(table, occupancies.dtype), axis=[-2, -1])
         values *= tf.cast(nan_or_one, values.dtype)[..., tf.newaxis]
-        return tuple(tf.unstack(values, self.n_agents, axis=-1))
+        return tuple(tf.unstack(tf.cast(values, self.dtype), self.n_agents, axis=-1))
+
+    def _checked_probs(self, action_probs):
+        """What exact values are a function of, as tensors."""
+        checks.check_length("action_probs", action_probs, self.n_agents)
+        sizes, checked = ["S", "N"], []
+        for agent, (probs, n_actions) in enumerate(zip(action_probs, self.n_actions)):
+            dtype = "float32" if getattr(probs, "dtype", None) == "float32" else "float64"
+            shape = [*sizes, self.n_observations, n_actions]
+            checked.append(arguments.tensor(f"action_probs[{agent}]", probs, dtype, shape))
+            sizes = arguments.seeds_and_tasks(checked)
+        return checked
 
     def _joint_probs(self, action_probs):
         """The probabilities of joint actions in every state, in row-major order: [S, N, M, J]."""
-        joint_probs = tf.ones([1, 1, 1, 1], self.dtype)
+        joint_probs = tf.ones([1, 1, 1, 1], tf.float64)
         for probs, view in zip(action_probs, self._views):
             own_probs = tf.gather(probs, view, axis=-2)
             joint_probs = joint_probs[..., tf.newaxis] * own_probs[..., tf.newaxis, :]
@@ -160,19 +185,12 @@ class FiniteGame(abc.ABC):
         return joint_probs
 
 
-def checked_table(parameter, table, allowed="an array of numbers"):
-    """A float64 copy of a table of finite real numbers.
-
-    Raises:
-        InvalidInputError: if it is not such a table; says what is allowed.
-    """
-    try:
-        array = None if np.iscomplexobj(table) else np.array(table, np.float64)
-    except (TypeError, ValueError):
-        array = None
-    checks.check(array is not None, parameter, table, allowed)
-    checks.check(np.all(np.isfinite(array)), parameter, array.tolist(), "finite")
-    return array
+def _as_float64(probs):
+    """Probabilities that sum to one as exactly as float64 can; those that were computed in float32 do within 10⁻⁷."""
+    if probs.dtype == tf.float64:
+        return probs
+    probs = tf.cast(probs, tf.float64)
+    return probs / tf.reduce_sum(probs, axis=-1, keepdims=True)
 
 
 def check_discount_and_names(kind, discount, dtype, name):

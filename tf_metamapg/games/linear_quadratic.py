@@ -2,15 +2,16 @@
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg import products
 from tf_metamapg import random
 from tf_metamapg.games.finite import check_discount_and_names
 from tf_metamapg.games.finite import check_finite_as
-from tf_metamapg.games.finite import checked_table
 
 
-class LinearQuadraticGame:
+class LinearQuadraticGame(descriptions.Described):
     """x_(t+1) = A x_t + Σ_i B_i u_i + σ ε_t, and agent i gets −(xᵀ Q_i x + ρ u_iᵀ u_i) at each step.
 
     Every agent sees the whole state. Tasks are the matrices Q.
@@ -47,7 +48,7 @@ class LinearQuadraticGame:
         """
         kind = type(self).__name__
         dynamics, start, costs = (
-            checked_table(f"{kind}.{name}", table)
+            arguments.table(f"{kind}.{name}", table)
             for name, table in (("dynamics", dynamics), ("start", start), ("costs", costs))
         )
         checks.check(start.ndim == 1 and start.size > 0, f"{kind}.start", start.tolist(), "a vector")
@@ -57,7 +58,7 @@ class LinearQuadraticGame:
             isinstance(controls, (list, tuple)) and len(controls) > 0, f"{kind}.controls", controls,
             "a list of matrices, one for each agent",
         )
-        controls = [checked_table(f"{kind}.controls[{agent}]", of_agent) for agent, of_agent in enumerate(controls)]
+        controls = [arguments.table(f"{kind}.controls[{agent}]", of_agent) for agent, of_agent in enumerate(controls)]
         for agent, of_agent in enumerate(controls):
             checks.check(
                 of_agent.ndim == 2 and of_agent.shape[0] == size and of_agent.shape[1] > 0, f"{kind}.controls[{agent}]",

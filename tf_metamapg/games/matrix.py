@@ -11,8 +11,8 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
-from tf_metamapg.games.finite import checked_table
 from tf_metamapg.games.finite import FiniteGame
 
 
@@ -93,7 +93,7 @@ def _view(agent_index, n_actions):
 
 def _checked_payoffs(parameter, payoffs):
     allowed = "numbers of shape [n_agents, A_0, .., A_{n-1}], with one axis of actions for each agent"
-    array = checked_table(parameter, payoffs, allowed)
+    array = arguments.table(parameter, payoffs, allowed)
     described = f"array of shape {array.shape}"
     checks.check(array.ndim >= 2 and array.ndim == array.shape[0] + 1, parameter, described, allowed)
     checks.check(min(array.shape[1:]) >= 1, parameter, described, "such that every agent has an action")

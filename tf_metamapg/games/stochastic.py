@@ -5,8 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
-from tf_metamapg.games.finite import checked_table
 from tf_metamapg.games.finite import FiniteGame
 
 
@@ -34,7 +34,7 @@ class StochasticGame(FiniteGame):
         transitions = _checked_transitions("StochasticGame.transitions", transitions)
         n_states, n_actions = transitions.shape[0], transitions.shape[1:-1]
         n_agents = len(n_actions)
-        payoffs = checked_table("StochasticGame.payoffs", payoffs)
+        payoffs = arguments.table("StochasticGame.payoffs", payoffs)
         allowed = ((n_agents, *n_actions), (n_agents, n_states, *n_actions))
         checks.check(
             payoffs.shape in allowed, "StochasticGame.payoffs", f"array of shape {payoffs.shape}",
@@ -59,7 +59,7 @@ class StochasticGame(FiniteGame):
 
 def _checked_transitions(parameter, transitions):
     allowed = "probabilities of shape [M, A_0, .., A_{n-1}, M]"
-    array = checked_table(parameter, transitions, allowed)
+    array = arguments.table(parameter, transitions, allowed)
     described = f"array of shape {array.shape}"
     checks.check(array.ndim >= 3 and array.shape[0] == array.shape[-1], parameter, described, allowed)
     checks.check(min(array.shape) >= 1, parameter, described, "such that there are states and actions")

@@ -2,11 +2,13 @@
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg import random
 
 
-class PayoffNoise:
+class PayoffNoise(descriptions.Described):
     """Tasks are the payoffs of a game plus independent uniform noise U(−width, width)."""
 
     def __init__(self, game, width=0.1):
@@ -16,8 +18,9 @@ class PayoffNoise:
             width: half the width of the noise on each payoff, in units of reward, ≥ 0.
 
         Raises:
-            InvalidInputError: if `width` is not such a number.
+            InvalidInputError: if one of these is something else.
         """
+        arguments.check_able("PayoffNoise.game", game, ("payoffs", "dtype"), "a game")
         checks.check_number("PayoffNoise.width", width, minimum=0.0)
         self._game = game
         self._width = width
@@ -31,7 +34,12 @@ class PayoffNoise:
 
         Returns:
             tensor [S, N, ...] of payoffs, with the shape of the game's payoffs behind.
+
+        Raises:
+            InvalidInputError: if one of these is something else.
         """
+        keys = arguments.keys("keys", keys)
+        checks.check_integer("n_tasks", n_tasks, minimum=1)
         payoffs = tf.constant(self._game.payoffs, self._game.dtype)
         noise = random.uniforms(keys, [n_tasks, *payoffs.shape], payoffs.dtype)
         return payoffs + self._width * (2.0 * noise - 1.0)

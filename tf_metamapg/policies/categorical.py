@@ -24,17 +24,16 @@ class CategoricalPolicy(functional.KerasPolicy):
 
     n_uniforms = 1
 
-    def __init__(self, build_model, n_observations, n_actions):
+    def __init__(self, build_model, spec):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model, fit for
                 `functional.bound`. It maps int32 observations [B] to logits [B, n_actions].
-            n_observations: observations are in [0, n_observations).
-            n_actions: A.
+            spec: `features.AgentSpec` with numbers of observations and actions.
         """
-        super().__init__(build_model)
-        self.n_observations = n_observations
-        self.n_actions = n_actions
+        super().__init__(build_model, spec)
+        self.n_observations = spec.observations
+        self.n_actions = spec.actions
 
     def signatures(self, model):
         """What an exported policy can be asked; see `export.py`.
@@ -63,8 +62,8 @@ class CategoricalPolicy(functional.KerasPolicy):
             return self._model(tf.range(self.n_observations))
 
     def behaviour(self, params):
-        """π(a|o) for all observations: tensor [S, N, n_observations, A], differentiable in `params`."""
-        return tf.nn.softmax(self.logits(params))
+        """π(a|o) for all observations: float64 tensor [S, N, n_observations, A], differentiable in `params`."""
+        return tf.nn.softmax(tf.cast(self.logits(params), tf.float64))
 
     def distribution(self, params, observations):
         """The distribution of actions.

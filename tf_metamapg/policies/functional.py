@@ -5,6 +5,9 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from tf_metamapg import arguments
+from tf_metamapg import descriptions
+
 
 def initial_params(build_model, seeds):
     """The parameters of new models, as their initializers draw them.
@@ -15,8 +18,11 @@ def initial_params(build_model, seeds):
 
     Returns:
         Params with leaves [S, ...], one for each variable.
+
+    Raises:
+        InvalidInputError: if seeds are something else.
     """
-    models = [build_model(seed=seed) for seed in seeds]
+    models = [build_model(seed=seed) for seed in arguments.seeds("seeds", seeds)]
     leaves = zip(*(model.trainable_variables for model in models))
     return tuple(tf.stack([tf.convert_to_tensor(variable.numpy()) for variable in leaf]) for leaf in leaves)
 
@@ -32,25 +38,32 @@ def bound(model, params):
     Args:
         model: a built Keras model with trainable variables only.
         params: Params, one tensor [..., *shape] for each of the model's variables.
+
+    Raises:
+        InvalidInputError: if that is not what they are.
     """
+    params = arguments.params("params", params, model.trainable_variables, ["…"])
     with keras.StatelessScope() as scope:
         for variable, value in zip(model.trainable_variables, params):
             scope.add_update((variable, value))
         yield
 
 
-class KerasPolicy:
+class KerasPolicy(descriptions.Described):
     """What all policies have in common: a Keras model whose parameters come from outside.
 
     Attributes:
+        spec: `features.AgentSpec` of the agent that it is made for.
         reference_params: Params [...] of some new policy of this kind, always the same.
     """
 
-    def __init__(self, build_model):
+    def __init__(self, build_model, spec):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model, fit for `bound`.
+            spec: `features.AgentSpec` of the agent that it is made for.
         """
+        self.spec = spec
         self._build_model = build_model
         self._model = build_model(seed=0)
         # Of a seed that no run has, so that it is nobody's initial policy.

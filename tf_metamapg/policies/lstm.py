@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg import features
 from tf_metamapg import random
 from tf_metamapg.policies import network
@@ -61,6 +62,7 @@ class LSTM(keras.Model):
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
 
 
+@descriptions.maker
 def lstm_policy(game, agent_index, units=64):
     """The policy of one agent with finitely many actions, as a long short-term memory.
 
@@ -78,6 +80,7 @@ def lstm_policy(game, agent_index, units=64):
     return _lstm_policy("lstm_policy", network.categorical_head, game, agent_index, units)
 
 
+@descriptions.maker
 def gaussian_lstm_policy(game, agent_index, units=64):
     """The policy of one agent whose actions are vectors, as a long short-term memory. See `lstm_policy`."""
     return _lstm_policy("gaussian_lstm_policy", network.gaussian_head, game, agent_index, units)
@@ -95,6 +98,5 @@ def _lstm_policy(kind, make_head, game, agent_index, units):
         model.build(None)
         return model
 
-    return network.NetworkPolicy(
-        build_model, head, game.observation_specs[agent_index], getattr(game, "n_observations", None)
-    )
+    spec = features.agent_spec(game, agent_index)
+    return network.NetworkPolicy(build_model, spec, head, game.observation_specs[agent_index])

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg import features
 from tf_metamapg import random
 from tf_metamapg.policies import network
@@ -66,6 +67,7 @@ class MLP(keras.Model):
         return hidden
 
 
+@descriptions.maker
 def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
     """The policy of one agent of a game with finitely many observations, as a multilayer perceptron.
 
@@ -86,9 +88,10 @@ def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
     _check(kind, game, agent_index, hidden_units, activation)
     n_actions = game.n_actions[agent_index]
     build_model = _model_builder(game, agent_index, n_actions, hidden_units, activation)
-    return CategoricalPolicy(build_model, game.n_observations, n_actions)
+    return CategoricalPolicy(build_model, features.agent_spec(game, agent_index))
 
 
+@descriptions.maker
 def gaussian_mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
     """The policy of one agent whose actions are vectors, as a multilayer perceptron.
 
@@ -106,9 +109,8 @@ def gaussian_mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"
     _check(kind, game, agent_index, hidden_units, activation)
     head = network.gaussian_head(kind, game, agent_index)
     build_model = _model_builder(game, agent_index, head.n_outputs, hidden_units, activation)
-    return network.NetworkPolicy(
-        build_model, head, game.observation_specs[agent_index], getattr(game, "n_observations", None)
-    )
+    spec = features.agent_spec(game, agent_index)
+    return network.NetworkPolicy(build_model, spec, head, game.observation_specs[agent_index])
 
 
 def _check(kind, game, agent_index, hidden_units, activation):

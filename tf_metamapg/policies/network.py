@@ -16,19 +16,20 @@ class NetworkPolicy(functional.KerasPolicy):
         n_uniforms: how many uniform numbers an action takes.
     """
 
-    def __init__(self, build_model, head, observation_spec, n_observations):
+    def __init__(self, build_model, spec, head, observation_spec):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model with the methods of
                 `mlp.MLP` or `lstm.LSTM`.
+            spec: `features.AgentSpec` of the agent that it is made for.
             head: one of `heads.py`.
             observation_spec: TensorSpec of one observation.
-            n_observations: observations are in [0, n_observations); None where they are vectors.
         """
-        super().__init__(build_model)
+        super().__init__(build_model, spec)
         self._head = head
         self._observation_spec = observation_spec
-        self._n_observations = n_observations
+        # None where observations are vectors.
+        self._n_observations = spec.observations if isinstance(spec.observations, int) else None
         self.n_uniforms = head.n_uniforms
 
     def signatures(self, model):

@@ -6,11 +6,13 @@ The agent of a population starts every task from another initial policy, and the
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
 from tf_metamapg import random
 
 
-class Personas:
+class Personas(descriptions.Described):
     """Policies with a favourite action: one kind of persona for each action, as many of each kind.
 
     In every observation the probability of a persona's favourite action is uniform in [1/A, 1], and the other
@@ -31,12 +33,12 @@ class Personas:
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        checks.check(hasattr(policy, "params_of"), "Personas.policy", type(policy).__name__, "a tabular policy")
+        is_tabular = hasattr(policy, "params_of") and not isinstance(policy, type)
+        checks.check(is_tabular, "Personas.policy", type(policy).__name__, "a tabular policy")
         sizes = (n_train, n_validation, n_test)
         for name, size in zip(("n_train", "n_validation", "n_test"), sizes):
             checks.check_integer(f"Personas.{name}", size, minimum=1)
-        checks.check_integer("Personas.seed", seed, minimum=0)
-        checks.check(seed < 2**63, "Personas.seed", seed, "below 2⁶³")
+        arguments.check_seed("Personas.seed", seed)
         n_actions = policy.n_actions
         shape = [n_actions, sum(sizes), policy.n_observations]
         uniforms = random.uniforms(random.root_keys([seed]), shape, "float64").numpy()[0]
@@ -63,8 +65,9 @@ class Personas:
             Params with leaves [S, N, ...].
 
         Raises:
-            InvalidInputError: if there are not as many personas.
+            InvalidInputError: if one of these is something else, or there are not as many personas.
         """
+        keys = _checked_keys(phase, keys, n_tasks)
         self.check_size(phase, "n_tasks", n_tasks)
         leaves = self._splits[phase]
         order = tf.argsort(random.uniforms(keys, [len(leaves[0])], "float64"))[:, :n_tasks]
@@ -80,7 +83,7 @@ class Personas:
         )
 
 
-class NormalPolicies:
+class NormalPolicies(descriptions.Described):
     """Policies all of whose parameters are drawn from N(mean, stddev²), new ones for every task."""
 
     def __init__(self, policy, mean=0.0, stddev=1.0):
@@ -91,8 +94,9 @@ class NormalPolicies:
             stddev: σ ≥ 0.
 
         Raises:
-            InvalidInputError: if one of these is not such a number.
+            InvalidInputError: if one of these is something else.
         """
+        arguments.check_able("NormalPolicies.policy", policy, ("reference_params",), "a policy")
         checks.check_number("NormalPolicies.mean", mean)
         checks.check_number("NormalPolicies.stddev", stddev, minimum=0.0)
         self._leaves = policy.reference_params
@@ -101,7 +105,7 @@ class NormalPolicies:
 
     def sample(self, phase, keys, n_tasks):
         """Draws policies; the phases get disjoint streams through their keys. See `Personas.sample`."""
-        del phase
+        keys = _checked_keys(phase, keys, n_tasks)
         return tuple(
             self._mean + self._stddev * random.normals(random.fold_in(keys, index), [n_tasks, *leaf.shape], leaf.dtype)
             for index, leaf in enumerate(self._leaves)
@@ -110,3 +114,11 @@ class NormalPolicies:
     def check_size(self, phase, parameter, n_tasks):
         """There are always enough."""
         del phase, parameter, n_tasks
+
+
+def _checked_keys(phase, keys, n_tasks):
+    """The keys, all arguments of `sample` being what they should be."""
+    checks.check_integer("phase", phase, minimum=0)
+    checks.check(phase < 3, "phase", phase, "random.META_TRAIN, META_VALIDATION or META_TEST")
+    checks.check_integer("n_tasks", n_tasks, minimum=1)
+    return arguments.keys("keys", keys)

@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import descriptions
+from tf_metamapg import features
 from tf_metamapg import random
 from tf_metamapg.policies import functional
 
@@ -39,6 +41,7 @@ class RawPolicy(functional.KerasPolicy):
             return self._model(())
 
 
+@descriptions.maker
 def raw_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
     """The vector of one agent of a differentiable game.
 
@@ -67,4 +70,4 @@ def raw_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
         model.build(())
         return model
 
-    return RawPolicy(build_model)
+    return RawPolicy(build_model, features.agent_spec(game, agent_index))

@@ -3,7 +3,10 @@
 import keras
 import numpy as np
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import descriptions
+from tf_metamapg import features
 from tf_metamapg import products
 from tf_metamapg import random
 from tf_metamapg.policies.categorical import CategoricalPolicy
@@ -45,15 +48,31 @@ class TabularPolicy(CategoricalPolicy):
         """The parameters of the policies that have given action probabilities.
 
         Args:
-            action_probs: array [..., n_observations, A] of positive numbers.
+            action_probs: array [..., n_observations, A] of numbers in [0, 1] that sum to 1 over the last axis, within
+                10⁻⁶. Logits are finite, so an action of probability 0 gets the smallest one that the dtype has.
 
         Returns:
             Params with one leaf [..., n_observations, A − 1], an array.
+
+        Raises:
+            InvalidInputError: if `action_probs` is something else.
         """
-        log_probs = np.log(action_probs)
-        return ((log_probs[..., :-1] - log_probs[..., -1:]).astype(self.reference_params[0].dtype.name),)
+        shape = (self.n_observations, self.n_actions)
+        probs = arguments.table("action_probs", action_probs)
+        checks.check(
+            probs.shape[-2:] == shape, "action_probs", f"array of shape {probs.shape}",
+            f"of shape (..., {shape[0]}, {shape[1]})",
+        )
+        checks.check(
+            np.all(probs >= 0.0) and np.allclose(probs.sum(axis=-1), 1.0, rtol=0.0, atol=1e-6), "action_probs",
+            probs.tolist(), "probabilities that sum to 1 over the last axis",
+        )
+        dtype = self.reference_params[0].dtype.name
+        log_probs = np.log(np.maximum(probs, np.finfo(dtype).tiny))
+        return ((log_probs[..., :-1] - log_probs[..., -1:]).astype(dtype),)
 
 
+@descriptions.maker
 def tabular_policy(game, agent_index, initial_stddev=1.0):
     """The policy of one agent of a game with finitely many observations, as a table of logits.
 
@@ -80,4 +99,4 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
         model.build((None,))
         return model
 
-    return TabularPolicy(build_model, game.n_observations, n_actions)
+    return TabularPolicy(build_model, features.agent_spec(game, agent_index))

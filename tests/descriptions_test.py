@@ -1,0 +1,244 @@
+"""Everything that a user of the library holds says what it is, in one short line."""
+
+import copy
+import functools
+import inspect
+import pickle
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+import tf_metamapg as mapg
+from tf_metamapg import critics
+from tf_metamapg import descriptions
+from tf_metamapg.trainer import MetaTrainer
+
+GAME = "IteratedMatrixGame(payoffs=float64 [2, 2, 2], discount=0.96, dtype='float32', name='iterated matrix game')"
+VECTOR_GAME = (
+    "LinearQuadraticGame(dynamics=float64 [3, 3], controls=[float64 [3, 2], float64 [3, 1]], costs=float64 [2, 3, 3], "
+    "start=float64 [3], action_cost=0.1, noise=0.0, discount=0.96, dtype='float32', name='linear-quadratic game')"
+)
+PARAMS = "((float32 [1, 2, 5, 1],), (float32 [1, 2, 5, 1],))"
+ACTIONS = "(int32 [1, 2, 4, 3], int32 [1, 2, 4, 3])"
+REWARDS = "(float32 [1, 2, 4, 3], float32 [1, 2, 4, 3])"
+TRAJECTORY = f"Trajectory(observations={ACTIONS}, actions={ACTIONS}, rewards={REWARDS})"
+META_PARAMS = "MetaParams(initial_params=(float32 [1, 5, 1],), inner_learning_rates=float32 [1, 1])"
+# Not objects that a user holds: functions, modules, and what is raised.
+FUNCTIONS = {name for name in mapg.__all__ if not inspect.isclass(getattr(mapg, name))} | {"InvalidInputError"}
+
+
+@functools.cache
+def held():
+    """What there is to hold, and what it says: by name."""
+    game = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma())
+    policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
+    rng = np.random.default_rng(0)
+    vector_game = mapg.LinearQuadraticGame(
+        np.eye(3), [rng.normal(size=[3, size]) for size in (2, 1)], np.stack([np.eye(3)] * 2), np.ones(3)
+    )
+    bilinear = mapg.bilinear_game()
+    estimator = mapg.LoadedDiceEstimator(game, policies, n_trajectories=4, horizon=3)
+    agents = [mapg.MetaMAPG(0.5), mapg.PolicyGradient(2)]
+    keys = mapg.random.root_keys([0])
+    initial_params = mapg.for_each_task(tuple(policy.initial_params([0]) for policy in policies), n_tasks=2)
+    tasks = mapg.PayoffNoise(game).sample(keys, n_tasks=2)
+    chain = mapg.adapt(estimator, agents, initial_params, tasks, [keys] * 2)
+    trainer = MetaTrainer(
+        game, policies, agents, estimator, mapg.PayoffNoise(game), [7], 1, 2, meta_learning_rate=0.1, jit_compile=False
+    )
+    names = "[TabularPolicy by tabular_policy, TabularPolicy by tabular_policy]"
+    first, second = (
+        f"TabularPolicy by tabular_policy(game=IteratedMatrixGame, agent_index={agent}, initial_stddev=1.0)"
+        for agent in range(2)
+    )
+    sampled = "n_trajectories=64, horizon=150, baseline=leave_one_out_baseline"
+    assuming = "inner_learning_rate=1.0, assumed_learning_rate=1.0"
+    meta = "inner_learning_rate=0.5, learn_inner_learning_rates=False, value_weights=mean_over_chain"
+    link = chain.links[0]
+    return {
+        "IteratedMatrixGame": (game, GAME),
+        "MatrixGame": (
+            mapg.MatrixGame([[[1, 2]] * 3] * 2),
+            "MatrixGame(payoffs=[[[1, 2], [1, 2], [1, 2]], [[1, 2], [1, 2], [1, 2]]], dtype='float32', "
+            "name='matrix game')",
+        ),
+        "StochasticGame": (
+            mapg.StochasticGame(np.ones([2, 2, 2]), np.full([3, 2, 2, 3], 1 / 3)),
+            "StochasticGame(payoffs=float64 [2, 2, 2], transitions=float64 [3, 2, 2, 3], views=None, discount=0.96, "
+            "dtype='float32', name='stochastic game')",
+        ),
+        "LinearQuadraticGame": (vector_game, VECTOR_GAME),
+        "DifferentiableGame": (
+            bilinear,
+            "DifferentiableGame(values=values, n_params=[1, 1], dtype='float64', name='bilinear zero-sum game')",
+        ),
+        "tabular_policy": (
+            policies[1], f"TabularPolicy by tabular_policy(game={GAME}, agent_index=1, initial_stddev=1.0)",
+        ),
+        "mlp_policy": (
+            mapg.mlp_policy(game, 0, [8] * 6),
+            f"CategoricalPolicy by mlp_policy(game={GAME}, agent_index=0, hidden_units=[8, 8, 8, 8, … of 6], "
+            "activation='tanh')",
+        ),
+        "lstm_policy": (
+            mapg.lstm_policy(game, 0, units=3), f"NetworkPolicy by lstm_policy(game={GAME}, agent_index=0, units=3)",
+        ),
+        "gaussian_mlp_policy": (
+            mapg.gaussian_mlp_policy(vector_game, 0),
+            f"NetworkPolicy by gaussian_mlp_policy(game={VECTOR_GAME}, agent_index=0, hidden_units=(64,), "
+            "activation='tanh')",
+        ),
+        "gaussian_lstm_policy": (
+            mapg.gaussian_lstm_policy(vector_game, 1, 2),
+            f"NetworkPolicy by gaussian_lstm_policy(game={VECTOR_GAME}, agent_index=1, units=2)",
+        ),
+        "raw_policy": (
+            mapg.raw_policy(bilinear, 0),
+            f"RawPolicy by raw_policy(game={bilinear}, agent_index=0, initial_mean=0.0, initial_stddev=1.0)",
+        ),
+        "ExactEstimator": (
+            mapg.ExactEstimator(game, policies), f"ExactEstimator(game={GAME}, policies=[{first}, {second}])",
+        ),
+        "DiceEstimator": (
+            mapg.DiceEstimator(game, policies), f"DiceEstimator(game={GAME}, policies=[{first}, {second}], {sampled})",
+        ),
+        **{
+            kind.__name__: (
+                kind(game, policies),
+                f"{kind.__name__}(game={GAME}, policies=[{first}, … of 2], {sampled}, gae_lambda=1.0)",
+            )
+            for kind in (mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator)
+        },
+        "Fixed": (mapg.Fixed(), "Fixed()"),
+        "PolicyGradient": (agents[1], "PolicyGradient(inner_learning_rate=2)"),
+        "MetaMAPG": (agents[0], f"MetaMAPG({meta}, opponent_model=None)"),
+        "MetaPG": (
+            mapg.MetaPG(0.5, opponent_model=mapg.MaximumLikelihood(7)),
+            f"MetaPG({meta}, opponent_model=MaximumLikelihood(max_iterations=7, tolerance=1e-05))",
+        ),
+        "LookAhead": (mapg.LookAhead(), f"LookAhead({assuming})"),
+        "LOLAShaping": (mapg.LOLAShaping(), f"LOLAShaping({assuming})"),
+        "LOLATaylor": (mapg.LOLATaylor(), f"LOLATaylor({assuming})"),
+        "LOLADiCE": (mapg.LOLADiCE(), f"LOLADiCE({assuming}, n_lookahead_steps=1, opponent_model=None)"),
+        "SOS": (mapg.SOS(radius=0.2), f"SOS({assuming}, alignment=0.5, radius=0.2)"),
+        "MaximumLikelihood": (mapg.MaximumLikelihood(), "MaximumLikelihood(max_iterations=50, tolerance=1e-05)"),
+        "ValueNetwork": (critics.ValueNetwork(units=3), "ValueNetwork(units=3, learning_rate=0.01)"),
+        "PayoffNoise": (mapg.PayoffNoise(game, 0.2), f"PayoffNoise(game={GAME}, width=0.2)"),
+        "Personas": (
+            mapg.Personas(policies[0], seed=3),
+            f"Personas(policy={policies[0]}, n_train=200, n_validation=20, n_test=20, seed=3)",
+        ),
+        "NormalPolicies": (
+            mapg.NormalPolicies(policies[0], stddev=2), f"NormalPolicies(policy={policies[0]}, mean=0.0, stddev=2)",
+        ),
+        "Trajectory": (link.sample.trajectory, TRAJECTORY),
+        "Sample": (link.sample, f"Sample(trajectory={TRAJECTORY}, credits={REWARDS})"),
+        "Link": (
+            link,
+            f"Link(joint_params={PARAMS}, sample=Sample(trajectory={TRAJECTORY}, credits={REWARDS}), "
+            "keys=int64 [1, 2])",
+        ),
+        "Chain": (
+            chain,
+            "Chain(learners=(MetaMAPG, PolicyGradient), inner_learning_rates=(float32 [1, 1], float32 [1, 1]), "
+            "tasks=float32 [1, 2, 2, 2, 2], links=(Link, Link), compiled=as_it_is, estimator=LoadedDiceEstimator)",
+        ),
+        "Objectives": (
+            mapg.Objectives(mapg.ExactEstimator(game, policies), tasks, link._replace(sample=())),
+            f"Objectives(estimator=ExactEstimator(game=IteratedMatrixGame, policies={names}), "
+            f"tasks=float32 [1, 2, 2, 2, 2], link=Link(joint_params={PARAMS}, sample=(), keys=int64 [1, 2]))",
+        ),
+        "MetaParams": (agents[0].meta_gradients(estimator, chain, 0).total, META_PARAMS),
+        "MetaGradients": (
+            agents[0].meta_gradients(estimator, chain, 0),
+            f"MetaGradients(current_policy={META_PARAMS}, self_shaping={META_PARAMS}, opponent_shaping={META_PARAMS})",
+        ),
+        "MetaTrainer": (
+            trainer,
+            f"MetaTrainer(game=IteratedMatrixGame, policies={names}, agents=[MetaMAPG, PolicyGradient], "
+            "estimator=LoadedDiceEstimator, task_distribution=PayoffNoise, seeds=[7], chain_length=1, n_tasks=2, "
+            "meta_learning_rate=0.1, jit_compile=False, populations=None, max_gradient_norm=inf, "
+            "inner_rates_meta_learning_rate=None)",
+        ),
+        "Metrics": (trainer.step(), "Metrics(average_reward=float32 [1, 2, 2], term_norms=float32 [1, 2, 3])"),
+    }
+
+
+class HeldTest(tf.test.TestCase):
+
+    def test_everything_public_is_here(self):
+        makers = {name for name in FUNCTIONS if name.endswith("_policy")}
+        self.assertLessEqual({*mapg.__all__} - FUNCTIONS | makers, set(held()))
+
+    def test_it_says_what_it_is(self):
+        for name, (value, expected) in held().items():
+            with self.subTest(name):
+                self.assertEqual(repr(value), expected)
+                self.assertEqual(str(value), expected)
+
+    def test_in_one_short_line(self):
+        for name, (value, _) in held().items():
+            self.assertLessEqual(len(repr(value)), 400, name)
+            self.assertNotIn("\n", repr(value))
+
+    def test_types_keep_their_names(self):
+        for name, (value, _) in held().items():
+            if not name.endswith("_policy"):
+                self.assertEqual(type(value).__name__, name)
+
+    def test_copies_say_the_same(self):
+        for name in ("IteratedMatrixGame", "SOS", "PayoffNoise", "Link", "MaximumLikelihood"):
+            value, expected = held()[name]
+            self.assertEqual(repr(copy.copy(value)), expected)
+        for name in ("SOS", "IteratedMatrixGame"):
+            value, expected = held()[name]
+            self.assertEqual(repr(pickle.loads(pickle.dumps(value))), expected)
+
+    def test_long_chains_and_large_policies(self):
+        (chain, _), (terms, _) = held()["Chain"], held()["MetaGradients"]
+        self.assertIn("links=(Link, Link, Link, Link, … of 101)", repr(chain._replace(links=chain.links[:1] * 101)))
+        params = terms.total._replace(initial_params=(tf.zeros([20, 64, 64]),) * 9)
+        of_network = "(float32 [20, 64, 64], … of 9)"
+        self.assertIn(f"self_shaping=MetaParams(initial_params={of_network}", repr(type(terms)(*[params] * 3)))
+
+    def test_subclasses_and_wrong_arguments(self):
+        class Own(mapg.PolicyGradient):
+            def __init__(self, temperature, *others, **named):
+                super().__init__(0.25)
+
+        self.assertEqual(repr(Own(3, 4, key="x")), "Own(temperature=3, others=(4,), named={'key': 'x'})")
+        with self.assertRaisesRegex(TypeError, "temperature"):
+            Own()
+        with self.assertRaisesRegex(TypeError, "unexpected keyword argument 'units'"):
+            mapg.PolicyGradient(units=3)
+
+
+class DescribeTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        (None, "None"), ("a\nb", r"'a\nb'"), (1.5, "1.5"), (np.float32(1.5), "np.float32(1.5)"), ([], "[]"), ((), "()"),
+        ((1,), "(1,)"), ([1, (2, "x")], "[1, (2, 'x')]"), ([0] * 5, "[0, 0, 0, 0, … of 5]"), (len, "len"), (int, "int"),
+        (functools.partial(sorted, key=len), "sorted"), (np.zeros([]), "float64 []"),
+        (np.zeros([2, 0]), "float64 [2, 0]"),
+        (tf.Variable([1]), "int32 [1]"), (range(3), "range(0, 3)"), ({"a": 1}, "{'a': 1}"),
+    )
+    def test_values(self, value, expected):
+        self.assertEqual(descriptions.describe(value), expected)
+
+    def test_what_does_not_fit(self):
+        self.assertEqual(descriptions.describe("a" * 100, longest=10), "'aaaaaa...")
+        self.assertEqual(descriptions.describe(held()["Link"][0], longest=10), "Link")
+        self.assertEqual(descriptions.describe([["a" * 100] * 9] * 9, longest=10), "[… of 9]")
+
+    def test_sizes_that_are_not_known(self):
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, 3])])
+        def check(value):
+            self.assertEqual(descriptions.describe(value), "float32 [None, 3]")
+            return value
+
+        check(tf.zeros([2, 3]))
+
+
+if __name__ == "__main__":
+    tf.test.main()

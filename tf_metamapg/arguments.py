@@ -1,0 +1,240 @@
+"""Checks where values enter the library: the structure, dtypes and shapes of what a caller passes in.
+
+They look at what is known before anything is computed, so that nothing is added to a graph. What is right comes back
+as tensors, also from NumPy arrays; what is not is an `InvalidInputError` that names the caller's own argument.
+"""
+
+import numbers
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import descriptions
+
+
+def tensor(parameter, value, dtype, shape, hint=""):
+    """A tensor of a given dtype and shape.
+
+    Args:
+        parameter: the name of the argument.
+        value: a tensor, a variable or a NumPy array.
+        dtype: the name of its dtype.
+        shape: for each axis its size, or a letter for any size; "…" in front stands for any axes.
+        hint: what an error says at its end.
+
+    Returns:
+        the value as a tensor.
+
+    Raises:
+        InvalidInputError: if it is none of these, or of another dtype or shape.
+    """
+    is_right = descriptions.is_array(value) and _dtype_name(value) == dtype and _fits(value.shape, shape)
+    described = descriptions.Text(descriptions.describe(value, longest=80))
+    checks.check(is_right, parameter, described, f"{dtype} [{', '.join(map(str, shape))}]{hint}")
+    return tf.convert_to_tensor(value)
+
+
+def _dtype_name(value):
+    return getattr(value.dtype, "name", value.dtype)
+
+
+def _fits(actual, shape):
+    actual = tf.TensorShape(actual)
+    if shape[:1] == ["…"]:
+        if actual.rank is not None and actual.rank < len(shape) - 1:
+            return False
+        shape = shape[1:]
+        actual = actual[actual.rank - len(shape) :] if actual.rank is not None else actual
+    return actual.is_compatible_with([None if isinstance(size, str) else size for size in shape])
+
+
+def keys(parameter, value, n_seeds="S"):
+    """Keys of S seeds: int64 tensor [S, 2]; see `tensor`."""
+    return tensor(parameter, value, "int64", [n_seeds, 2], ", keys of as many seeds; see random.root_keys")
+
+
+def keys_of_links(parameter, value, n_seeds):
+    """A list of keys, one for each link."""
+    if descriptions.is_array(value) and len(value.shape) == 3:
+        value = tf.unstack(value)
+    checks.check(isinstance(value, (list, tuple)), parameter, value, "a list of keys, one for each link")
+    return [keys(f"{parameter}[{link}]", of_link, n_seeds) for link, of_link in enumerate(value)]
+
+
+def seeds(parameter, value):
+    """A tuple of integers that are seeds."""
+    is_sequence = isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    checks.check(is_sequence and len(value) > 0, parameter, value, "a list of integers, one for each seed")
+    for index, entry in enumerate(value):
+        check_seed(f"{parameter}[{index}]", entry)
+    return tuple(value)
+
+
+def check_seed(parameter, value):
+    """Raises `InvalidInputError` unless a value is an integer in [0, 2⁶³)."""
+    checks.check_integer(parameter, value, minimum=0)
+    checks.check(value < 2**63, parameter, value, "below 2⁶³")
+
+
+def integer_scalar(parameter, value):
+    """An integer of 64 bits, or a tensor of one: int64 tensor []."""
+    if descriptions.is_array(value):
+        is_right = value.shape == () and tf.as_dtype(value.dtype).is_integer
+    else:
+        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        is_right = is_integer and -(2**63) <= value < 2**63
+    checks.check(is_right, parameter, value, "an integer of 64 bits, or a scalar tensor of one")
+    return tf.cast(value, tf.int64)
+
+
+def joint_params(parameter, value, policies):
+    """Parameters of all agents' policies, adapted to tasks: JointParams with leaves [S, N, ...]."""
+    checks.check_length(parameter, value, len(policies))
+    sizes, checked = ["S", "N"], []
+    for agent, (of_agent, policy) in enumerate(zip(value, policies)):
+        checked.append(params(f"{parameter}[{agent}]", of_agent, policy.reference_params, sizes, "; see for_each_task"))
+        if checked[-1]:
+            sizes = seeds_and_tasks(checked[-1])
+    return tuple(checked)
+
+
+def params(parameter, value, reference, leading, hint=""):
+    """Parameters of one policy.
+
+    Args:
+        parameter: the name of the argument.
+        value: a tuple of leaves, see `tensor`.
+        reference: Params [...] of the same policy.
+        leading: the axes that leaves have in front of those.
+        hint: what an error says at its end.
+
+    Returns:
+        Params.
+    """
+    checks.check(
+        isinstance(value, (list, tuple)) and len(value) == len(reference), parameter, value,
+        f"a tuple of {len(reference)}, one for each variable of the policy",
+    )
+    checked = []
+    for index, (leaf, own) in enumerate(zip(value, reference)):
+        name = f"{parameter}[{index}]"
+        checked.append(tensor(name, leaf, _dtype_name(own), [*leading, *own.shape], hint))
+        if leading == ["S", "N"]:
+            leading = seeds_and_tasks(checked)
+    return tuple(checked)
+
+
+def check_leading(parameter, value, sizes):
+    """Raises `InvalidInputError` unless a value is a structure of tensors with some leading axes."""
+    leaves = tf.nest.flatten(value)
+    are_right = all(descriptions.is_array(leaf) and _fits(leaf.shape[: len(sizes)], sizes) for leaf in leaves)
+    is_structure = isinstance(value, (list, tuple)) and len(leaves) > 0
+    checks.check(is_structure and are_right, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
+
+
+def seeds_and_tasks(structure):
+    """[S, N] of parameters of which one leaf, at least, is known; a letter where it is not."""
+    shape = tf.nest.flatten(structure)[0].shape
+    return [letter if size is None else size for letter, size in zip("SN", shape)]
+
+
+def tasks(parameter, value, game, sizes):
+    """Tasks of a game, tensor [S, N, ...] with the shape of its payoffs behind; anything where it has no payoffs."""
+    if np.size(game.payoffs) == 0:
+        return value
+    return tensor(
+        parameter, value, game.dtype, [*sizes, *np.shape(game.payoffs)], ", as many seeds and tasks as of parameters"
+    )
+
+
+def rates(parameter, value, n_agents, dtype, shape):
+    """Inner learning rates: a tuple over agents of tensors."""
+    checks.check_length(parameter, value, n_agents)
+    return tuple(tensor(f"{parameter}[{agent}]", own, dtype, shape) for agent, own in enumerate(value))
+
+
+def check_able(parameter, value, methods, allowed):
+    """Raises `InvalidInputError` unless a value is an object, and not a class, that has some methods or attributes."""
+    is_able = not isinstance(value, type) and all(hasattr(value, name) for name in methods)
+    checks.check(is_able, parameter, value, allowed)
+
+
+def check_estimator(parameter, value):
+    """Raises `InvalidInputError` unless a value is an estimator."""
+    check_able(
+        parameter, value, ("game", "policies", "sample", "objectives"),
+        "an estimator, such as ExactEstimator(game, policies)",
+    )
+
+
+def check_chain(estimator, chain, agent_index):
+    """Raises `InvalidInputError` unless a chain was adapted with an estimator, and has an agent of this number."""
+    is_chain = hasattr(chain, "links") and hasattr(chain, "learners")
+    checks.check(is_chain, "chain", chain, "a Chain, such as adapt returns")
+    checks.check_agent_index("agent_index", agent_index, len(chain.learners))
+    checks.check(
+        chain.estimator is None or chain.estimator is estimator, "estimator", estimator,
+        "the one that the chain was adapted with",
+    )
+
+
+def check_agents(parameter, value, n_agents):
+    """Raises `InvalidInputError` unless there is one agent for each agent of the game."""
+    checks.check_length(parameter, value, n_agents)
+    for index, agent in enumerate(value):
+        check_able(f"{parameter}[{index}]", agent, ("gradients", "inner_learning_rate"), "an agent, such as MetaMAPG()")
+
+
+def check_training(
+    policies, agents, estimator, task_distribution, chain_length, n_tasks, meta_learning_rate, populations
+):
+    """Raises `InvalidInputError` unless these are what a `MetaTrainer` is made of."""
+    check_estimator("estimator", estimator)
+    n_agents = estimator.game.n_agents
+    check_agents("agents", agents, n_agents)
+    checks.check_length("policies", policies, n_agents)
+    for index, policy in enumerate(policies):
+        check_able(f"policies[{index}]", policy, ("initial_params", "reference_params"), "a policy")
+    if populations is not None:
+        checks.check_length("populations", populations, n_agents)
+    check_able("task_distribution", task_distribution, ("sample",), "a task distribution, such as PayoffNoise(game)")
+    checks.check_integer("chain_length", chain_length, minimum=0)
+    checks.check_integer("n_tasks", n_tasks, minimum=1)
+    checks.check_number("meta_learning_rate", meta_learning_rate, minimum=0.0)
+
+
+def check_policies(parameter, value, methods, allowed, specs):
+    """Raises `InvalidInputError` unless there is one policy for each agent, made for what it sees and does.
+
+    Args:
+        parameter: the name of the argument.
+        value: a list of policies.
+        methods: what they must have.
+        allowed: what such policies are called.
+        specs: `features.AgentSpec` of each agent.
+    """
+    checks.check_length(parameter, value, len(specs))
+    for index, (policy, spec) in enumerate(zip(value, specs)):
+        name = f"{parameter}[{index}]"
+        is_able = not isinstance(policy, type) and all(hasattr(policy, method) for method in methods)
+        checks.check(is_able, name, getattr(policy, "__name__", type(policy).__name__), allowed)
+        own = getattr(policy, "spec", spec)
+        checks.check(own == spec, name, policy, f"made for this agent of this game: for {spec}, not {own}")
+
+
+def table(parameter, value, allowed="an array of numbers"):
+    """A float64 copy of a table of finite real numbers.
+
+    Args:
+        parameter: the name of the argument.
+        value: array-like.
+        allowed: what an error says.
+    """
+    try:
+        array = None if np.iscomplexobj(value) else np.array(value, np.float64)
+    except (TypeError, ValueError):
+        array = None
+    checks.check(array is not None, parameter, value, allowed)
+    checks.check(np.all(np.isfinite(array)), parameter, array.tolist(), "finite")
+    return array

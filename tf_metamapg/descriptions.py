@@ -1,0 +1,115 @@
+"""What things are, in one line: what their `repr` says, and what an error says that a value was.
+
+Tensors and arrays are told by dtype and shape, as in float32 [3, 8, 5, 1]; of a structure there is as much as fits.
+"""
+
+import functools
+import inspect
+
+import numpy as np
+import tensorflow as tf
+
+_LONGEST = 400
+# How many levels of objects are looked into, and how many entries of a sequence are shown; the first that fits.
+_DETAILS = ((6, 4), (5, 4), (4, 4), (3, 4), (2, 4), (2, 1), (1, 4), (1, 0), (0, 0))
+
+
+def describe(value, longest=_LONGEST):
+    """One line of at most `longest` characters that says what a value is: as deep as fits."""
+    for levels, n_entries in _DETAILS:
+        text = _describe(value, levels, n_entries)
+        if len(text) <= longest:
+            return text
+    return text[: longest - 3] + "..."
+
+
+class Text(str):
+    """A text that is shown without quotation marks."""
+
+    __repr__ = str.__str__
+
+
+def is_array(value):
+    """Whether a value is a tensor, a variable or a NumPy array."""
+    return tf.is_tensor(value) or isinstance(value, np.ndarray)
+
+
+def of_fields(named_tuple):
+    """The `__repr__` of a NamedTuple of tensors."""
+    return describe(named_tuple)
+
+
+class Described:
+    """An object whose `repr` says how it was made: with which arguments, or by which `maker`."""
+
+    def __new__(cls, *args, **kwargs):
+        made = super().__new__(cls)
+        # Arguments that do not fit are for `__init__` to complain about.
+        made._made_by = cls.__name__, _bound(cls.__init__, (made, *args), kwargs)
+        return made
+
+    def __repr__(self):
+        return describe(self)
+
+
+def maker(function):
+    """A function whose results, which are `Described`, say that they were made by it."""
+
+    @functools.wraps(function)
+    def make(*args, **kwargs):
+        made = function(*args, **kwargs)
+        made._made_by = f"{type(made).__name__} by {function.__name__}", _bound(function, args, kwargs)
+        return made
+
+    # For those who do not look through wrappers, as gin.
+    make.__signature__ = inspect.signature(function)
+    return make
+
+
+_signature = functools.lru_cache(maxsize=None)(inspect.signature)
+
+
+def _bound(function, args, kwargs):
+    """The arguments of a call by name, but for `self`; of arrays only what they are, as they may be large."""
+    try:
+        bound = _signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return {}
+    bound.apply_defaults()
+    return {
+        name: Text(describe(argument)) if is_array(argument) else argument
+        for name, argument in bound.arguments.items() if name != "self"
+    }
+
+
+def _describe(value, levels, n_entries):
+    if is_array(value):
+        return f"{tf.as_dtype(value.dtype).name} [{', '.join(map(str, value.shape))}]"
+    if isinstance(value, Described):
+        return _call(*value._made_by, levels, n_entries)
+    if hasattr(value, "_fields"):
+        return _call(type(value).__name__, value._asdict(), levels, n_entries)
+    if isinstance(value, (list, tuple)):
+        return _sequence(value, levels, n_entries)
+    if isinstance(value, functools.partial):
+        return _describe(value.func, levels, n_entries)
+    if inspect.isroutine(value) or isinstance(value, type):
+        return value.__name__
+    return " ".join(repr(value).split())
+
+
+def _call(name, arguments, levels, n_entries):
+    if not levels:
+        return name
+    shown = (f"{key}={_describe(entry, levels - 1, n_entries)}" for key, entry in arguments.items())
+    return f"{name}({', '.join(shown)})"
+
+
+def _sequence(entries, levels, n_entries):
+    shown = [_describe(entry, levels, n_entries) for entry in entries[:n_entries]]
+    if len(entries) > n_entries:
+        shown.append(f"… of {len(entries)}")
+    text = ", ".join(shown)
+    if isinstance(entries, list):
+        return f"[{text}]"
+    return f"({text},)" if len(entries) == 1 and n_entries else f"({text})"
