@@ -15,6 +15,7 @@ import tensorflow_probability as tfp
 from tests import policies_test
 from tf_metamapg import checks
 from tf_metamapg import export
+from tf_metamapg import features
 from tf_metamapg.games import differentiable
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.policies import functional
@@ -302,7 +303,7 @@ class _OwnPolicy(functional.KerasPolicy):
             model.build(None)
             return model
 
-        super().__init__(build_model)
+        super().__init__(build_model, features.AgentSpec((), (), "float32"))
 
     def signatures(self, model):
         return {"serving_default": (lambda x: {"y": model(x)}, [tf.TensorSpec([None], tf.float32, name="x")])}
