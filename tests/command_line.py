@@ -8,9 +8,6 @@ import subprocess
 import sys
 import time
 from typing import NamedTuple
-from unittest import mock
-
-import gin
 
 from tf_metamapg import main
 
@@ -50,8 +47,6 @@ def run(*arguments):
     with (
         contextlib.redirect_stdout(io.StringIO()) as stdout,
         contextlib.redirect_stderr(io.StringIO()) as stderr,
-        # Gin never forgets where it has looked for files.
-        mock.patch.object(gin.config, "_LOCATION_PREFIXES", [""]),
     ):
         status = main.run(["bin/train", *map(str, arguments)], time.time())
     return Outcome(status, stdout.getvalue(), stderr.getvalue())

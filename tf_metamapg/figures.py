@@ -42,6 +42,6 @@ def save_adaptation_figure(path, average_reward, title, agent_names):
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("average reward per step")
     panels[0].legend(fontsize=8)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     with files.written_aside(path) as aside:
         figure.savefig(aside, format="png", dpi=150)

@@ -5,6 +5,7 @@
     bin/train --gin_file=gin_configs/ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds --resume
 """
 
+import os
 import pathlib
 import sys
 
@@ -39,19 +40,33 @@ def run(argv, started):
     Returns:
         exit status, see `command.run`.
     """
-    return command.run(
-        argv, sys.modules[__name__], lambda arguments: _run(arguments, started),
-        "go on with the same command, --run_dir=DIRECTORY and --resume",
-    )
+    run_directories = []
+
+    def opened(path):
+        run_directories.append(run_directory.RunDirectory(path))
+        print(f"run directory: {path}", flush=True)
+
+    def hint():
+        if not any(directory.config.exists() for directory in run_directories):
+            return "nothing was written; start again"
+        return f"go on with the same command, --run_dir={run_directories[0].path} and --resume"
+
+    return command.run(argv, sys.modules[__name__], lambda arguments: _run(arguments, started, opened), hint)
 
 
-def _run(arguments, started):
+def _run(arguments, started, opened):
     checks.check(not arguments, "arguments", " ".join(arguments), "flags only; see --help")
-    gin_files, run_dir = FLAGS.gin_file, FLAGS.run_dir
+    gin_files = [command.path("--gin_file", path) for path in FLAGS.gin_file]
     if not gin_files:
         raise checks.InvalidInputError("--gin_file: name at least one, such as gin_configs/ipd.gin")
-    checks.check(run_dir != "", "--run_dir", run_dir, "the name of a directory")
-    if FLAGS.resume and run_dir is None:
-        raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
+    run_dir = None if FLAGS.run_dir is None else command.path("--run_dir", FLAGS.run_dir)
+    if FLAGS.resume:
+        if run_dir is None:
+            raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
+        # Before anything is made, which takes time.
+        if not os.path.exists(run_directory.RunDirectory(run_dir).config):
+            raise checks.InvalidInputError(
+                f"--resume with --run_dir={run_dir}: there is no run; leave --resume out to start one"
+            )
     default = run_directory.next_run_directory("runs", pathlib.Path(gin_files[-1]).stem)
-    configs.train(gin_files, FLAGS.gin_param, run_dir or default, FLAGS.resume, started)
+    configs.train(gin_files, FLAGS.gin_param, run_dir or default, FLAGS.resume, started, opened)

@@ -2,10 +2,14 @@
 
 import sys
 import time
+import weakref
 
 import tqdm
 
 _SECONDS_BETWEEN_LINES = 5.0
+
+# The bars that somebody sees.
+_open = weakref.WeakSet()
 
 
 class Progress:
@@ -28,6 +32,7 @@ class Progress:
             if is_terminal
             else None
         )
+        _open.add(self)
 
     def step(self, text):
         """One step is done, and `text` says how it stands."""
@@ -41,5 +46,12 @@ class Progress:
 
     def close(self):
         """Leaves the bar as it stands."""
+        _open.discard(self)
         if self._bar is not None:
             self._bar.close()
+
+
+def close_all():
+    """Leaves all bars as they stand, so that what is said next has a line of its own."""
+    for bar in list(_open):
+        bar.close()

@@ -168,7 +168,7 @@ def checked_table(parameter, table, allowed="an array of numbers"):
     """
     try:
         array = None if np.iscomplexobj(table) else np.array(table, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = None
     checks.check(array is not None, parameter, table, allowed)
     checks.check(np.all(np.isfinite(array)), parameter, array.tolist(), "finite")
@@ -180,7 +180,7 @@ def check_discount_and_names(kind, discount, dtype, name):
     checks.check_number(f"{kind}.discount", discount)
     checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
     checks.check_dtype(f"{kind}.dtype", dtype)
-    checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
+    checks.check_name(f"{kind}.name", name)
     as_dtype = np.dtype(dtype).type
     checks.check(as_dtype(discount) < 1.0, f"{kind}.discount", discount, f"in [0, 1) when rounded to {dtype}")
 

@@ -35,9 +35,10 @@ class Personas:
         sizes = (n_train, n_validation, n_test)
         for name, size in zip(("n_train", "n_validation", "n_test"), sizes):
             checks.check_integer(f"Personas.{name}", size, minimum=1)
-        checks.check_integer("Personas.seed", seed, minimum=0)
-        checks.check(seed < 2**63, "Personas.seed", seed, "below 2⁶³")
+        checks.check_integer("Personas.seed", seed, minimum=0, maximum=2**63 - 1)
         n_actions = policy.n_actions
+        # Several float64 numbers for each persona, observation and action.
+        checks.check_memory("Personas", sizes, 64 * n_actions**2 * sum(sizes) * policy.n_observations)
         shape = [n_actions, sum(sizes), policy.n_observations]
         uniforms = random.uniforms(random.root_keys([seed]), shape, "float64").numpy()[0]
         favourite_probs = (1.0 + (n_actions - 1.0) * uniforms)[..., np.newaxis] / n_actions
