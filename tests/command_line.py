@@ -52,13 +52,13 @@ def run(*arguments):
     return Outcome(status, stdout.getvalue(), stderr.getvalue())
 
 
-def start(*arguments, code=None, **keywords):
-    """Starts `bin/train`, or Python code in its place, in a process of its own."""
-    script = ["-c", code] if code else [str(ROOT / "bin" / "train")]
+def start(*arguments, code=None, command="train", environment=(), **keywords):
+    """Starts one of the commands, or Python code in its place, in a process of its own."""
+    script = ["-c", code] if code else [str(ROOT / "bin" / command)]
+    keywords = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8", **keywords}
     return subprocess.Popen(
         [sys.executable, *script, *map(str, arguments)],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        **keywords,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **dict(environment)}, **keywords,
     )
 
 

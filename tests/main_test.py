@@ -201,6 +201,8 @@ BAD_FLAGS = (
     ("long_gin_file", [f"--gin_file={'a' * 10_000}"], ["--gin_file=aaa", "too long"]),
     ("long_run_dir", [f"--run_dir={'a' * 10_000}"], ["--run_dir", "aaa", "too long"]),
     ("long_run_dir_to_resume", [f"--run_dir={'a' * 10_000}", "--resume"], ["--resume", "aaa", "no run"]),
+    ("gin_file_at_home", ["--gin_file=~/no_such.gin"], [os.path.expanduser("~/no_such.gin")]),
+    ("run_dir_at_home", ["--run_dir=~/no_such_run", "--resume"], [os.path.expanduser("~/no_such_run")]),
     ("missing_flagfile", ["--flagfile=no_such"], ["no_such"]),
     ("flagfile_is_a_directory", ["--flagfile=."], ["."]),
     ("flagfile_is_no_text", [f"--flagfile={sys.executable}"], ["utf-8"]),
@@ -349,6 +351,7 @@ SOS:
         ("raise KeyError('x')", "config: @Broken: KeyError: 'x'"),
         ("assert False", "config: @Broken: AssertionError"),
         ("self.__init__()", "config: @Broken: refers to itself"),
+        ("def f(): f()\nglobals().update(f=f)\nf()", "config: @Broken: RecursionError: maximum recursion depth"),
         ("open('no_such_file')", "config: @Broken: [Errno 2] No such file or directory: 'no_such_file'"),
         ("import gin; gin.get_configurable('MetaMAPG')(-1)", "MetaMAPG.inner_learning_rate = -1: must be"),
         ("raise ValueError('a\\nb' * 1000)", "config: @Broken: a ba b"),
@@ -412,6 +415,33 @@ class Broken:
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
         self.assertAllInRange(np.array(summary["meta_test"]["average_reward"]), -3.1, 0.1)
+
+    def test_files_in_the_way(self):
+        """A run goes on where some of its directory has been replaced."""
+        arguments = self.arguments(
+            "train.agents = [@MetaPG(), @PolicyGradient()]", "train.estimator = @ExactEstimator",
+            "train.n_meta_updates = 1", "train.evaluation_chain_length = 0",
+        )
+        self.assertEqual(command_line.run(*arguments)[::2], (0, ""))
+        for name, path in (
+            ("summary.json", "summary.json: Is a directory"),
+            ("figures", "figures/adaptation.png.partial: Not a directory"),
+            ("tensorboard", "Not a directory"), ("metrics.csv", "metrics.csv: Is a directory"),
+        ):
+            with self.subTest(name):
+                in_the_way = self.run_dir / name
+                if in_the_way.is_dir():
+                    shutil.rmtree(in_the_way)
+                    in_the_way.write_text("years of work")
+                else:
+                    in_the_way.unlink()
+                    (in_the_way / "years of work").mkdir(parents=True)
+                outcome = command_line.run(*arguments, "--resume")
+                self.assert_stopped(outcome, path, f"; go on with the same command, --run_dir={self.run_dir} and")
+        # Nothing is made before it is clear that there is a run.
+        (self.run_dir / "config.gin").unlink()
+        outcome = command_line.run(*arguments, "--resume", "--gin_param=import no_such_module")
+        self.assert_refused(outcome, ["--resume with --run_dir", "there is no run"])
 
     def test_run_from_end_to_end(self):
         """One run, what it leaves, who may use its directory, and the same run again."""

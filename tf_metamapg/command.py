@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 
@@ -12,10 +14,6 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import experiment
 from tf_metamapg import progress
-
-
-class Interruption(KeyboardInterrupt):
-    """Somebody has asked the process to end; `args[0]` is the number of the signal."""
 
 
 def run(argv, module, work, hint):
@@ -28,14 +26,14 @@ def run(argv, module, work, hint):
         hint: function that says how to go on after an interruption.
 
     Returns:
-        exit status: 0, 1 if a run had to stop or nobody reads what it says, 2 for input that cannot be used, 128 and
-        the number of the signal if interrupted.
+        exit status: 0, 1 if a run had to stop or nobody reads what it says, 2 for input that cannot be used. SIGINT
+        and SIGTERM end the process, with 128 and the number of the signal.
     """
     if hasattr(sys.stdout, "reconfigure"):
         # A locale need not have every letter that is printed.
         sys.stdout.reconfigure(errors="replace")
     try:
-        with _interruptible(hint):
+        with _ended_by_signals(hint):
             if {"--help", "-h"} & set(argv):
                 print(f"{module.__doc__}\n{module.FLAGS.module_help(module.__name__)}")
             else:
@@ -48,10 +46,8 @@ def run(argv, module, work, hint):
         status, line = 1, f"stopped: {error}"
     except BrokenPipeError:
         status, line = 1, ""
-    except (OSError, MemoryError, tf.errors.OpError) as error:
+    except (OSError, MemoryError, tf.errors.OpError, subprocess.SubprocessError) as error:
         status, line = 1, f"stopped: {_described(error)}; {hint()}"
-    except KeyboardInterrupt as interruption:
-        status, line = 128 + (interruption.args or [signal.SIGINT])[0], f"interrupted: {hint()}"
     progress.close_all()
     _release_stdout()
     if line:
@@ -63,9 +59,8 @@ def path(flag, value):
     """The path that a flag names, with ~ for the home directory.
 
     Raises:
-        InvalidInputError: if there is none, or TensorFlow would write it in other bytes than Python.
+        InvalidInputError: if TensorFlow would write it in other bytes than Python.
     """
-    checks.check(value != "", flag, value, "the name of a file or directory")
     try:
         is_utf8 = os.fsencode(value) == value.encode("utf-8")
     except UnicodeEncodeError:
@@ -86,45 +81,58 @@ def _parsed(flag_values, argv):
 
 def _described(error):
     """What has gone wrong around the program."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, OSError):
+        text = error.strerror or str(error)
+        path = error.filename2 or error.filename
+        return f"{path}: {text}" if path else text
     if isinstance(error, tf.errors.OpError):
-        return error.message
+        # Without TensorFlow's names of operations.
+        return re.sub(r"\{\{.*?\}\} |\[Op:.*", "", error.message).strip()
     return f"{type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager
-def _interruptible(hint):
-    """A context in which SIGINT and SIGTERM are `Interruption`s, and a second one ends the process at once."""
+def _ended_by_signals(hint):
+    """A context in which SIGINT and SIGTERM end the process with one line; files are written whole or not at all.
 
-    def interrupt(number, frame):
-        del frame
-        for each in handlers:
-            signal.signal(each, leave)
-        raise Interruption(number)
-
-    def leave(number, frame):
-        del frame
-        os.write(2, f"{checks.one_line(f'interrupted: {hint()}')}\n".encode())
-        os._exit(128 + number)
-
-    handlers = {}
-    if threading.current_thread() is threading.main_thread():
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    A thread waits for them: the main thread may be in TensorFlow for long, and an exception in it could get lost there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # What whoever started the process wants to be ignored is ignored.
     handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
     for number in handlers:
-        signal.signal(number, interrupt)
+        signal.signal(number, lambda *_: None)
+    own_writer = signal.set_wakeup_fd(writer)
+    threading.Thread(target=_end, args=(reader, [*handlers], hint), daemon=True).start()
     try:
         yield
     finally:
+        signal.set_wakeup_fd(own_writer)
         for number, handler in handlers.items():
             signal.signal(number, handler)
+        os.close(writer)
+
+
+def _end(reader, numbers, hint):
+    """Ends the process if one of some signals is read; it holds no lock, as the main thread may be anywhere."""
+    with open(reader, "rb", buffering=0) as signals:
+        while number := signals.read(1):
+            if number[0] in numbers:
+                if progress.is_shown():
+                    os.write(1, b"\n")
+                os.write(2, f"{checks.one_line(f'interrupted: {hint()}')}\n".encode(errors="replace"))
+                os._exit(128 + number[0])
 
 
 def _release_stdout():
-    """Lets what cannot be written to stdout, as whoever read has gone, not be an error once more at the end."""
+    """Lets what cannot be written to stdout not be an error once more when Python ends."""
     try:
         sys.stdout.flush()
     except OSError:
+        # Whoever read has gone, as `head` does, or the disk is full.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

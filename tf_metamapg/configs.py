@@ -61,7 +61,7 @@ _train = gin.external_configurable(
 )
 
 
-def train(gin_files, bindings, run_dir, resume, started, opened=lambda path: None):
+def train(gin_files, bindings, run_dir, resume, started, opened=lambda path, unused: None):
     """Runs the experiment that configs describe. A caller's own gin bindings are neither seen nor changed.
 
     Args:
@@ -70,7 +70,8 @@ def train(gin_files, bindings, run_dir, resume, started, opened=lambda path: Non
         run_dir: path of the run directory.
         resume: whether to go on with the run that is there.
         started: when the run began, in seconds since the epoch.
-        opened: called with the path of the run directory when everything has been made and the run begins.
+        opened: called when everything has been made and the run begins, with the path of its directory and what is
+            bound though nothing uses it, a list of texts.
 
     Returns:
         the summary, see `experiment.train`.
@@ -89,9 +90,7 @@ def train(gin_files, bindings, run_dir, resume, started, opened=lambda path: Non
             nonlocal is_running
             config = gin.operative_config_str()
             is_running = True
-            opened(run_dir)
-            for note in _notes(config, of_files, of_bindings):
-                print(f"note: nothing in this run uses {note}", flush=True)
+            opened(run_dir, list(_unused(config, of_files, of_bindings)))
             return config
 
         try:
@@ -113,13 +112,14 @@ def _what_is_wrong(error):
     if isinstance(error, TypeError) and "positional argument" in first_line:
         return f"{first_line}; is there a @name() that should be without parentheses?"
     calls = gin_reader.calls(error)
-    if isinstance(error, RecursionError):
-        return f"{', '.join(name for name, times in collections.Counter(calls).items() if times > 1)}: refers to itself"
+    again = [name for name, times in collections.Counter(calls).items() if times > 1]
+    if isinstance(error, RecursionError) and again:
+        return f"{', '.join(again)}: refers to itself"
     return f"{calls[-1]}: {gin_reader.message(gin_reader.cause(error))}"
 
 
-def _notes(config, of_files, of_bindings):
-    """What is bound, and nothing has read according to the config that a run has used: one text for each note.
+def _unused(config, of_files, of_bindings):
+    """What is bound, and nothing has read according to the config that a run has used: a text for each file and name.
 
     What a file includes may leave much unused, as it was written for something else.
     """
@@ -131,7 +131,7 @@ def _notes(config, of_files, of_bindings):
         return not any(name == own and within[: len(scopes)] == scopes for within, own in used)
 
     for path, names in of_files:
-        if unused := sorted(set(filter(is_unused, names)), key=names.index):
+        if unused := dict.fromkeys(filter(is_unused, names)):
             yield checks.one_line(f"{', '.join(unused)} of {path}")
     yield from filter(is_unused, of_bindings)
 

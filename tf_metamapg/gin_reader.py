@@ -72,10 +72,11 @@ def cause(error):
 
 def calls(error):
     """What a config names whose calls have led to an exception, the outermost first: @name or %macro."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "gin_wrapper"]
+    # Where gin dresses up an exception, its frame is passed twice.
+    frames = dict.fromkeys(frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return [
         f"%{frame.f_locals['scope_str']}" if frame.f_locals["name"] == "macro" else f"@{frame.f_locals['name']}"
-        for frame in frames
+        for frame in frames if frame.f_code.co_name == "gin_wrapper"
     ]
 
 

@@ -42,12 +42,14 @@ def run(argv, started):
     """
     run_directories = []
 
-    def opened(path):
+    def opened(path, unused):
         run_directories.append(run_directory.RunDirectory(path))
         print(f"run directory: {path}", flush=True)
+        for text in unused:
+            print(f"note: nothing in this run uses {text}", flush=True)
 
     def hint():
-        if not any(directory.config.exists() for directory in run_directories):
+        if not any(os.path.exists(directory.config) for directory in run_directories):
             return "nothing was written; start again"
         return f"go on with the same command, --run_dir={run_directories[0].path} and --resume"
 
@@ -59,6 +61,7 @@ def _run(arguments, started, opened):
     gin_files = [command.path("--gin_file", path) for path in FLAGS.gin_file]
     if not gin_files:
         raise checks.InvalidInputError("--gin_file: name at least one, such as gin_configs/ipd.gin")
+    checks.check(FLAGS.run_dir != "", "--run_dir", FLAGS.run_dir, "the name of a directory")
     run_dir = None if FLAGS.run_dir is None else command.path("--run_dir", FLAGS.run_dir)
     if FLAGS.resume:
         if run_dir is None:

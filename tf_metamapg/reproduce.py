@@ -62,6 +62,7 @@ def _run(names):
         raise checks.InvalidInputError(f"name what to reproduce, {allowed}; see --list")
     for name in names:
         checks.check(name in REPRODUCTIONS, "name", name, allowed)
+    checks.check(FLAGS.output_dir != "", "--output_dir", FLAGS.output_dir, "the name of a directory")
     output_dir = pathlib.Path(command.path("--output_dir", FLAGS.output_dir))
     try:
         for name in names:
