@@ -16,6 +16,7 @@ setuptools.setup(
         "keras>=3.10,<4",
         "matplotlib>=3.10,<4",
         "numpy>=1.26,<3",
+        "tensorboard>=2.21,<2.22",
         "tensorflow>=2.21,<2.22",
         "tensorflow-probability[tf]>=0.25,<0.26",
         "tqdm>=4.66,<5",

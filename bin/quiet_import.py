@@ -1,30 +1,54 @@
-"""Lets the commands beside this file import TensorFlow without the notices that it writes meanwhile."""
+"""Lets the commands beside this file import TensorFlow without the notices that it writes, and be interrupted then."""
 
-import contextlib
-import logging
 import os
-import tempfile
+import signal
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-@contextlib.contextmanager
-def held_back_stderr():
-    """Shows what is written to stderr only if something fails.
+class Imports:
+    """A context to import the package in; if that cannot be done, or somebody interrupts it, one line says so.
 
     While it is imported, TensorFlow writes notices that no setting turns off, and they would hide the one
     line that matters when something is wrong.
     """
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held_back.seek(0)
-            os.write(stderr, held_back.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+    def __enter__(self):
+        self._stderr = os.dup(2)
+        # What whoever started the process wants to be ignored is ignored.
+        signals = (signal.SIGINT, signal.SIGTERM)
+        self._signals = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+        for number in self._signals:
+            signal.signal(number, self._end)
+        # Takes a moment, in which one may already be interrupted.
+        import tempfile
+
+        self._held_back = tempfile.TemporaryFile()
+        os.dup2(self._held_back.fileno(), 2)
+
+    def __exit__(self, kind, error, traceback):
+        os.dup2(self._stderr, 2)
+        # The command has handlers of its own; around it there is nothing left to interrupt.
+        for number in self._signals:
+            signal.signal(number, lambda *_: None)
+        if error is not None:
+            self._refuse(error)
+        import logging
+
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+    def _end(self, number, frame):
+        del frame
+        # An exception would have to find its way through all that is being imported.
+        os.write(self._stderr, b"interrupted: nothing was written; start again\n")
+        os._exit(128 + number)
+
+    def _refuse(self, error):
+        # Such as a package that is not installed, or another backend of Keras.
+        text = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        if "\n" not in text:
+            print(f"error: {text}", file=sys.stderr)
+            sys.exit(2)
+        self._held_back.seek(0)
+        os.write(2, self._held_back.read())

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(tf_metamapg.__file__).parent
 # floor it imports from earlier rows, and there only from its own folder or from modules in no folder;
 # modules of one row do not know each other.
 ROWS = (
-    (0, "descriptions files products scan slices"),
+    (0, "libraries descriptions files products scan slices"),
     (0, "checks types tables"),
     (0, "arguments"),
     (0, "random"),
@@ -45,6 +45,7 @@ ROWS = (
     (5, "problem best checkpoints metrics export figures progress report run_directory"),
     (5, "trainer"),
     (5, "experiment"),
+    (6, "gin_reader"),
     (6, "configs command reproductions.results reference_loop workloads"),
     (6, "reproductions.protocols"),
     (6, "reproductions.exact_ipd reproductions.dice_ipd reproductions.gradient_quality"),
@@ -131,9 +132,9 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual([type(node) for node in TREES[name].body], [ast.Expr], name)
 
     @parameterized.parameters(
-        ("gin", {"configs"}),
+        ("gin", {"configs", "gin_reader"}),
         ("absl", {"benchmark", "command", "main", "reproduce"}),
-        ("matplotlib", {"figures", "reproductions.results"}),
+        ("matplotlib", {"figures", "libraries", "reproductions.results"}),
         ("tqdm", {"progress"}),
         ("tensorflow_probability", {"policies.distributions", "statistics", "agents.opponent_modelling"}),
         ("tf_keras", set()),

@@ -140,6 +140,8 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         (("tabular", "--json=/"), "--json = '/': must be a file in a writable directory"),
         (("tabular", "--json="), "--json = '': must be a file in a writable directory"),
         (("--no_such_flag",), "Unknown command line flag"),
+        (("--started=0",), "--started = 0.0: must be left to the command"),
+        (("no_such", "--started=0"), "workload = 'no_such': must be one of tabular, wide"),
     )
     def test_mistakes(self, arguments, part):
         outcome = self.run_command(*arguments)
@@ -147,6 +149,15 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertStartsWith(outcome.stderr, "error: ")
         self.assertIn(part, outcome.stderr)
         self.assertLen(outcome.stderr.splitlines(), 1)
+
+    def test_a_process_that_fails(self):
+        program = self.directory / "program.py"
+        program.write_text("import sys; print('a\\nnotice', file=sys.stderr); sys.exit('error: no memory')")
+        benchmark.FLAGS(["bin/benchmark"])
+        with self.assertRaisesRegex(
+            ChildProcessError, "^the process of tabular ended with status 1: error: no memory$"
+        ):
+            benchmark._measure_aside(str(program), "tabular")
 
 
 if __name__ == "__main__":

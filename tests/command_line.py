@@ -8,9 +8,6 @@ import subprocess
 import sys
 import time
 from typing import NamedTuple
-from unittest import mock
-
-import gin
 
 from tf_metamapg import main
 
@@ -50,20 +47,18 @@ def run(*arguments):
     with (
         contextlib.redirect_stdout(io.StringIO()) as stdout,
         contextlib.redirect_stderr(io.StringIO()) as stderr,
-        # Gin never forgets where it has looked for files.
-        mock.patch.object(gin.config, "_LOCATION_PREFIXES", [""]),
     ):
         status = main.run(["bin/train", *map(str, arguments)], time.time())
     return Outcome(status, stdout.getvalue(), stderr.getvalue())
 
 
-def start(*arguments, code=None, **keywords):
-    """Starts `bin/train`, or Python code in its place, in a process of its own."""
-    script = ["-c", code] if code else [str(ROOT / "bin" / "train")]
+def start(*arguments, code=None, command="train", environment=(), **keywords):
+    """Starts one of the commands, or Python code in its place, in a process of its own."""
+    script = ["-c", code] if code else [str(ROOT / "bin" / command)]
+    keywords = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8", **keywords}
     return subprocess.Popen(
         [sys.executable, *script, *map(str, arguments)],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        **keywords,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **dict(environment)}, **keywords,
     )
 
 

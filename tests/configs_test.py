@@ -28,6 +28,8 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(outcome.status, 0, outcome.stderr)
         self.assertEqual(outcome.stderr, "")
+        # Everything in the file is used.
+        self.assertNotIn(f" of {path}", outcome.stdout)
         summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
         self.assertEqual(summary["meta_updates"], 1)
         average_reward = summary["meta_test"]["average_reward"]

@@ -14,12 +14,12 @@ from tf_metamapg import figures
 
 class FiguresTest(tf.test.TestCase, parameterized.TestCase):
 
-    def save(self, average_reward, name="adaptation.png"):
+    def save(self, average_reward, name="adaptation.png", title="title"):
         path = pathlib.Path(self.get_temp_dir()) / name
         agent_names = [f"Agent{agent}" for agent in range(average_reward.shape[-1])]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            figures.save_adaptation_figure(path, average_reward, "title", agent_names)
+            figures.save_adaptation_figure(path, average_reward, title, agent_names)
         self.assertEqual(path.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
         return matplotlib.image.imread(path)
 
@@ -44,6 +44,9 @@ class FiguresTest(tf.test.TestCase, parameterized.TestCase):
             # The panels stand side by side.
             middle = len(differs) // 2
             self.assertFalse(np.any(differs[middle:] if agent == 0 else differs[:middle]))
+
+    def test_titles_are_no_formulas(self):
+        self.save(np.zeros([1, 1, 1]), title="$\\frac$")
 
     def test_leaves_nothing_else(self):
         self.save(np.zeros([2, 2, 2]))

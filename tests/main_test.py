@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 
 from absl.testing import parameterized
 import numpy as np
@@ -35,12 +36,19 @@ BAD_BINDINGS = (
     ("ragged_payoffs", "IteratedMatrixGame.payoffs = [[[-1, -3], [0]], [[-1, -3], [0, -2]]]",
      ["IteratedMatrixGame.payoffs", "[0]", "[n_agents, A_0, .., A_{n-1}]"]),
     ("payoffs_of_words", "IteratedMatrixGame.payoffs = 'high'", ["IteratedMatrixGame.payoffs", "high", "numbers"]),
+    ("payoff_of_400_digits", f"IteratedMatrixGame.payoffs = [[[{10**400}, -3], [0, -2]], [[-1, 0], [-3, -2]]]",
+     ["IteratedMatrixGame.payoffs", "1000", "numbers"]),
+    ("payoff_of_thousands_of_digits",
+     f"IteratedMatrixGame.payoffs = [[[0x{'f' * 5000}, -3], [0, -2]], [[-1, 0], [-3, -2]]]",
+     ["IteratedMatrixGame.payoffs", "numbers"]),
     ("infinite_payoff", "IteratedMatrixGame.payoffs = [[[-1, -3], [0, -1e999]], [[-1, 0], [-3, -2]]]",
      ["IteratedMatrixGame.payoffs", "-inf", "finite"]),
     ("discount_1", "IteratedMatrixGame.discount = 1.0", ["IteratedMatrixGame.discount", "1.0", "[0, 1)"]),
     ("discount_negative", "IteratedMatrixGame.discount = -0.1", ["IteratedMatrixGame.discount", "-0.1", "[0, 1)"]),
     ("discount_string", "IteratedMatrixGame.discount = '0.9'", ["IteratedMatrixGame.discount", "'0.9'", "number"]),
     ("dtype", "IteratedMatrixGame.dtype = 'float16'", ["IteratedMatrixGame.dtype", "float16", "float32"]),
+    ("name_of_two_lines", "IteratedMatrixGame.name = 'a\\nb'", ["IteratedMatrixGame.name", "one line"]),
+    ("long_name", f"IteratedMatrixGame.name = '{'a' * 101}'", ["IteratedMatrixGame.name", "100 characters"]),
     ("no_trajectories", "LoadedDiceEstimator.n_trajectories = 0", ["LoadedDiceEstimator.n_trajectories", "= 0", "1"]),
     (
         "half_a_trajectory", "LoadedDiceEstimator.n_trajectories = 0.5",
@@ -57,7 +65,7 @@ BAD_BINDINGS = (
     ("n_tasks", "train.n_tasks = 0", ["train.n_tasks", "= 0", "1"]),
     ("n_evaluation_tasks", "train.n_evaluation_tasks = 0", ["train.n_evaluation_tasks", "= 0", "1"]),
     ("too_many_evaluation_tasks", "train.n_evaluation_tasks = 1000000000",
-     ["train.n_evaluation_tasks", "1000000000", "2 seeds", "12 steps", "GB"]),
+     ["train.n_evaluation_tasks", "1000000000", "smaller", "GB"]),
     ("too_many_tasks", "train.n_tasks = 2000000000", ["train.n_tasks", "2000000000", "GB"]),
     ("too_many_exact_tasks", "train.n_evaluation_tasks = 1000000000\ntrain.estimator = @ExactEstimator",
      ["train.n_evaluation_tasks", "1000000000", "GB"]),
@@ -93,6 +101,88 @@ train.n_evaluation_tasks = 41
 train.agents = [@MetaMAPG(), @PolicyGradient()]
 train.populations = [None, @PayoffNoise]
 """, ["train.populations[1]", "PayoffNoise"]),
+    ("macro_of_itself", "n = %n\ntrain.n_seeds = %n", ["%n", "itself"]),
+    ("macros_of_each_other", "a = [%b]\nb = %a\ntrain.agents = %a", ["%a, %b", "itself"]),
+    ("train_in_itself", "train.game = @train()", ["@train", "itself"]),
+    ("game_of_itself", "IteratedMatrixGame.payoffs = @IteratedMatrixGame()", ["@IteratedMatrixGame", "itself"]),
+    ("train_as_a_maker", "train.task_distribution = @train", ["train()", "missing"]),
+    ("train_as_a_baseline", "LoadedDiceEstimator.baseline = @train", ["train()", "missing"]),
+    ("what_the_command_decides", "train.resume = True", ["train", "resume"]),
+    ("deep_value", f"train.agents = {'[' * 2000}{']' * 2000}", ["train.agents", "recursion"]),
+    ("integer_of_thousands_of_digits", f"train.n_seeds = {'9' * 5000}", ["train.n_seeds", "5000 digits"]),
+    ("hexadecimal_of_thousands_of_digits", f"train.n_seeds = 0x{'f' * 5000}", ["train.n_seeds", "2147483647"]),
+    ("long_text", f"train.n_seeds = '{'a' * 100_000}'", ["train.n_seeds", "aaa", "integer"]),
+    ("long_unknown_configurable", f"{'a' * 100_000}.b = 3", ["aaa", "No configurable matching"]),
+    ("long_unknown_macro", f"train.n_seeds = %{'a' * 100_000}", ["aaa", "No bindings"]),
+    ("singleton_of_nothing", "train.n_seeds = @gin.singleton()", ["singleton()", "missing"]),
+    *(
+        (f"{name.replace('.', '_')}_{value}", f"{name} = {value}", [name, "2147483647"])
+        for name in (
+            "train.n_seeds", "train.n_meta_updates", "train.chain_length", "train.n_tasks", "train.validate_every",
+            "train.evaluation_chain_length", "train.n_evaluation_tasks", "train.checkpoint_every",
+            "LoadedDiceEstimator.n_trajectories", "LoadedDiceEstimator.horizon",
+        )
+        for value in (2**31, 10**18)
+    ),
+    ("personas", """
+train.agents = [@MetaMAPG(), @PolicyGradient()]
+train.populations = [None, @Personas]
+Personas.n_test = 1_000_000_000
+""", ["Personas", "1000000000", "memory"]),
+    ("lookahead_steps", """
+train.agents = [@MetaMAPG(), @LOLADiCE()]
+LOLADiCE.n_lookahead_steps = 1000000000
+""", ["LOLADiCE.n_lookahead_steps", "1000"]),
+    ("public_goods", """
+IteratedMatrixGame.payoffs = @public_goods()
+public_goods.n_agents = 1000000000
+""", ["public_goods.n_agents", "16"]),
+    *(
+        (f"{kind}_of_{size}", f"train.policies = [@{kind}, @tabular_policy]\n{kind}.{parameter} = {size}",
+         [f"{kind}.{parameter}", size, allowed])
+        for kind, parameter, size, allowed in (
+            ("mlp_policy", "hidden_units", "[2000000000]", "memory"),
+            ("mlp_policy", "hidden_units", "[100000, 100000]", "memory"),
+            ("lstm_policy", "units", "2000000000", "memory"),
+            ("lstm_policy", "units", "100000", "memory"),
+            ("lstm_policy", "units", "3000000000", "2147483647"),
+        )
+    ),
+    ("value_network", """
+LoadedDiceEstimator.baseline = @ValueNetwork()
+ValueNetwork.units = 2000000000
+""", ["ValueNetwork.units", "2000000000", "memory"]),
+    *(
+        (f"activation_{activation.strip('@')}", f"""
+train.policies = [@mlp_policy, @tabular_policy]
+mlp_policy.activation = {activation!r}
+""".replace("'@", "@").replace("@'", ""), ["mlp_policy.activation", activation.strip("@"), "activation"])
+        # Halves the units, takes arguments, is no activation; functions of something else.
+        for activation in ("glu", "threshold", "serialize", "", "@tabular_policy@", "@mean_over_chain@")
+    ),
+    *(
+        (f"{name.replace('.', '_')}_is_{value}", f"{more}\n{name} = {value}", [name, "float32"])
+        for name, more in (
+            ("train.meta_learning_rate", ""), ("train.inner_rates_meta_learning_rate", ""),
+            ("train.max_gradient_norm", ""), ("MetaMAPG.inner_learning_rate", ""),
+            ("tabular_policy.initial_stddev", ""), ("PayoffNoise.width", ""),
+            ("LOLADiCE.assumed_learning_rate", "train.agents = [@MetaMAPG(), @LOLADiCE()]"),
+            ("ValueNetwork.learning_rate", "LoadedDiceEstimator.baseline = @ValueNetwork()"),
+            ("linear_feature_baseline.ridge", "LoadedDiceEstimator.baseline = @linear_feature_baseline"),
+            ("NormalPolicies.stddev", f"{MIXED}\ntrain.populations = [None, @NormalPolicies]"),
+            ("prisoners_dilemma.temptation", ""),
+        )
+        for value in ("1e39", "1" + 39 * "0")
+    ),
+    *(
+        (f"{name.replace('.', '_')}_is_0_as_float32", f"{more}\n{name} = 1e-46", [name, "1e-46", "> 0"])
+        for name, more in (
+            ("train.max_gradient_norm", ""),
+            ("MetaMAPG.inner_learning_rate", "MetaMAPG.learn_inner_learning_rates = True"),
+            ("ValueNetwork.learning_rate", "LoadedDiceEstimator.baseline = @ValueNetwork()"),
+            ("SOS.radius", "train.agents = [@MetaMAPG(), @SOS()]"),
+        )
+    ),
     ("agents_for_policies", "train.policies = [@PolicyGradient, @PolicyGradient]", ["PolicyGradient", "argument"]),
     ("critic_not_made", "LoadedDiceEstimator.baseline = @ValueNetwork", ["DiceEstimator.baseline", "ValueNetwork"]),
     ("exact_with_memory", """
@@ -107,7 +197,20 @@ BAD_FLAGS = (
     ("resume_maybe", ["--resume=maybe"], ["resume", "maybe"]),
     ("missing_gin_file", ["--gin_file=no/such.gin"], ["--gin_file", "no/such.gin"]),
     ("gin_file_is_a_directory", ["--gin_file=."], ["--gin_file", "."]),
-    ("resume_nothing", ["--resume"], ["--resume", "--run_dir", "run"]),
+    ("resume_nothing", ["--resume"], ["--resume", "--run_dir", "run", "no run"]),
+    ("no_gin_file", ["--gin_file="], ["--gin_file"]),
+    ("no_run_dir", ["--run_dir="], ["--run_dir"]),
+    ("long_unknown_flag", [f"--{'a' * 10_000}"], ["flag"]),
+    ("long_value", [f"--resume={'a' * 10_000}"], ["resume", "aaa"]),
+    ("long_argument", ["a" * 10_000], ["arguments", "aaa"]),
+    ("long_gin_file", [f"--gin_file={'a' * 10_000}"], ["--gin_file=aaa", "too long"]),
+    ("long_run_dir", [f"--run_dir={'a' * 10_000}"], ["--run_dir", "aaa", "too long"]),
+    ("long_run_dir_to_resume", [f"--run_dir={'a' * 10_000}", "--resume"], ["--resume", "aaa", "no run"]),
+    ("gin_file_at_home", ["--gin_file=~/no_such.gin"], [os.path.expanduser("~/no_such.gin")]),
+    ("run_dir_at_home", ["--run_dir=~/no_such_run", "--resume"], [os.path.expanduser("~/no_such_run")]),
+    ("missing_flagfile", ["--flagfile=no_such"], ["no_such"]),
+    ("flagfile_is_a_directory", ["--flagfile=."], ["."]),
+    ("flagfile_is_no_text", [f"--flagfile={sys.executable}"], ["utf-8"]),
 )
 
 # name, content of a config, what the one line must contain.
@@ -138,7 +241,8 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
 
     def assert_refused(self, outcome, parts=()):
         self.assertEqual(outcome.status, 2, outcome.stderr)
-        self.assertEqual(outcome.stdout, "")
+        # A run directory is named before it is looked into.
+        self.assertNotRegex(outcome.stdout, r"(?m)^(?!run directory: |note: ).")
         self.assertRegex(outcome.stderr, r"^error: [^\n]+\n$")
         # One line that a person reads, not a whole config on one line.
         self.assertLess(len(outcome.stderr), 400)
@@ -201,7 +305,14 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         pathlib.Path("first.gin").write_text(
             f"include '{IPD}'\ntrain.n_meta_updates = 0\nPayoffNoise.width = 0.5\ntrain.first_seed = 3\n"
         )
-        pathlib.Path("second.gin").write_text("PayoffNoise.width = 0.25\nIteratedMatrixGame.discount = 0.5\n")
+        pathlib.Path("second.gin").write_text("""
+PayoffNoise.width = 0.25
+IteratedMatrixGame.discount = 0.5
+seeds = 7
+SOS:
+    radius = 0.25
+    alignment = 0.25
+""")
         os.makedirs("runs/second-1")
         bindings = [binding for binding in (*command_line.TINY, NO_META_AGENT) if "n_meta_updates" not in binding]
         outcome = command_line.run(
@@ -218,10 +329,13 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         self.assertEqual(
             [line for line in outcome.stdout.splitlines() if line.startswith("note: ")],
+            # In files, what they bind themselves.
             [f"note: nothing in this run uses {name}" for name in (
+                "seeds, SOS.radius, SOS.alignment of second.gin",
                 "n_seeds", "MetaMAPG.inner_learning_rate", "owm/PolicyGradient.inner_learning_rate",
             )],
         )
+        self.assertStartsWith(outcome.stdout, "run directory: runs/second-2\n")
         self.assertCountEqual(os.listdir("runs"), ["second-1", "second-2"])
         self.assertEmpty(os.listdir("runs/second-1"))
         self.assertIn("runs/second-2/summary.json", outcome.stdout)
@@ -237,6 +351,29 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         pathlib.Path("configs/top.gin").write_text("include 'base.gin'\n")
         outcome = command_line.run(f"--gin_file={IPD}", "--gin_file=configs/top.gin")
         self.assert_refused(outcome, ["train.n_seeds = -2"])
+
+    @parameterized.parameters(
+        ("raise KeyError('x')", "config: @Broken: KeyError: 'x'"),
+        ("assert False", "config: @Broken: AssertionError"),
+        ("self.__init__()", "config: @Broken: refers to itself"),
+        ("def f(): f()\nglobals().update(f=f)\nf()", "config: @Broken: RecursionError: maximum recursion depth"),
+        ("open('no_such_file')", "config: @Broken: [Errno 2] No such file or directory: 'no_such_file'"),
+        ("import gin; gin.get_configurable('MetaMAPG')(-1)", "MetaMAPG.inner_learning_rate = -1: must be"),
+        ("raise ValueError('a\\nb' * 1000)", "config: @Broken: a ba b"),
+        ("import numpy; numpy.zeros(10**13)", "config: @Broken: MemoryError: Unable to allocate"),
+    )
+    def test_a_game_of_ones_own_that_fails(self, text, expected):
+        pathlib.Path("own_game.py").write_text("""
+import gin
+
+@gin.configurable
+class Broken:
+    def __init__(self, text):
+        exec(text)
+""")
+        pathlib.Path("own_game.gin").write_text(f"import own_game\ntrain.game = @Broken()\nBroken.text = {text!r}\n")
+        outcome = command_line.run(*self.arguments(), "--gin_file=own_game.gin")
+        self.assert_refused(outcome, [f"error: {expected}"])
 
     def assert_stopped(self, outcome, *parts):
         self.assertEqual(outcome.status, 1, outcome.stderr)
@@ -283,6 +420,33 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
         self.assertAllInRange(np.array(summary["meta_test"]["average_reward"]), -3.1, 0.1)
+
+    def test_files_in_the_way(self):
+        """A run goes on where some of its directory has been replaced."""
+        arguments = self.arguments(
+            "train.agents = [@MetaPG(), @PolicyGradient()]", "train.estimator = @ExactEstimator",
+            "train.n_meta_updates = 1", "train.evaluation_chain_length = 0",
+        )
+        self.assertEqual(command_line.run(*arguments)[::2], (0, ""))
+        for name, path in (
+            ("summary.json", "summary.json: Is a directory"),
+            ("figures", "figures/adaptation.png.partial: Not a directory"),
+            ("tensorboard", "Not a directory"), ("metrics.csv", "metrics.csv: Is a directory"),
+        ):
+            with self.subTest(name):
+                in_the_way = self.run_dir / name
+                if in_the_way.is_dir():
+                    shutil.rmtree(in_the_way)
+                    in_the_way.write_text("years of work")
+                else:
+                    in_the_way.unlink()
+                    (in_the_way / "years of work").mkdir(parents=True)
+                outcome = command_line.run(*arguments, "--resume")
+                self.assert_stopped(outcome, path, f"; go on with the same command, --run_dir={self.run_dir} and")
+        # Nothing is made before it is clear that there is a run.
+        (self.run_dir / "config.gin").unlink()
+        outcome = command_line.run(*arguments, "--resume", "--gin_param=import no_such_module")
+        self.assert_refused(outcome, ["--resume with --run_dir", "there is no run"])
 
     def test_run_from_end_to_end(self):
         """One run, what it leaves, who may use its directory, and the same run again."""

@@ -2,9 +2,11 @@
 
 import csv
 import pathlib
+import warnings
 
 from absl.testing import parameterized
 import numpy as np
+from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 
 from tf_metamapg import checks
@@ -64,6 +66,23 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertEqual(value.metadata.plugin_data.plugin_name, "scalars")
                 values.append((event.step, value.tag, tf.make_ndarray(value.tensor).item()))
         return values
+
+    def test_tensorboard_shows_the_events(self):
+        self.write(1, 3)
+        accumulator = event_accumulator.EventAccumulator(str(self.events)).Reload()
+        (mean,) = [values for values in self.read_events() if values[:2] == (2, "agent_1/opponent_shaping_norm")]
+        events = accumulator.Tensors(mean[1])
+        self.assertEqual([event.step for event in events], [1, 2, 3])
+        self.assertEqual(tf.make_ndarray(events[1].tensor_proto), mean[2])
+        self.assertIn(mean[1], accumulator.PluginTagToContent("scalars"))
+
+    def test_values_that_are_infinite_as_float32_are_written_without_a_word(self):
+        log = self.log()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            log.write(1, Metrics(np.full([len(SEEDS), 2, N_AGENTS], 1e60), np.ones([len(SEEDS), N_AGENTS, 3])))
+        log.close()
+        self.assertIn((1, "agent_0/average_reward_0", np.inf), self.read_events())
 
     def test_csv_has_every_update_seed_agent_and_value(self):
         self.write(1, 3)

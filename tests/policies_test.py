@@ -596,6 +596,14 @@ class MLPTest(tf.test.TestCase, parameterized.TestCase):
             mlp.mlp_policy(_matrix_game(), 0, **{parameter: value})
         self.assertEqual(str(caught.exception), f"mlp_policy.{parameter} = {value!r}: must be {allowed}")
 
+    def test_number_of_parameters(self):
+        for policy, n_params in (
+            (mlp.mlp_policy(_matrix_game(), 0, hidden_units=(16, 8)), mlp.MLP.n_params(7, 3, (16, 8))),
+            (mlp.mlp_policy(_matrix_game(), 0, hidden_units=()), mlp.MLP.n_params(7, 3, ())),
+            (lstm.lstm_policy(_matrix_game(), 0, units=5), lstm.LSTM.n_params(7, 3, 5)),
+        ):
+            self.assertEqual(sum(leaf.shape.num_elements() for leaf in policy.reference_params), n_params)
+
     def test_bad_size_is_rejected(self):
         with self.assertRaisesRegex(checks.InvalidInputError, r"mlp_policy.hidden_units\[1\] = 0: must be"):
             mlp.mlp_policy(_matrix_game(), 0, hidden_units=(4, 0))

@@ -5,6 +5,7 @@ import csv
 import functools
 import io
 import json
+import os
 import pathlib
 import tempfile
 from unittest import mock
@@ -216,8 +217,8 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
     def test_results_are_collected(self):
         output_dir = self.directory / "results"
         small = mock.patch.object(figure_1, "reproduce", functools.partial(figure_1.reproduce, n_updates=1))
-        with small:
-            outcome = self.run_command("figure_1", f"--output_dir={output_dir}")
+        with small, mock.patch.dict(os.environ, HOME=str(self.directory)):
+            outcome = self.run_command("figure_1", "--output_dir=~/results")
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         table = (output_dir / "figure_1" / "table.md").read_text("utf-8")
         self.assertIn(table, outcome.stdout)

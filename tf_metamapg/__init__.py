@@ -1,5 +1,6 @@
 """Learning to learn among other learners: Meta-MAPG and its relatives on TensorFlow and Keras."""
 
+from tf_metamapg import libraries  # noqa: F401, so that others can be imported
 from tf_metamapg import random
 from tf_metamapg.adaptation import adapt
 from tf_metamapg.adaptation import Chain

@@ -233,7 +233,7 @@ def table(parameter, value, allowed="an array of numbers"):
     """
     try:
         array = None if np.iscomplexobj(value) else np.array(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = None
     checks.check(array is not None, parameter, value, allowed)
     checks.check(np.all(np.isfinite(array)), parameter, array.tolist(), "finite")

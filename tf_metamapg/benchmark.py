@@ -48,6 +48,9 @@ flags.DEFINE_float(
     "started", None, "What the command passes to the process of one workload: when it was started.", flag_values=FLAGS
 )
 
+# The process that measures a workload, if there is one now.
+_aside = []
+
 
 def run(argv):
     """Runs the command line.
@@ -58,23 +61,29 @@ def run(argv):
     Returns:
         exit status, see `command.run`.
     """
-    return command.run(
-        argv, sys.modules[__name__], lambda names: _run(argv[0], names), "nothing was written; start again"
-    )
+
+    def hint():
+        # Whoever asks this process to end need not know of another.
+        for process in _aside:
+            process.kill()
+        return "nothing was written; start again"
+
+    return command.run(argv, sys.modules[__name__], lambda names: _run(argv[0], names), hint)
 
 
 def _run(program, names):
     checks.check_integer("--repeats", FLAGS.repeats, minimum=1)
     if FLAGS.started is not None:
+        checks.check(len(names) == 1, "--started", FLAGS.started, "left to the command")
         print(json.dumps(workloads.measure(names[0], FLAGS.started, FLAGS.repeats)))
         return
     names = names or list(workloads.WORKLOADS)
     for name in names:
         checks.check(name in workloads.WORKLOADS, "workload", name, f"one of {', '.join(workloads.WORKLOADS)}")
     if FLAGS.json is not None:
-        path = pathlib.Path(FLAGS.json).absolute()
-        is_writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
-        checks.check(is_writable and not path.is_dir(), "--json", FLAGS.json, "a file in a writable directory")
+        path = pathlib.Path(command.path("--json", FLAGS.json)).absolute()
+        is_writable = os.path.isdir(path.parent) and os.access(path.parent, os.W_OK)
+        checks.check(is_writable and not os.path.isdir(path), "--json", FLAGS.json, "a file in a writable directory")
     results = {
         "machine": {"cores": os.cpu_count(), "tensorflow": tf.__version__, "python": platform.python_version()},
         "reference_loop": _reference_loop(),
@@ -85,7 +94,7 @@ def _run(program, names):
     else:
         _time_workloads(program, names, results)
     if FLAGS.json is not None:
-        files.write_json(FLAGS.json, results)
+        files.write_json(path, results)
 
 
 def _time_workloads(program, names, results):
@@ -130,8 +139,12 @@ def _reference_loop():
 
 def _measure_aside(program, name):
     """What a process of its own measures."""
-    process = subprocess.run(
-        [sys.executable, program, name, f"--started={time.time()}", f"--repeats={FLAGS.repeats}"],
-        stdout=subprocess.PIPE, check=True, text=True,
-    )
-    return json.loads(process.stdout.splitlines()[-1])
+    arguments = [sys.executable, program, name, f"--started={time.time()}", f"--repeats={FLAGS.repeats}"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        _aside.append(process)
+        stdout, stderr = process.communicate()
+    _aside.remove(process)
+    if process.returncode != 0:
+        last = stderr.splitlines()[-1:]
+        raise ChildProcessError(f"the process of {name} ended with status {process.returncode}: {''.join(last)}")
+    return json.loads(stdout.splitlines()[-1])

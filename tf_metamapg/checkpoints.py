@@ -91,7 +91,7 @@ class Checkpointer:
             return notes, [path for path, _ in damaged]
         if damaged:
             path, error = damaged[0]
-            reason = checks.shortened(str(error), 200)
+            reason = checks.one_line(str(error), 200)
             raise checks.InvalidInputError(f"checkpoint {path.absolute()}: is damaged ({reason}), and no other is left")
         return None, []
 

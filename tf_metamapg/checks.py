@@ -2,7 +2,9 @@
 
 import math
 import numbers
-import sys
+import os
+
+import numpy as np
 
 from tf_metamapg import descriptions
 
@@ -23,32 +25,44 @@ def check(condition, parameter, value, allowed):
         allowed: what may stand there, as the end of the sentence "must be …".
     """
     if not condition:
-        raise InvalidInputError(f"{parameter} = {_brief(value)}: must be {allowed}")
+        raise InvalidInputError(f"{parameter} = {brief(value)}: must be {allowed}")
 
 
-def check_integer(parameter, value, minimum):
-    """Raises `InvalidInputError` unless `value` is an integer of at least `minimum`."""
+def check_integer(parameter, value, minimum, maximum=2**31 - 1):
+    """Raises `InvalidInputError` unless `value` is an integer in minimum..maximum; sizes and counts are int32."""
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     check(is_integer and value >= minimum, parameter, value, f"an integer ≥ {minimum}")
+    check(value <= maximum, parameter, value, f"an integer ≤ {maximum}")
 
 
 def check_number(parameter, value, minimum=-math.inf):
-    """Raises `InvalidInputError` unless `value` is a finite number of at least `minimum`."""
+    """Raises `InvalidInputError` unless `value` is a number of at least `minimum` that is finite, also as float32.
+
+    Numbers are used in the dtype of the game, or in float32 whatever that is.
+    """
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    is_finite = is_number and abs(value) <= sys.float_info.max
+    is_finite = is_number and math.isfinite(_as_float(value))
     allowed = "a finite number" + (f" ≥ {minimum}" if minimum > -math.inf else "")
     check(is_finite and value >= minimum, parameter, value, allowed)
+    check(np.isfinite(_as_float32(value)), parameter, value, f"{allowed}, also as float32")
 
 
 def check_positive(parameter, value):
-    """Raises `InvalidInputError` unless `value` is a finite number above 0."""
+    """Raises `InvalidInputError` unless `value` is a finite number above 0, also as float32."""
     check_number(parameter, value)
     check(value > 0.0, parameter, value, "> 0")
+    check(_as_float32(value) > 0.0, parameter, value, "> 0, also as float32")
 
 
 def check_boolean(parameter, value):
     """Raises `InvalidInputError` unless `value` is True or False."""
     check(isinstance(value, bool), parameter, value, "True or False")
+
+
+def check_name(parameter, value):
+    """Raises `InvalidInputError` unless `value` is a text that can stand above a figure."""
+    check(isinstance(value, str), parameter, value, "a text")
+    check(value.isprintable() and len(value) <= 100, parameter, value, "a text of one line, of at most 100 characters")
 
 
 def check_dtype(parameter, value):
@@ -69,12 +83,39 @@ def check_length(parameter, value, length):
     check(is_sequence and len(value) == length, parameter, value, allowed)
 
 
-def shortened(text, length=_LONGEST):
-    """A text on one line, and no longer than that."""
-    text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 3] + "..."
+def check_memory(parameter, value, n_bytes):
+    """Raises `InvalidInputError` if what `value` asks for, of so many bytes, is more than the memory of the machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    check(
+        n_bytes <= memory, parameter, value,
+        f"smaller, as it takes {n_bytes / 1e9:.3g} GB, and the memory is {memory / 1e9:.3g} GB",
+    )
 
 
-def _brief(value):
-    text = " ".join(repr(value).split())
+def brief(value):
+    """A value as text, on one line and no longer than 80 characters."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # As of an integer of thousands of digits, which Python does not write.
+        return f"{type(value).__name__} that cannot be shown"
     return text if len(text) <= _LONGEST else descriptions.describe(value, _LONGEST)
+
+
+def one_line(text, length=390):
+    """A text on one line; where it is longer than `length` characters, its middle is left out."""
+    text = " ".join(text.split())
+    if len(text) <= length:
+        return text
+    return f"{text[: length // 2]} ... {text[len(text) + 5 - (length - length // 2) :]}"
+
+
+def _as_float(value):
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _as_float32(value):
+    with np.errstate(over="ignore"):
+        return np.float32(_as_float(value))

@@ -1,15 +1,13 @@
-"""Gin configs: everything that one may name is registered here, the only file that calls gin."""
+"""Gin configs: everything that one may name is registered here, and runs are started as configs say."""
 
-import logging
-import os
-import re
-import tokenize
+import collections
 
 import gin
 
 from tf_metamapg import checks
 from tf_metamapg import critics
 from tf_metamapg import experiment
+from tf_metamapg import gin_reader
 from tf_metamapg import run_directory
 from tf_metamapg.agents import theorem
 from tf_metamapg.agents.fixed import Fixed
@@ -57,19 +55,25 @@ _CONFIGURABLES = (
 )
 for _configurable in _CONFIGURABLES:
     gin.external_configurable(_configurable, module="tf_metamapg")
-_train = gin.external_configurable(experiment.train, "train", module="tf_metamapg")
+_train = gin.external_configurable(
+    experiment.train, "train", module="tf_metamapg",
+    denylist=["directory", "resume", "allow_other_versions", "describe_config", "started"],
+)
 
 
-def train(gin_files, bindings, directory, resume, allow_other_versions, started):
-    """Runs the experiment that configs describe.
+def train(
+    gin_files, bindings, directory, resume, allow_other_versions, started, tell_unused=lambda unused: None
+):
+    """Runs the experiment that configs describe. A caller's own gin bindings are neither seen nor changed.
 
     Args:
-        gin_files: paths; what a file includes is looked for beside it, too.
-        bindings: texts that come after the files. Those that nothing uses are named on stdout.
+        gin_files: paths; what a file includes or imports is looked for beside it, too.
+        bindings: texts that come after the files.
         directory: the `RunDirectory`, claimed.
         resume: whether to go on with the run that is there.
         allow_other_versions: see `experiment.train`.
         started: when the run began, in seconds since the epoch.
+        tell_unused: called when everything has been made, with what is bound though nothing uses it, a list of texts.
 
     Returns:
         the summary, see `experiment.train`.
@@ -78,68 +82,63 @@ def train(gin_files, bindings, directory, resume, allow_other_versions, started)
         InvalidInputError: if the configs cannot be read or run.
         MetaTrainingStopped: if a meta-gradient is NaN or infinite.
     """
-    _parse_all(gin_files, bindings)
+    is_running = False
+    with gin_reader.fresh_state():
+        of_files = [(path, gin_reader.read_file(path)) for path in gin_files]
+        of_bindings = [name for text in bindings for name in gin_reader.read_binding(text)]
+        gin_reader.finalize()
 
-    def describe_config():
-        config = gin.operative_config_str()
-        for binding in bindings:
-            for name in _unused(binding, config):
-                print(f"note: nothing in this run uses {name}", flush=True)
-        return config
+        def describe_config():
+            nonlocal is_running
+            config = gin.operative_config_str()
+            is_running = True
+            tell_unused(list(_unused(config, of_files, of_bindings)))
+            return config
 
-    try:
-        return _train(
-            directory=directory, resume=resume, allow_other_versions=allow_other_versions,
-            describe_config=describe_config, started=started,
-        )
-    except TypeError as error:
-        # What a config leaves out, or calls too early, shows only in the call that misses it.
-        message = str(error).splitlines()[0]
-        if "No values supplied by Gin or caller" in message:
-            raise checks.InvalidInputError(f"config: {message}") from error
-        if "positional argument" in message:
-            raise checks.InvalidInputError(
-                f"config: {message}; is there a @name() that should be without parentheses?"
-            ) from error
-        raise
-
-
-def _parse_all(gin_files, bindings):
-    """Reads configs in place of what was read before."""
-    gin.clear_config()
-    for path in gin_files:
-        if not os.path.isfile(path):
-            raise checks.InvalidInputError(f"--gin_file={path}: there is no such file")
-        gin.add_config_file_search_path(os.path.dirname(path))
-        _parse(gin.parse_config_file, f"--gin_file={path}", path)
-    for binding in bindings:
-        _parse(gin.parse_config, f"--gin_param={binding!r}", binding)
-    _parse(lambda _: gin.finalize(), "config", None)
+        try:
+            return _train(
+                directory=directory, resume=resume, allow_other_versions=allow_other_versions,
+                describe_config=describe_config, started=started,
+            )
+        except Exception as error:
+            cause = gin_reader.cause(error)
+            if is_running or isinstance(cause, checks.InvalidInputError):
+                raise cause from None
+            raise checks.InvalidInputError(f"config: {_what_is_wrong(error)}") from error
 
 
-def _parse(parse, flag, config):
-    # Gin reports every place where an included file is not, before it finds the file.
-    logging.disable(logging.ERROR)
-    try:
-        parse(config)
-    except (ValueError, SyntaxError, TypeError, OSError, ImportError, RecursionError, tokenize.TokenError) as error:
-        # Python's parser of values says at which address in memory it has read them.
-        lines = [re.sub(r": <ast\..*?>", "", line.strip()) for line in str(error).splitlines()]
-        raise checks.InvalidInputError(f"{flag}: {' '.join(lines)[:300]}") from error
-    finally:
-        logging.disable(logging.NOTSET)
+def _what_is_wrong(error):
+    """What a user learns from an exception in a function that a config names, whatever has raised it."""
+    text = str(error)
+    first_line = text.partition("\n")[0]
+    # What a config leaves out, or calls too early, shows only in the call that misses it.
+    if "No values supplied by Gin or caller" in text:
+        return first_line
+    if isinstance(error, TypeError) and "positional argument" in first_line:
+        return f"{first_line}; is there a @name() that should be without parentheses?"
+    calls = gin_reader.calls(error)
+    again = [name for name, times in collections.Counter(calls).items() if times > 1]
+    if isinstance(error, RecursionError) and again:
+        return f"{', '.join(again)}: refers to itself"
+    return f"{calls[-1]}: {gin_reader.message(gin_reader.cause(error))}"
 
 
-def _unused(config, operative_config):
-    """What a text binds, and nothing has read according to the config that a run has used: a list of names."""
-    used = [_scopes_and_name(bound) for bound in run_directory.bindings(operative_config)]
+def _unused(config, of_files, of_bindings):
+    """What is bound, and nothing has read according to the config that a run has used: a text for each file and name.
 
-    def is_used(bound):
+    What a file includes may leave much unused, as it was written for something else.
+    """
+    used = [_scopes_and_name(bound) for bound in run_directory.bindings(config)]
+
+    def is_unused(bound):
         scopes, name = _scopes_and_name(bound)
         # What is bound for a scope counts in those inside of it, too.
-        return any(name == own and within[: len(scopes)] == scopes for within, own in used)
+        return not any(name == own and within[: len(scopes)] == scopes for within, own in used)
 
-    return [bound for bound in run_directory.bindings(config.strip()) if not is_used(bound)]
+    for path, names in of_files:
+        if unused := dict.fromkeys(filter(is_unused, names)):
+            yield checks.one_line(f"{', '.join(unused)} of {path}")
+    yield from filter(is_unused, of_bindings)
 
 
 def _scopes_and_name(bound):

@@ -156,14 +156,18 @@ class ValueNetwork(descriptions.Described):
         return float(np.sum(self._discount ** np.arange(features.shape[-2])))
 
     def _model_builder(self, game, policy, agent_index):
+        sizes = (features_lib.size(game, agent_index) + 1, 1)
+        is_recurrent = bool(policy.initial_memory([1]))
+        n_params = LSTM.n_params(*sizes, self._units) if is_recurrent else MLP.n_params(*sizes, (self._units,))
+        functional.check_size("ValueNetwork.units", self._units, n_params, game.dtype)
+
         def build_model(seed):
             # Another stream than that of the agent's policy.
             seed = random.integer_seed(seed, game.n_agents + agent_index)
-            arguments = (tf.identity, features_lib.size(game, agent_index) + 1, 1)
-            if policy.initial_memory([1]):
-                model = LSTM(*arguments, self._units, seed, dtype=game.dtype)
+            if is_recurrent:
+                model = LSTM(tf.identity, *sizes, self._units, seed, dtype=game.dtype)
             else:
-                model = MLP(*arguments, (self._units,), "tanh", seed, dtype=game.dtype)
+                model = MLP(tf.identity, *sizes, (self._units,), "tanh", seed, dtype=game.dtype)
             model.build(None)
             return model
 

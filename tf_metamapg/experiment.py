@@ -253,7 +253,7 @@ def _publish(publications):
         try:
             publish()
         except Exception as error:  # Whatever it is, the rest can still be published.
-            print(f"{name}: {checks.shortened(f'{type(error).__name__}: {error}', 300)}", file=sys.stderr, flush=True)
+            print(f"{name}: {checks.one_line(f'{type(error).__name__}: {error}', 300)}", file=sys.stderr, flush=True)
             failed.append(name)
     return failed
 

@@ -5,6 +5,7 @@
     bin/train --gin_file=gin_configs/ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds --resume
 """
 
+import contextlib
 import pathlib
 import sys
 
@@ -43,23 +44,39 @@ def run(argv, started):
     Returns:
         exit status, see `command.run`.
     """
-    return command.run(
-        argv, sys.modules[__name__], lambda arguments: _run(arguments, started),
-        "go on with the same command, --run_dir=DIRECTORY and --resume",
-    )
+    with contextlib.ExitStack() as claimed:
+        directories = []
+
+        def hint():
+            if any(directory.config.exists() for directory in directories):
+                return f"go on with the same command, --run_dir={directories[0].path} and --resume"
+            claimed.close()
+            return "nothing was written; start again"
+
+        def work(arguments):
+            claim = _claim(arguments)
+            directories.append(claimed.enter_context(claim))
+            configs.train(
+                [command.path("--gin_file", path) for path in FLAGS.gin_file], FLAGS.gin_param, directories[0],
+                FLAGS.resume, FLAGS.allow_other_versions, started, _tell_unused,
+            )
+
+        return command.run(argv, sys.modules[__name__], work, hint)
 
 
-def _run(arguments, started):
+def _claim(arguments):
+    """Of the run directory that the flags name, after a look at all flags."""
     checks.check(not arguments, "arguments", " ".join(arguments), "flags only; see --help")
-    gin_files, run_dir = FLAGS.gin_file, FLAGS.run_dir
-    if not gin_files:
+    if not FLAGS.gin_file:
         raise checks.InvalidInputError("--gin_file: name at least one, such as gin_configs/ipd.gin")
-    checks.check(run_dir != "", "--run_dir", run_dir, "the name of a directory")
-    if FLAGS.resume and run_dir is None:
+    if FLAGS.run_dir is not None:
+        checks.check(FLAGS.run_dir != "", "--run_dir", FLAGS.run_dir, "the name of a directory")
+        return run_directory.claim(command.path("--run_dir", FLAGS.run_dir), FLAGS.resume)
+    if FLAGS.resume:
         raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
-    if run_dir is None:
-        claim = run_directory.claim_next("runs", pathlib.Path(gin_files[-1]).stem)
-    else:
-        claim = run_directory.claim(pathlib.Path(run_dir).expanduser(), FLAGS.resume)
-    with claim as directory:
-        configs.train(gin_files, FLAGS.gin_param, directory, FLAGS.resume, FLAGS.allow_other_versions, started)
+    return run_directory.claim_next("runs", pathlib.Path(FLAGS.gin_file[-1]).stem)
+
+
+def _tell_unused(unused):
+    for text in unused:
+        print(f"note: nothing in this run uses {text}", flush=True)

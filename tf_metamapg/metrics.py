@@ -12,10 +12,6 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import files
 
-# What `tf.summary.scalar` writes, which needs the whole of TensorBoard to be installed.
-_SCALAR = tf.compat.v1.SummaryMetadata(
-    plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
-)
 _TERMS = ("current_policy", "self_shaping", "opponent_shaping")
 
 
@@ -105,7 +101,7 @@ class MetricsLog:
         with self._events.as_default(step=int(rows[0][0])):
             for agent_index, agent_means in enumerate(means):
                 for name, mean in zip(self._values, agent_means):
-                    tf.summary.write(f"agent_{agent_index}/{name}", np.float32(mean), metadata=_SCALAR)
+                    tf.summary.scalar(f"agent_{agent_index}/{name}", mean)
 
 
 def _csv_lines(rows):

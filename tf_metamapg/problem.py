@@ -1,7 +1,5 @@
 """What a run is made of: that its parts are of the right kinds and sizes, and whether compiling them pays."""
 
-import os
-
 import numpy as np
 
 from tf_metamapg import checks
@@ -52,12 +50,7 @@ def check_memory(name, n_tasks, n_seeds, game, policies, estimator):
     n_numbers = np.size(game.payoffs) + sum(leaf.shape.num_elements() for p in policies for leaf in p.reference_params)
     # Of every step each agent's observation, action and reward.
     n_bytes = 4 * n_seeds * n_tasks * (n_numbers + 3 * game.n_agents * estimator.n_steps)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    checks.check(
-        n_bytes <= memory, name, n_tasks,
-        f"less: {n_seeds} seeds with as many tasks of {estimator.n_steps} steps need {n_bytes / 1e9:.3g} GB or more, "
-        f"and there are {memory / 1e9:.3g} GB",
-    )
+    checks.check_memory(name, n_tasks, n_bytes)
 
 
 def compiling_pays(*phases):

@@ -2,10 +2,14 @@
 
 import sys
 import time
+import weakref
 
 import tqdm
 
 _SECONDS_BETWEEN_LINES = 5.0
+
+# The bars on the last line of a terminal.
+_shown = weakref.WeakSet()
 
 
 class Progress:
@@ -22,12 +26,10 @@ class Progress:
         self._n_steps = n_steps
         self._n_done = n_done
         self._last_line = time.monotonic()
-        is_terminal = sys.stdout.isatty()
-        self._bar = (
-            tqdm.tqdm(total=n_steps, initial=n_done, desc=what, unit="", file=sys.stdout)
-            if is_terminal
-            else None
-        )
+        self._bar = None
+        if sys.stdout.isatty():
+            self._bar = tqdm.tqdm(total=n_steps, initial=n_done, desc=what, unit="", file=sys.stdout)
+            _shown.add(self)
 
     def step(self, text):
         """One step is done, and `text` says how it stands."""
@@ -41,5 +43,17 @@ class Progress:
 
     def close(self):
         """Leaves the bar as it stands."""
+        _shown.discard(self)
         if self._bar is not None:
             self._bar.close()
+
+
+def is_shown():
+    """Whether the last line of a terminal is a bar."""
+    return bool(_shown)
+
+
+def close_all():
+    """Leaves all bars as they stand, so that what is said next has a line of its own."""
+    for bar in list(_shown):
+        bar.close()

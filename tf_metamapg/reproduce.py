@@ -48,7 +48,9 @@ def run(argv):
     Returns:
         exit status, see `command.run`.
     """
-    return command.run(argv, sys.modules[__name__], _run, "the same command goes on with it; short results begin again")
+    return command.run(
+        argv, sys.modules[__name__], _run, lambda: "the same command goes on with it; short results begin again"
+    )
 
 
 def _run(names):
@@ -61,7 +63,7 @@ def _run(names):
     for name in names:
         checks.check(name in REPRODUCTIONS, "name", name, allowed)
     checks.check(FLAGS.output_dir != "", "--output_dir", FLAGS.output_dir, "the name of a directory")
-    output_dir = pathlib.Path(FLAGS.output_dir)
+    output_dir = pathlib.Path(command.path("--output_dir", FLAGS.output_dir))
     try:
         for name in names:
             (output_dir / name).mkdir(parents=True, exist_ok=True)

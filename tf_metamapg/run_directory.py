@@ -89,8 +89,8 @@ class RunDirectory:
             if name not in may_change and stored.get(name) != given.get(name):
                 raise checks.InvalidInputError(
                     f"--run_dir={self.path}: holds a different run, with {name} = "
-                    f"{checks.shortened(stored.get(name, 'nothing'))}; this config has "
-                    f"{checks.shortened(given.get(name, 'nothing'))}"
+                    f"{checks.one_line(stored.get(name, 'nothing'), 80)}; this config has "
+                    f"{checks.one_line(given.get(name, 'nothing'), 80)}"
                 )
         info = self.read_info()
         before, now = [info["versions"], *info["resumed_with"]][-1], versions()

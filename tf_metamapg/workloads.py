@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import checks
 from tf_metamapg import random
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.meta_mapg import MetaMAPG
@@ -116,7 +117,9 @@ def measure(name, started, n_repeats):
 
 
 def _find(name):
-    return {**WORKLOADS, **dict(itertools.chain.from_iterable(of_axis.items() for of_axis in SCALING.values()))}[name]
+    found = {**WORKLOADS, **dict(itertools.chain.from_iterable(of_axis.items() for of_axis in SCALING.values()))}
+    checks.check(name in found, "workload", name, f"one of {', '.join(found)}")
+    return found[name]
 
 
 def _seconds(function, n_repeats):

@@ -37,7 +37,8 @@ class LOLADiCE(PolicyGradient):
         super().__init__(inner_learning_rate)
         kind = type(self).__name__
         checks.check_number(f"{kind}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
-        checks.check_integer(f"{kind}.n_lookahead_steps", n_lookahead_steps, minimum=0)
+        # All steps are part of one graph.
+        checks.check_integer(f"{kind}.n_lookahead_steps", n_lookahead_steps, minimum=0, maximum=1000)
         check_opponent_model(f"{kind}.opponent_model", opponent_model)
         self._assumed_learning_rate = assumed_learning_rate
         self._n_lookahead_steps = n_lookahead_steps

@@ -31,10 +31,9 @@ class MetaAgent(PolicyGradient):
         super().__init__(inner_learning_rate)
         kind = type(self).__name__
         checks.check_boolean(f"{kind}.learn_inner_learning_rates", learn_inner_learning_rates)
-        checks.check(
-            not learn_inner_learning_rates or inner_learning_rate > 0.0, f"{kind}.inner_learning_rate",
-            inner_learning_rate, "> 0 to start learning from",
-        )
+        if learn_inner_learning_rates:
+            # Its logarithm is what is learned.
+            checks.check_positive(f"{kind}.inner_learning_rate", inner_learning_rate)
         checks.check(
             callable(value_weights), f"{kind}.value_weights", value_weights, "a function of the chain length",
         )

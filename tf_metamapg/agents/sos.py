@@ -29,8 +29,8 @@ class SOS(anticipation.Anticipating):
         """
         super().__init__(inner_learning_rate, assumed_learning_rate)
         for name, value in (("alignment", alignment), ("radius", radius)):
-            checks.check_number(f"SOS.{name}", value)
-            checks.check(0.0 < value < 1.0, f"SOS.{name}", value, "in (0, 1)")
+            checks.check_positive(f"SOS.{name}", value)
+            checks.check(value < 1.0, f"SOS.{name}", value, "in (0, 1)")
         self._alignment = alignment
         self._radius = radius
 

@@ -45,7 +45,7 @@ class DifferentiableGame(descriptions.Described):
         for size in n_params:
             checks.check_integer(f"{kind}.n_params", size, minimum=1)
         checks.check_dtype(f"{kind}.dtype", dtype)
-        checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
+        checks.check_name(f"{kind}.name", name)
         self._values = values
         self.n_params = tuple(n_params)
         self.n_agents = len(self.n_params)

@@ -198,7 +198,7 @@ def check_discount_and_names(kind, discount, dtype, name):
     checks.check_number(f"{kind}.discount", discount)
     checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
     checks.check_dtype(f"{kind}.dtype", dtype)
-    checks.check(isinstance(name, str), f"{kind}.name", name, "a text")
+    checks.check_name(f"{kind}.name", name)
     as_dtype = np.dtype(dtype).type
     checks.check(as_dtype(discount) < 1.0, f"{kind}.discount", discount, f"in [0, 1) when rounded to {dtype}")
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tf_metamapg import arguments
+from tf_metamapg import checks
 from tf_metamapg import descriptions
 
 
@@ -25,6 +26,19 @@ def initial_params(build_model, seeds):
     models = [build_model(seed=seed) for seed in arguments.seeds("seeds", seeds)]
     leaves = zip(*(model.trainable_variables for model in models))
     return tuple(tf.stack([tf.convert_to_tensor(variable.numpy()) for variable in leaf]) for leaf in leaves)
+
+
+def check_size(parameter, value, n_params, dtype):
+    """Raises `InvalidInputError` unless so many parameters can be learned in the memory of the machine.
+
+    Args:
+        parameter: what decides how many there are.
+        value: its value.
+        n_params: how many parameters one network has.
+        dtype: the name of their floating type.
+    """
+    # A network and where it starts, each as a variable and as a tensor, gradients, two moments and the next values.
+    checks.check_memory(parameter, value, 8 * n_params * tf.as_dtype(dtype).size)
 
 
 @contextlib.contextmanager

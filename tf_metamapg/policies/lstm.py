@@ -9,6 +9,7 @@ from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg import features
 from tf_metamapg import random
+from tf_metamapg.policies import functional
 from tf_metamapg.policies import network
 from tf_metamapg.policies.layers import Dense
 from tf_metamapg.policies.layers import LSTMCell
@@ -18,6 +19,11 @@ class LSTM(keras.Model):
     """An LSTM with a dense layer behind."""
 
     memory_names = ("hidden", "cell")
+
+    @staticmethod
+    def n_params(n_features, n_outputs, units):
+        """How many parameters there are."""
+        return (n_features + units + 1) * 4 * units + (units + 1) * n_outputs
 
     def __init__(self, encode, n_features, n_outputs, units, seed, **kwargs):
         super().__init__(**kwargs)
@@ -91,6 +97,7 @@ def _lstm_policy(kind, make_head, game, agent_index, units):
     checks.check_integer(f"{kind}.units", units, minimum=1)
     head = make_head(kind, game, agent_index)
     encode, n_features = functools.partial(features.encode, game), features.size(game, agent_index)
+    functional.check_size(f"{kind}.units", units, LSTM.n_params(n_features, head.n_outputs, units), game.dtype)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)

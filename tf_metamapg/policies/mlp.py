@@ -1,6 +1,7 @@
 """Multilayer perceptrons: policies without a memory."""
 
 import functools
+import itertools
 
 import keras
 import tensorflow as tf
@@ -9,6 +10,7 @@ from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg import features
 from tf_metamapg import random
+from tf_metamapg.policies import functional
 from tf_metamapg.policies import network
 from tf_metamapg.policies.categorical import CategoricalPolicy
 from tf_metamapg.policies.categorical import check_game
@@ -19,6 +21,11 @@ class MLP(keras.Model):
     """Dense layers with an activation in between."""
 
     memory_names = ()
+
+    @staticmethod
+    def n_params(n_features, n_outputs, hidden_units):
+        """How many parameters there are."""
+        return sum((size + 1) * units for size, units in itertools.pairwise((n_features, *hidden_units, n_outputs)))
 
     def __init__(self, encode, n_features, n_outputs, hidden_units, activation, seed, **kwargs):
         super().__init__(**kwargs)
@@ -75,7 +82,7 @@ def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
         game: a game with `n_observations` and `n_actions`.
         agent_index: which agent of the game.
         hidden_units: how many units each hidden layer has.
-        activation: of the hidden layers, as Keras names it.
+        activation: of the hidden layers, as Keras names it; one that keeps the shape, and is finite at 0.
 
     Returns:
         `CategoricalPolicy`.
@@ -85,9 +92,9 @@ def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
     """
     kind = "mlp_policy"
     check_game(kind, game, agent_index)
-    _check(kind, game, agent_index, hidden_units, activation)
+    network.check_agent(kind, game, agent_index)
     n_actions = game.n_actions[agent_index]
-    build_model = _model_builder(game, agent_index, n_actions, hidden_units, activation)
+    build_model = _model_builder(kind, game, agent_index, n_actions, hidden_units, activation)
     return CategoricalPolicy(build_model, features.agent_spec(game, agent_index))
 
 
@@ -106,26 +113,21 @@ def gaussian_mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"
         InvalidInputError: if one of these does not hold.
     """
     kind = "gaussian_mlp_policy"
-    _check(kind, game, agent_index, hidden_units, activation)
+    network.check_agent(kind, game, agent_index)
     head = network.gaussian_head(kind, game, agent_index)
-    build_model = _model_builder(game, agent_index, head.n_outputs, hidden_units, activation)
+    build_model = _model_builder(kind, game, agent_index, head.n_outputs, hidden_units, activation)
     spec = features.agent_spec(game, agent_index)
     return network.NetworkPolicy(build_model, spec, head, game.observation_specs[agent_index])
 
 
-def _check(kind, game, agent_index, hidden_units, activation):
-    network.check_agent(kind, game, agent_index)
-    checks.check(isinstance(hidden_units, (list, tuple)), f"{kind}.hidden_units", hidden_units, "a list of sizes")
-    for index, size in enumerate(hidden_units):
-        checks.check_integer(f"{kind}.hidden_units[{index}]", size, minimum=1)
-    try:
-        keras.activations.get(activation)
-    except (ValueError, TypeError):
-        checks.check(False, f"{kind}.activation", activation, "the name of a Keras activation")
-
-
-def _model_builder(game, agent_index, n_outputs, hidden_units, activation):
+def _model_builder(kind, game, agent_index, n_outputs, hidden_units, activation):
     encode, n_features = functools.partial(features.encode, game), features.size(game, agent_index)
+    parameter = f"{kind}.hidden_units"
+    checks.check(isinstance(hidden_units, (list, tuple)), parameter, hidden_units, "a list of sizes")
+    for index, size in enumerate(hidden_units):
+        checks.check_integer(f"{parameter}[{index}]", size, minimum=1)
+    functional.check_size(parameter, hidden_units, MLP.n_params(n_features, n_outputs, hidden_units), game.dtype)
+    _check_activation(f"{kind}.activation", activation)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)
@@ -134,3 +136,19 @@ def _model_builder(game, agent_index, n_outputs, hidden_units, activation):
         return model
 
     return build_model
+
+
+def _check_activation(parameter, activation):
+    try:
+        function = keras.activations.get(activation)
+    except (ValueError, TypeError):
+        checks.check(False, parameter, activation, "the name of a Keras activation")
+    inputs = tf.zeros([1, 2])
+    try:
+        outputs = tf.convert_to_tensor(function(inputs), inputs.dtype)
+        is_usable = outputs.shape == inputs.shape and bool(tf.reduce_all(tf.math.is_finite(outputs)))
+    except Exception:  # A function may do anything to what it is not made for.
+        is_usable = False
+    checks.check(
+        is_usable, parameter, activation, "an activation without arguments that keeps the shape and is finite at 0"
+    )

@@ -40,6 +40,8 @@ class Personas(descriptions.Described):
             checks.check_integer(f"Personas.{name}", size, minimum=1)
         arguments.check_seed("Personas.seed", seed)
         n_actions = policy.n_actions
+        # Several float64 numbers for each persona, observation and action.
+        checks.check_memory("Personas", sizes, 64 * n_actions**2 * sum(sizes) * policy.n_observations)
         shape = [n_actions, sum(sizes), policy.n_observations]
         uniforms = random.uniforms(random.root_keys([seed]), shape, "float64").numpy()[0]
         favourite_probs = (1.0 + (n_actions - 1.0) * uniforms)[..., np.newaxis] / n_actions

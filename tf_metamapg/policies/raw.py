@@ -59,6 +59,7 @@ def raw_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
     """
     checks.check(hasattr(game, "n_params"), "raw_policy.game", type(game).__name__, "a DifferentiableGame")
     checks.check_agent_index("raw_policy.agent_index", agent_index, game.n_agents)
+    functional.check_size("raw_policy.game", game.name, game.n_params[agent_index], game.dtype)
     checks.check_number("raw_policy.initial_mean", initial_mean)
     checks.check_number("raw_policy.initial_stddev", initial_stddev, minimum=0.0)
 
