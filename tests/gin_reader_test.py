@@ -123,6 +123,11 @@ scope/SOS:
         self.assertIn(expected, refusal.replace("top/../", ""))
         self.assertLen(refusal.splitlines(), 1)
 
+    def test_what_is_wrong_with_all_together(self):
+        """Gin would show all of the config."""
+        write("top.gin", "SOS.radius = %radius\n")
+        self.assertEqual(self.refusal("top.gin"), "config: No bindings specified for 'radius/gin.macro'")
+
     def test_line_numbers_after_an_include(self):
         write("top.gin", "n = 1\n\ninclude 'base.gin'\n\nSOS.colour = 3\n")
         write("base.gin", "m = 1\n" * 10)
@@ -179,7 +184,8 @@ class CallersStateTest(tf.test.TestCase):
             path = command_line.GIN_CONFIGS / "ipd.gin"
             with self.assertRaisesRegex(checks.InvalidInputError, "^train.n_tasks = 0"):
                 configs.train(
-                    [path], ["import json", "train.n_tasks = 0"], None, resume=False, allow_other_versions=False,
+                    [path], ["import json", "scope/train.n_seeds = 0", "train.n_tasks = 0"], None, resume=False,
+                    allow_other_versions=False,
                     started=0.0,
                 )
             self.assertEqual(gin.current_scope(), ["scope"])

@@ -85,7 +85,8 @@ def check_length(parameter, value, length):
 
 def check_memory(parameter, value, n_bytes):
     """Raises `InvalidInputError` if what `value` asks for, of so many bytes, is more than the memory of the machine."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # Not every system says how much there is.
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
     check(
         n_bytes <= memory, parameter, value,
         f"smaller, as it takes {n_bytes / 1e9:.3g} GB, and the memory is {memory / 1e9:.3g} GB",
