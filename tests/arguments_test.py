@@ -239,7 +239,7 @@ def doors():
     yield "integer_seed", mapg.random.integer_seed, {"seed": 0, "stream": 1}, {
         "seed": (None, -1, 1.5, "a", True), "stream": (None, -1, 1.5, "a", True),
     }
-    yield "PayoffNoise", mapg.PayoffNoise, {"game": it.game}, {
+    yield "PayoffNoise", lambda game: mapg.PayoffNoise(game).sample(it.keys, 2), {"game": it.game}, {
         "game": (*OBJECTS, mapg.IteratedMatrixGame, it.policies[0]),
     }
     yield "PayoffNoise.sample", mapg.PayoffNoise(it.game).sample, draw, no_draw

@@ -18,9 +18,8 @@ class PayoffNoise(descriptions.Described):
             width: half the width of the noise on each payoff, in units of reward, ≥ 0.
 
         Raises:
-            InvalidInputError: if one of these is something else.
+            InvalidInputError: if `width` is not such a number.
         """
-        arguments.check_able("PayoffNoise.game", game, ("payoffs", "dtype"), "a game")
         checks.check_number("PayoffNoise.width", width, minimum=0.0)
         self._game = game
         self._width = width
@@ -38,6 +37,7 @@ class PayoffNoise(descriptions.Described):
         Raises:
             InvalidInputError: if one of these is something else.
         """
+        arguments.check_able("PayoffNoise.game", self._game, ("payoffs", "dtype"), "a game")
         keys = arguments.keys("keys", keys)
         checks.check_integer("n_tasks", n_tasks, minimum=1)
         payoffs = tf.constant(self._game.payoffs, self._game.dtype)

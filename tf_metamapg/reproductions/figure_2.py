@@ -16,7 +16,6 @@ from tf_metamapg import scoring
 from tf_metamapg.agents import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
-from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.reproductions import protocols
@@ -34,15 +33,14 @@ CANDIDATES = (
     *((source, after) for after in AFTER for source in (*BEFORE, FIRST)),
     *((source, LAST) for source in (*BEFORE, FIRST, *AFTER)),
 )
-AGENTS = {"Meta-PG": MetaPG, "Meta-MAPG": MetaMAPG}
 INNER_LEARNING_RATE = 1.0
 
 
-class _Learner(PolicyGradient):
-    """A policy-gradient learner some of whose arrows are closed."""
+class _Closable:
+    """A meta-agent some of whose arrows are closed."""
 
     def __init__(self, closed):
-        super().__init__(INNER_LEARNING_RATE)
+        super().__init__(INNER_LEARNING_RATE, value_weights=theorem.last_link)
         self._closed = closed
 
     def gradients(self, objectives, agent_index):
@@ -63,12 +61,24 @@ class _Learner(PolicyGradient):
         return gradients
 
 
+class _MetaPG(_Closable, MetaPG):
+    pass
+
+
+class _MetaMAPG(_Closable, MetaMAPG):
+    pass
+
+
+AGENTS = {"Meta-PG": _MetaPG, "Meta-MAPG": _MetaMAPG}
+
+
 class _Estimator:
     """An estimator that looks at the trajectories after the update through arrows of which some are closed."""
 
     def __init__(self, inner, closed):
         self.inner = inner
         self.game = inner.game
+        self.policies = inner.policies
         self._closed = closed
         self.sample = inner.sample
         self.values = inner.values
@@ -100,8 +110,8 @@ def reproduce(directory, n_trajectories=256, horizon=20):
     initial_params = adaptation.for_each_task(tuple(policy.initial_params([0]) for policy in policies), n_tasks=1)
     tasks = PayoffNoise(game, width=0.0).sample(keys, n_tasks=1)
 
-    def chain(closed):
-        learners = [_Learner(closed)] * 2
+    def chain(closed, make_agent=_MetaMAPG):
+        learners = [make_agent(closed)] * 2
         closable = _Estimator(estimator, closed)
         link_keys = [random.fold_in(keys, link) for link in range(2)]
         return closable, adaptation.adapt(closable, learners, initial_params, tasks, link_keys)
@@ -110,7 +120,7 @@ def reproduce(directory, n_trajectories=256, horizon=20):
     arrows = [arrow for arrow in CANDIDATES if derivatives[arrow] > 0.0]
     carried = {
         name: {
-            arrow: np.linalg.norm(_meta_gradient(agent, *chain({arrow})) - _meta_gradient(agent, *chain(set())))
+            arrow: np.linalg.norm(_meta_gradient(*chain({arrow}, agent)) - _meta_gradient(*chain(set(), agent)))
             for arrow in arrows
         }
         for name, agent in AGENTS.items()
@@ -164,8 +174,8 @@ def _derivative(arrow, estimator, chain):
     return float(tf.linalg.global_norm(tf.nest.flatten(gradients)))
 
 
-def _meta_gradient(agent, estimator, chain):
-    terms = agent(INNER_LEARNING_RATE, value_weights=theorem.last_link).meta_gradients(estimator, chain, OWN)
+def _meta_gradient(estimator, chain):
+    terms = chain.learners[OWN].meta_gradients(estimator, chain, OWN)
     return terms.total.initial_params[0].numpy().ravel()
 
 
