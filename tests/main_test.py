@@ -430,7 +430,6 @@ class Broken:
         self.assertEqual(command_line.run(*arguments)[::2], (0, ""))
         for name, path in (
             ("summary.json", "summary.json: Is a directory"),
-            ("figures", "figures/adaptation.png.partial: Not a directory"),
             ("tensorboard", "Not a directory"), ("metrics.csv", "metrics.csv: Is a directory"),
         ):
             with self.subTest(name):

@@ -73,8 +73,7 @@ def seeds(parameter, value):
 
 def check_seed(parameter, value):
     """Raises `InvalidInputError` unless a value is an integer in [0, 2⁶³)."""
-    checks.check_integer(parameter, value, minimum=0)
-    checks.check(value < 2**63, parameter, value, "below 2⁶³")
+    checks.check_integer(parameter, value, minimum=0, maximum=2**63 - 1)
 
 
 def integer_scalar(parameter, value):

@@ -57,7 +57,7 @@ for _configurable in _CONFIGURABLES:
     gin.external_configurable(_configurable, module="tf_metamapg")
 _train = gin.external_configurable(
     experiment.train, "train", module="tf_metamapg",
-    denylist=["directory", "resume", "allow_other_versions", "describe_config", "started"],
+    denylist=["directory", "resume", "allow_other_versions", "describe_config", "opened", "started"],
 )
 
 
@@ -73,7 +73,7 @@ def train(
         resume: whether to go on with the run that is there.
         allow_other_versions: see `experiment.train`.
         started: when the run began, in seconds since the epoch.
-        tell_unused: called when everything has been made, with what is bound though nothing uses it, a list of texts.
+        tell_unused: called when the run begins, with what is bound though nothing uses it, a list of texts.
 
     Returns:
         the summary, see `experiment.train`.
@@ -92,13 +92,13 @@ def train(
             nonlocal is_running
             config = gin.operative_config_str()
             is_running = True
-            tell_unused(list(_unused(config, of_files, of_bindings)))
             return config
 
         try:
             return _train(
                 directory=directory, resume=resume, allow_other_versions=allow_other_versions,
                 describe_config=describe_config, started=started,
+                opened=lambda: tell_unused(list(_unused(gin.operative_config_str(), of_files, of_bindings))),
             )
         except Exception as error:
             cause = gin_reader.cause(error)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 _LONGEST = 400
 # How many levels of objects are looked into, and how many entries of a sequence are shown; the first that fits.
-_DETAILS = ((6, 4), (5, 4), (4, 4), (3, 4), (2, 4), (2, 1), (1, 4), (1, 1), (0, 4), (0, 0))
+_DETAILS = ((6, 4), (5, 4), (4, 4), (3, 4), (2, 4), (2, 1), (1, 4), (1, 1), (0, 4))
 
 
 def describe(value, longest=_LONGEST):

@@ -32,7 +32,7 @@ class MetaTrainingStopped(RuntimeError):
 
 
 def train(
-    directory, resume, allow_other_versions, describe_config, started,
+    directory, resume, allow_other_versions, describe_config, opened, started,
     game, policies, agents, estimator, task_distribution,
     n_seeds=20, first_seed=0, n_meta_updates=200, chain_length=1, n_tasks=8, meta_learning_rate=0.1,
     evaluation_chain_length=5, n_evaluation_tasks=32, checkpoint_every=50, export_all_seeds=False,
@@ -46,6 +46,7 @@ def train(
         resume: whether to go on with the run that is there.
         allow_other_versions: whether to go on though packages have other versions than the run has used so far.
         describe_config: function that returns the config as text once everything has been made.
+        opened: function that is called when nothing can be refused any more.
         started: when the run began, in seconds since the epoch.
         game: the game.
         policies: one function (game, agent_index) → policy for each agent.
@@ -99,9 +100,7 @@ def train(
     if max_gradient_norm is not None:
         checks.check_positive("train.max_gradient_norm", max_gradient_norm)
     if inner_rates_meta_learning_rate is not None:
-        checks.check_number(
-            "train.inner_rates_meta_learning_rate", inner_rates_meta_learning_rate, minimum=0.0
-        )
+        checks.check_number("train.inner_rates_meta_learning_rate", inner_rates_meta_learning_rate, minimum=0.0)
 
     seeds = range(first_seed, first_seed + n_seeds)
     policies = [make(game, agent_index) for agent_index, make in enumerate(policies)]
@@ -137,9 +136,9 @@ def train(
     exported = [policy if population is None else None for policy, population in zip(policies, populations)]
     # What cannot be computed, exported or drawn fails here, before anything is written.
     trainer.trace()
+    config = describe_config()
     export.check_exportable(exported)
     figures.adaptation_figure(np.zeros([1, 1, game.n_agents]), title, agent_names).savefig(io.BytesIO())
-    config = describe_config()
     may_change = _MAY_CHANGE + (_EVALUATION_SIZES if validate_every is None else ())
     if resume:
         directory.check_same_run(config, may_change, allow_other_versions)
@@ -156,6 +155,7 @@ def train(
         None if notes is None else notes["metrics_digest"],
     )
     print(f"run directory: {directory.path}", flush=True)
+    opened()
     if resume:
         directory.go_on(config)
         print(f"resumed after {done} of {n_meta_updates} meta-updates", flush=True)

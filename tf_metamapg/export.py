@@ -82,6 +82,8 @@ def check_exportable(policies):
             try:
                 with _saved(policy, policy.reference_params):
                     pass
+            except (OSError, tf.errors.OutOfRangeError, tf.errors.ResourceExhaustedError):
+                raise  # There is no space left, which is not the policy's fault.
             except Exception as error:
                 # Keras prints in colours.
                 reason = " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split())[:200]

@@ -145,6 +145,6 @@ def integer_seed(seed, stream):
     Raises:
         InvalidInputError: if one of these is not such a number.
     """
-    checks.check_integer("seed", seed, minimum=0)
-    checks.check_integer("stream", stream, minimum=0)
+    checks.check_integer("seed", seed, minimum=0, maximum=2**63 - 1)
+    checks.check_integer("stream", stream, minimum=0, maximum=2**32 - 1)
     return int(np.random.SeedSequence(seed, spawn_key=(stream,)).generate_state(1)[0] >> 1)

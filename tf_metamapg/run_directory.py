@@ -194,7 +194,7 @@ def _locked(path):
 
 
 def _check_resumable(directory):
-    if not directory.config.exists():
+    if not os.path.exists(directory.config):
         raise checks.InvalidInputError(
             f"--resume with --run_dir={directory.path}: there is no run; leave --resume out to start one"
         )
