@@ -1,5 +1,6 @@
 """Policies: Keras models behind one functional interface, which every floor above relies on:
 
+    spec                                       `features.AgentSpec` of the agent that it is made for
     initial_params(seeds)                      Params [S, ...] from integer seeds
     reference_params                           Params [...] of some new policy that is nobody's initial one
     model()                                    a Keras model, to be given parameters and exported
@@ -8,7 +9,7 @@
 of a policy for exact values
 
     behaviour(params)                          what exact values are a function of: π(a|o) for all
-                                               observations, or a vector; differentiable in params
+                                               observations, in float64, or a vector; differentiable in params
 
 and of a policy that acts step by step:
 
