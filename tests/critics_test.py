@@ -317,6 +317,8 @@ class OneShotDilemmaTest(tf.test.TestCase, parameterized.TestCase):
             gradient = self.expected_meta_gradient(ScoreFunctionEstimator, critic, 4)
             self.assertAllClose(gradient, self.sampled_meta_gradient(leave_one_out), rtol=1e-12, atol=0.0)
             self.assertAllClose(gradient, expected, rtol=0.0, atol=5e-6)
+        gradient = self.expected_meta_gradient(ScoreFunctionEstimator, critics.linear_feature_baseline, 4)
+        self.assertAllClose(gradient, -0.24303, rtol=0.0, atol=5e-6)
 
     @parameterized.parameters(DiceEstimator, LoadedDiceEstimator)
     def test_of_expected_inner_updates_it_changes_the_bias(self, estimator_class):

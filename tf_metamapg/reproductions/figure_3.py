@@ -57,8 +57,8 @@ def _text(means):
             "Average reward per step on held-out tasks by inner updates, mean of both agents ± 95% interval over",
             f"{n_seeds} seeds. Each method is one config:",
             ", ".join(f"`{config}.gin`" for config in METHODS.values()) + ",",
-            "with 300 inner updates on 8 tasks per seed. The last column is what the published figure shows, in words:",
-            "its values are not published, and its steps and samples are not known to be those of the configs.",
+            "with 300 inner updates on 8 tasks per seed. The last column is what the published figure shows, in words;",
+            "its steps and samples are not known to be those of the configs.",
         )
         + results.markdown_table(["method", *map(str, shown), "published figure"], table)
         + "\n"

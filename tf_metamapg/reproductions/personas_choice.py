@@ -7,7 +7,7 @@ from tf_metamapg.reproductions import results
 
 TITLE = "The choice of personas"
 SOURCE = "what the intervals of the two results above leave out"
-DURATION = "20 min"
+DURATION = "25 min"
 
 CONFIGS = {"prisoner's dilemma": "personas_ipd_tabular", "rock-paper-scissors": "personas_rps_tabular"}
 
