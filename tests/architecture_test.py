@@ -51,7 +51,7 @@ ROWS = (
     (6, "reproductions.exact_ipd reproductions.dice_ipd reproductions.gradient_quality"),
     (6, "reproductions.figure_1 reproductions.figure_2 reproductions.figure_3"),
     (6, "reproductions.shape_naive_learner reproductions.personas"),
-    (6, "reproductions.personas_ipd reproductions.personas_rps"),
+    (6, "reproductions.personas_ipd reproductions.personas_rps reproductions.personas_choice"),
     (7, "main reproduce benchmark"),
 )
 FLOORS = {name: (floor, row) for row, (floor, names) in enumerate(ROWS) for name in names.split()}

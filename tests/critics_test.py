@@ -1,5 +1,8 @@
 """Critics say what plain loops say, know nothing of the trajectory they are asked about, and lower the variance."""
 
+import itertools
+import math
+
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -8,16 +11,20 @@ from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import critics
 from tf_metamapg import random
+from tf_metamapg.agents import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.policy_gradient import PolicyGradient
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.policies.lstm import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.trainer import MetaTrainer
+from tf_metamapg.types import Trajectory
 
 SHAPE = (2, 3, 4, 5)  # S, N, K, T
 N_FEATURES = 2
@@ -257,6 +264,98 @@ class VarianceTest(tf.test.TestCase, parameterized.TestCase):
             difference = gradient - gradients[0]
             error = difference.std(axis=0, ddof=1) / np.sqrt(n_tasks)
             self.assertAllInRange(np.abs(difference.mean(axis=0)) / error, 0.0, 3.99)
+
+
+class OneShotDilemmaTest(tf.test.TestCase, parameterized.TestCase):
+    """What a critic changes of a meta-gradient: the prisoner's dilemma played once, θ = 0, inner steps of 1."""
+
+    payoffs = payoffs.prisoners_dilemma()
+    joint_actions = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+
+    def trajectory(self, sets):
+        """Sets of joint actions by their numbers, [S, K], as a Trajectory with fields [S, 1, K, 1]."""
+        actions = self.joint_actions[sets][:, np.newaxis, :, np.newaxis]
+        own_actions = [tf.constant(actions[..., agent], tf.int32) for agent in range(2)]
+        rewards = [tf.constant(table[actions[..., 0], actions[..., 1]]) for table in self.payoffs]
+        return Trajectory(tuple(map(tf.zeros_like, own_actions)), tuple(own_actions), tuple(rewards))
+
+    def expected_meta_gradient(self, estimator_class, critic, size):
+        """Agent 0's, by the estimator's own code on every set of K joint actions and every one after the update."""
+        game = MatrixGame(self.payoffs, dtype="float64")
+        policies = [tabular_policy(game, agent) for agent in range(2)]
+        estimator = estimator_class(game, policies, n_trajectories=size, horizon=1, baseline=critic)
+        sets = np.array(list(itertools.combinations_with_replacement(range(4), size)))
+        n_orders = np.array([
+            math.factorial(size) / np.prod([math.factorial(list(one).count(action)) for action in range(4)])
+            for one in sets
+        ])
+        n_chains, last = 4 * len(sets), np.tile(np.arange(4), len(sets))
+        sets, n_orders = np.repeat(sets, 4, axis=0), np.repeat(n_orders, 4)
+        keys = tf.zeros([n_chains, 2], tf.int64)  # nothing more is drawn
+        tasks = tf.broadcast_to(tf.constant(self.payoffs), [n_chains, 1, 2, 2, 2])
+        initial_params = tuple((tf.zeros([n_chains, 1, 1, 1], tf.float64),) for _ in range(2))
+        first = adaptation.Link(initial_params, estimator.credited(self.trajectory(sets)), keys)
+        learners = (PolicyGradient(1.0), PolicyGradient(1.0))
+        rates = adaptation.constant_rates(learners, n_chains, 1, tf.float64)
+        updated = adaptation.inner_update(
+            adaptation.Objectives(estimator, tasks, first), learners, [of_agent[:, 0] for of_agent in rates]
+        )
+        second = adaptation.Link(updated, estimator.credited(self.trajectory(last[:, np.newaxis])), keys)
+        cooperation = [_sigmoid(leaf.numpy()[:, 0, 0, 0]) for leaf, in updated]
+        probs = n_orders / 4**size
+        for agent, prob in enumerate(cooperation):
+            probs = probs * np.where(self.joint_actions[last, agent] == 0, prob, 1.0 - prob)
+        self.assertAllClose(np.sum(probs), 1.0, rtol=1e-12, atol=0.0)
+        chain = adaptation.Chain(learners, rates, tasks, (first, second), adaptation.as_it_is)
+        terms = theorem.meta_gradients(estimator, chain, 0, (0.0, 1.0))
+        return probs @ terms.total.initial_params[0].numpy()[:, 0, 0]
+
+    def sampled_meta_gradient(self, leave_one_out, size=4):
+        """d/dθ⁰ of E[V⁰(φ)] by complex steps, where φ is a function of K sampled joint actions."""
+        step = 1e-30
+        theta, total = np.array([1j * step, 0.0]), 0.0
+        prob = _sigmoid(theta)
+        for one in itertools.product(self.joint_actions, repeat=size):
+            actions, rewards = np.array(one), self.payoffs[:, np.array(one)[:, 0], np.array(one)[:, 1]].T
+            baselines = (rewards.sum(axis=0) - rewards) / (size - 1) if leave_one_out else 0.0
+            phi = theta + np.mean(((actions == 0) - prob) * (rewards - baselines), axis=0)
+            (own, other), (payoff, _) = ([(p, 1.0 - p) for p in _sigmoid(phi)], self.payoffs)
+            total += np.prod(np.where(actions == 0, prob, 1.0 - prob)) * (np.array(own) @ payoff @ np.array(other))
+        return total.imag / step
+
+    def test_of_sampled_inner_updates_it_is_part(self):
+        """φ is computed with the critic, so that the meta-value of every critic is another function."""
+        for leave_one_out, critic, expected in (
+            (False, critics.no_baseline, -0.23595), (True, critics.leave_one_out_baseline, -0.24089)
+        ):
+            gradient = self.expected_meta_gradient(ScoreFunctionEstimator, critic, 4)
+            self.assertAllClose(gradient, self.sampled_meta_gradient(leave_one_out), rtol=1e-12, atol=0.0)
+            self.assertAllClose(gradient, expected, rtol=0.0, atol=5e-6)
+        gradient = self.expected_meta_gradient(ScoreFunctionEstimator, critics.linear_feature_baseline, 4)
+        self.assertAllClose(gradient, -0.24303, rtol=0.0, atol=5e-6)
+
+    @parameterized.parameters(DiceEstimator, LoadedDiceEstimator)
+    def test_of_expected_inner_updates_it_changes_the_bias(self, estimator_class):
+        """It falls as 1/K with every critic, to the same meta-gradient."""
+        step = 1e-30
+        theta = np.array([1j * step, 0.0])
+        # To cooperate costs −1, whatever the other does.
+        phi = theta - _sigmoid(theta) * (1.0 - _sigmoid(theta))
+        (own, other), payoff = ([np.array([p, 1.0 - p]) for p in _sigmoid(phi)], self.payoffs[0])
+        limit = (own @ payoff @ other).imag / step
+        self.assertAllClose(limit, -0.24613, rtol=0.0, atol=5e-6)
+        for critic, of_four in (
+            (critics.no_baseline, -0.24058), (critics.leave_one_out_baseline, -0.24089),
+            (critics.linear_feature_baseline, -0.24303),
+        ):
+            gradients = [self.expected_meta_gradient(estimator_class, critic, size) for size in (4, 8, 16)]
+            self.assertAllClose(gradients[0], of_four, rtol=0.0, atol=5e-6)
+            biases = np.array(gradients) - limit
+            self.assertAllInRange(biases[:-1] / biases[1:], 1.7, 3.1)
+
+
+def _sigmoid(logits):
+    return 1.0 / (1.0 + np.exp(-logits))
 
 
 if __name__ == "__main__":

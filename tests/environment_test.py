@@ -99,18 +99,18 @@ class EnvironmentTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(NAME, (self.directory / "ascii" / "config.gin").read_text("utf-8"))
         self.assertEqual((listing.status, listing.stderr), (0, ""))
         self.assertIn("Meta-MAPG", listing.stdout)
-        run_dir = self.directory / "full"
         for outcome, parts in (
-            (full_disk, [f"{run_dir}/", f"go on with the same command, --run_dir={run_dir} and --resume"]),
+            (full_disk, ["File too large; nothing was written; start again"]),
             (full_stdout, ["No space left on device"]),
         ):
             self.assertEqual(outcome.status, 1, outcome.stderr)
             self.assertRegex(outcome.stderr, r"^stopped: [^\n]+\n$")
             for part in parts:
                 self.assertIn(part, outcome.stderr)
+        self.assertFalse((self.directory / "full").exists())
 
     def on_a_full_disk(self):
-        """No file may be longer than 8 kB, and the first checkpoint is."""
+        """No file may be longer than 8 kB, and a policy that is exported for a trial is."""
         limit = 8192
         return command_line.finish(command_line.start(
             *self.arguments("full"),

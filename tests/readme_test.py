@@ -1,12 +1,33 @@
-"""The Python examples of the README run as they stand."""
+"""The Python examples of the README run as they stand, and its numbers are those of `results/`."""
 
 import pathlib
 import re
 
+import numpy as np
 import tensorflow as tf
 
-README = (pathlib.Path(__file__).parent.parent / "README.md").read_text("utf-8")
+from tf_metamapg import random
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.games import payoffs
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.policies.tabular import tabular_policy
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def rows(text):
+    """The rows of all Markdown tables in a text, as lists of cells."""
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+
+
+def result(name):
+    """The rows of the table of a result."""
+    return rows((ROOT / "results" / name / "table.md").read_text("utf-8"))
 
 
 class ReadmeTest(tf.test.TestCase):
@@ -18,6 +39,56 @@ class ReadmeTest(tf.test.TestCase):
         gradients = names["terms"].total.initial_params[0]
         self.assertEqual(gradients.shape, (3, 5, 1))
         self.assertGreater(tf.norm(gradients), 0.0)
+
+    def test_numbers_among_strangers(self):
+        header, *_ = [row for row in rows(README) if row[1:3] == ["Meta-MAPG", "Meta-PG"]]
+        shown = {row[0]: dict(zip(header[1:], row[1:])) for row in rows(README) if len(row) == len(header)}
+        for game, name in (("prisoner's dilemma", "personas_ipd"), ("rock-paper-scissors", "personas_rps")):
+            for policy, words in (("tabular", "tabular policy"), ("LSTM-64", "LSTM")):
+                for of_policy, method, area, *_, peak, _, _, _ in result(name):
+                    if of_policy == policy:
+                        self.assertEqual(shown[f"{game}, {words}"][method], f"{area} ({peak.split()[-1]})")
+
+    def test_the_choice_of_personas_is_said_where_the_numbers_stand(self):
+        after_table = " ".join(README.split("| rock-paper-scissors, LSTM |")[1].split("\n\n")[1].split())
+        for game, name, area, deviation, _, _ in result("personas_choice")[2:]:
+            if name == "Meta-MAPG" or game == "rock-paper-scissors":
+                self.assertIn(area, after_table)
+                self.assertIn(deviation, after_table)
+
+    def test_numbers_among_naive_learners(self):
+        paragraph = next(part for part in README.split("\n\n") if part.startswith("**Shaping a learner"))
+        paragraph = " ".join(paragraph.split())
+        for shaper, own, _, learner, peak, _, published in result("shape_naive_learner")[2:]:
+            if shaper.startswith("Meta-MAPG"):
+                self.assertIn(own, paragraph)
+            if shaper.startswith("LOLA"):
+                self.assertIn(own, paragraph)
+                self.assertIn(published.split(" / ")[0], paragraph)
+            if shaper == "Meta-MAPG":
+                self.assertIn(learner, paragraph)
+                self.assertIn(f"{peak.replace(' at ', ' after update ')}", paragraph)
+
+    def test_words_are_defined_before_they_are_used(self):
+        self.assertNotIn("reading", README)
+        definitions = [README.index(f"**{kind} inner updates:**") for kind in ("Expected", "Sampled")]
+        for kind, definition in zip(("expected", "sampled"), definitions):
+            self.assertGreater(README.index(f"{kind} inner updates"), definition)
+
+    def test_conventions(self):
+        """Tit for tat against always defecting, by the logits of cooperating at the start and after CC, CD, DC, DD."""
+        game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype="float64")
+        policies = [tabular_policy(game, agent) for agent in range(2)]
+        logits = 50.0 * np.array([[1, 1, -1, 1, -1], [-1, -1, -1, -1, -1]], np.float64)
+        joint_params = tuple((tf.constant(table[np.newaxis, np.newaxis, :, np.newaxis]),) for table in logits)
+        tasks = tf.constant(game.payoffs, tf.float64)[tf.newaxis, tf.newaxis]
+        for estimator, expected in (
+            (ExactEstimator(game, policies), -2.04), (LoadedDiceEstimator(game, policies, 2, 50), -2.02)
+        ):
+            sample = estimator.sample(joint_params, tasks, random.root_keys([0]))
+            average_reward = estimator.average_rewards(joint_params, tasks, sample)[0]
+            self.assertAllClose(average_reward, [[expected]], rtol=1e-12, atol=0.0)
+            self.assertIn(f"{expected}".replace("-", "−"), README)
 
 
 if __name__ == "__main__":

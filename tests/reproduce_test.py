@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tests import command_line
 from tf_metamapg import reproduce
+from tf_metamapg import statistics
 from tf_metamapg.reproductions import dice_ipd
 from tf_metamapg.reproductions import exact_ipd
 from tf_metamapg.reproductions import figure_1
@@ -23,8 +24,20 @@ from tf_metamapg.reproductions import figure_2
 from tf_metamapg.reproductions import figure_3
 from tf_metamapg.reproductions import gradient_quality
 from tf_metamapg.reproductions import personas
+from tf_metamapg.reproductions import personas_choice
+from tf_metamapg.reproductions import personas_ipd
+from tf_metamapg.reproductions import personas_rps
 from tf_metamapg.reproductions import results
 from tf_metamapg.reproductions import shape_naive_learner
+
+ROOT = pathlib.Path(__file__).parent.parent
+RESULTS = ROOT / "results"
+
+
+def cells(table, *first):
+    """The cells of the row of a Markdown table that begins with these."""
+    row = next(line for line in table.splitlines() if line.startswith("| " + " | ".join(first) + " |"))
+    return [cell.strip() for cell in row.strip("|").split("|")]
 
 
 class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
@@ -73,6 +86,9 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
     def test_exact_ipd(self):
         numbers, table = self.reproduced(exact_ipd, n_runs=3, n_updates=2)
         self.assertLen(numbers, len(exact_ipd.LEARNERS) * 3)
+        # What it is compared with has been computed again, and was not published.
+        self.assertIn("| recomputed from the closed form, 400 runs |", table)
+        self.assertNotIn("published,", table)
         for name in exact_ipd.LEARNERS:
             self.assertIn(f"| {name} |", table)
             of_learner = [row for row in numbers if row["learner"] == name]
@@ -84,8 +100,8 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         numbers, table = self.reproduced(
             dice_ipd, n_seeds=2, n_updates=9, n_trajectories=4, horizon=5, jit_compile=False
         )
-        self.assertLen(numbers, len(dice_ipd.PUBLISHED) * 2)
-        for steps in dice_ipd.PUBLISHED:
+        self.assertLen(numbers, len(dice_ipd.RELEASED) * 2)
+        for steps in dice_ipd.RELEASED:
             values = [float(row["average_reward_last_10"]) for row in numbers if row["lookahead_steps"] == str(steps)]
             self.assertIn(f"| {steps} | {np.mean(values):.3f} ± ".replace("-", "−"), table)
             self.assertAllInRange(values, -3.0, 0.0)
@@ -133,17 +149,21 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(again, numbers)
 
     @mock.patch.object(
-        shape_naive_learner, "SHAPERS", {name: shape_naive_learner.SHAPERS[name] for name in ("LOLA (a)", "Meta-MAPG")}
+        shape_naive_learner, "SHAPERS", {name: shape_naive_learner.SHAPERS[name] for name in ("LOLA (b)", "Meta-MAPG")}
     )
     def test_shape_naive_learner(self):
         numbers, table = self.reproduced(shape_naive_learner, bindings=(*command_line.TINY, "train.validate_every = 1"))
         self.assertLen(numbers, 2 * 2 * 2)
+        # LOLA is the full Taylor gradient there.
+        self.assertIn("| 2 | −1.304 / −1.526 |", next(line for line in table.splitlines() if "LOLA (b) |" in line))
+        # What learns nothing in meta-training has a new initial policy in every task, as in what is published.
+        config = (self.directory / "runs" / "lola_b" / "config.gin").read_text("utf-8")
+        self.assertIn("@NormalPolicies, @NormalPolicies", " ".join(config.split()))
+        self.assertIn("train.agents = [@LOLATaylor(), @PolicyGradient()]", config)
         for name in shape_naive_learner.SHAPERS:
             # Before the only update.
             of_shaper = [row for row in numbers if row["shaper"] == name and row["updates"] == "0"]
-            row = [cell.strip() for cell in next(
-                line for line in table.splitlines() if line.startswith(f"| {name} |")
-            ).strip("|").split("|")]
+            row = cells(table, name)
             for cell, column in ((row[1], "reward_of_shaper"), (row[3], "reward_of_learner")):
                 mean = np.mean([float(entry[column]) for entry in of_shaper])
                 self.assertStartsWith(cell, f"{mean:.3f}".replace("-", "−"))
@@ -161,11 +181,16 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
                 float(row["average_reward"])
                 for row in numbers if row["method"] == method and row["inner_updates"] != "0"
             ]
-            row = [cell.strip() for cell in next(
-                line for line in table.splitlines() if line.startswith(f"| tabular | {method} |")
-            ).strip("|").split("|")]
+            row = cells(table, "tabular", method)
             self.assertStartsWith(row[2], results.signed(np.mean(rewards)))
-            self.assertIn(row[5], ("learned",) if method.startswith("Meta") else ("0.1", "3"))
+            curve = [
+                np.mean([
+                    float(row["average_reward"])
+                    for row in numbers if row["method"] == method and row["inner_updates"] == update
+                ]) for update in ("0", "1")
+            ]
+            self.assertEqual(row[5], f"{results.signed(max(curve))} at {np.argmax(curve)}")
+            self.assertIn(row[6], ("learned",) if method.startswith("Meta") else ("0.1", "3"))
         # The inner step is the one that was best in meta-validation.
         validated = {
             rate: json.loads((self.directory / "runs" / f"tabular_naive_{rate}" / "summary.json").read_text("utf-8"))
@@ -179,11 +204,72 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         row = next(line for line in table.splitlines() if line.startswith("| tabular | naive |"))
         self.assertIn(f"| {best:g} |", row)
 
+    @mock.patch.object(personas_choice, "CONFIGS", {"rock-paper-scissors": "personas_rps_tabular"})
+    def test_personas_choice(self):
+        bindings = [
+            binding for binding in command_line.TINY if "n_seeds" not in binding and "meta_updates" not in binding
+        ] + ["train.n_meta_updates = 1"]
+        numbers, table = self.reproduced(personas_choice, n_populations=2, n_seeds=2, bindings=bindings)
+        self.assertLen(numbers, 2 * 2 * 2)
+        areas = {
+            method: np.array([
+                float(row["average_reward"])
+                for row in numbers if row["method"] == method and row["inner_updates"] == "1"
+            ]) for method in personas.META_AGENTS
+        }
+        areas["Meta-MAPG less Meta-PG"] = areas["Meta-MAPG"] - areas["Meta-PG"]
+        for name, of_populations in areas.items():
+            self.assertLen(np.unique(of_populations), 2)
+            row = cells(table, "rock-paper-scissors", name)
+            self.assertEqual(row[2], results.with_interval(of_populations))
+            self.assertEqual(row[3], f"{np.std(of_populations, ddof=1):.3f}")
+        # Of each population, the mean of the seeds.
+        of_run = json.loads((
+            self.directory / "runs" / "personas_rps_tabular_1_meta_pg" / "summary.json"
+        ).read_text("utf-8"))["meta_test"]["average_reward"]
+        self.assertAllClose(areas["Meta-PG"][1], np.mean(np.array(of_run)[:, 1, 0]), rtol=1e-6, atol=0.0)
+
     def test_updates_needed(self):
         values = np.array([[-2.0, -1.5, -1.0], [-2.0, -1.0, -1.0]])
         self.assertIn("needs 2 updates", figure_3._needed(values, -1.0))
         self.assertIn("2 of 2 seeds do at some time, after 1 in the median", figure_3._needed(values, -1.0))
         self.assertIn("does not reach that in 2 updates; no seed does", figure_3._needed(values, -0.5))
+
+
+class StoredResultsTest(tf.test.TestCase, parameterized.TestCase):
+    """What `results/` holds is what the commands make of its raw numbers."""
+
+    def test_report(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(ROOT)
+        report = (RESULTS / "RESULTS.md").read_text("utf-8")
+        self.assertEqual(report, reproduce._report(pathlib.Path("results")))
+        for name in reproduce.REPRODUCTIONS:
+            self.assertIn(f"`bin/reproduce {name} --output_dir=results`", report)
+
+    @parameterized.parameters((personas_ipd, "personas_ipd"), (personas_rps, "personas_rps"))
+    def test_personas(self, module, name):
+        with open(RESULTS / name / "numbers.csv", newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        self.assertEqual(header, list(personas.HEADER))
+        directory = pathlib.Path(self.get_temp_dir())
+        personas.write(directory, module.reproduce.keywords["configs"], rows)
+        for file in ("table.md", "numbers.csv"):
+            self.assertEqual((directory / file).read_bytes(), (RESULTS / name / file).read_bytes())
+
+    def test_naive_learner_meets_what_is_published(self):
+        """By Lu et al. 2022, of the reward of naive learners and of LOLA, and of the learner that meets LOLA."""
+        with open(RESULTS / "shape_naive_learner" / "numbers.csv", newline="", encoding="utf-8") as file:
+            numbers = list(csv.DictReader(file))
+        for name, column, published, digits in (
+            ("naive", "reward_of_shaper", -1.98, 2), ("LOLA (b)", "reward_of_shaper", -1.304, 3),
+            ("LOLA (b)", "reward_of_learner", -1.526, 3),
+        ):
+            rewards = [float(row[column]) for row in numbers if row["shaper"] == name and row["updates"] != "100"]
+            mean, half_width = statistics.mean_and_interval(np.reshape(rewards, [-1, 100]).mean(axis=1))
+            self.assertLess(half_width, 0.02)
+            self.assertLess(abs(mean - published), half_width + 0.5 * 10**-digits)
+        self.assertGreater(len({row["seed"] for row in numbers if row["shaper"] == "LOLA (a)"}), 10)
 
 
 class CommandTest(tf.test.TestCase, parameterized.TestCase):
@@ -214,6 +300,11 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         for part in ("bin/reproduce --list", "--output_dir", "RESULTS.md"):
             self.assertIn(part, outcome.stdout)
 
+    def test_what_is_tracked_is_replaced_only_when_told_so(self):
+        ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+        first, *_ = pathlib.Path(reproduce.FLAGS["output_dir"].default).parts
+        self.assertIn(f"/{first}/", ignored)
+
     def test_results_are_collected(self):
         output_dir = self.directory / "results"
         small = mock.patch.object(figure_1, "reproduce", functools.partial(figure_1.reproduce, n_updates=1))
@@ -225,6 +316,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         report = (output_dir / "RESULTS.md").read_text("utf-8")
         self.assertIn(table, report)
         self.assertIn("(figure_1/figure.png)", report)
+        self.assertIn(f"`bin/reproduce figure_1 --output_dir={output_dir}`", report)
         self.assertIn(f"## {figure_1.TITLE}", report)
         self.assertNotIn(figure_2.TITLE, report)
 

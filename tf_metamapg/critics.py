@@ -1,9 +1,14 @@
 """Critics: what is expected of the return to go, to be subtracted from it.
 
 A critic is called with what an agent saw in K trajectories, tensor [S, N, K, T, F] of features, with its returns to
-go, [S, N, K, T], and with its number; it says what to expect at each step, [S, N, K, T]. So that expectations stay as
-they are, what it says of a trajectory must not depend on the trajectory's own actions and rewards, but for what had
-been observed by then.
+go, [S, N, K, T], and with its number; it says what to expect at each step, [S, N, K, T]. What it says of a trajectory
+must not depend on the trajectory's own actions and rewards, but for what had been observed by then. Then it changes
+the variance of an objective's derivatives at given parameters and leaves their expectations as they are, of first
+derivatives in every estimator, of all in DiCE and Loaded DiCE.
+
+A meta-gradient goes through updated parameters φ, which are no expectation. Where the inner update is an expectation
+that is estimated (DiCE, Loaded DiCE), another critic has another bias of order 1/K; where it is a function of what was
+sampled (`ScoreFunctionEstimator`), φ contains the critic, and another critic is another objective.
 """
 
 import keras

@@ -3,6 +3,8 @@
     bin/reproduce --list
     bin/reproduce figure_3
     bin/reproduce figure_1 exact_ipd --output_dir=results
+
+The last line replaces what the repository holds in results/; without --output_dir nothing there is touched.
 """
 
 import pathlib
@@ -19,6 +21,7 @@ from tf_metamapg.reproductions import figure_1
 from tf_metamapg.reproductions import figure_2
 from tf_metamapg.reproductions import figure_3
 from tf_metamapg.reproductions import gradient_quality
+from tf_metamapg.reproductions import personas_choice
 from tf_metamapg.reproductions import personas_ipd
 from tf_metamapg.reproductions import personas_rps
 from tf_metamapg.reproductions import shape_naive_learner
@@ -27,14 +30,15 @@ REPRODUCTIONS = {
     module.__name__.rpartition(".")[-1]: module
     for module in (
         figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality, personas_ipd, personas_rps,
-        shape_naive_learner,
+        personas_choice, shape_naive_learner,
     )
 }
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_bool("list", False, "Say what each result is, how long it takes and where it is from.", flag_values=FLAGS)
 flags.DEFINE_string(
-    "output_dir", "results", "Where a directory for each result, and RESULTS.md about all of them, go.",
+    "output_dir", "runs/reproduced",
+    "Where a directory for each result, and RESULTS.md about all of them, go; what is there already is replaced.",
     flag_values=FLAGS,
 )
 
@@ -93,7 +97,8 @@ def _report(output_dir):
         table = output_dir / name / "table.md"
         if table.exists():
             sections.append(
-                f"## {module.TITLE}\n\n`bin/reproduce {name}`. Source: {module.SOURCE}.\n\n{table.read_text('utf-8')}\n"
-                f"![{module.TITLE}]({name}/figure.png)\n\nRaw numbers: [{name}/numbers.csv]({name}/numbers.csv)\n"
+                f"## {module.TITLE}\n\n`bin/reproduce {name} --output_dir={output_dir}`. Source: {module.SOURCE}.\n\n"
+                f"{table.read_text('utf-8')}\n![{module.TITLE}]({name}/figure.png)\n\n"
+                f"Raw numbers: [{name}/numbers.csv]({name}/numbers.csv)\n"
             )
     return "\n".join(sections)

@@ -8,11 +8,11 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 
 TITLE = "Sampled LOLA-DiCE in the iterated prisoner's dilemma"
-SOURCE = "Foerster et al. 2018, the authors' published runs"
+SOURCE = "Foerster et al. 2018, and the runs that the authors released with their code"
 DURATION = "1 min"
 
-# By lookahead steps: mean and standard deviation of the authors' runs.
-PUBLISHED = {0: (-1.991, None), 1: (-1.192, 0.066), 2: (-1.118, 0.045), 3: (-1.107, 0.064)}
+# By lookahead steps: mean and standard deviation of the runs that the authors released.
+RELEASED = {0: (-1.991, None), 1: (-1.192, 0.066), 2: (-1.118, 0.045), 3: (-1.107, 0.064)}
 OWN_STEP, ASSUMED_STEP = 0.5, 1.0
 # What the authors' linear layer draws its five weights from.
 INITIAL_STDDEV = 5**-0.5
@@ -36,7 +36,7 @@ def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=1
             LOLADiCE(OWN_STEP, ASSUMED_STEP, steps), make_estimator, INITIAL_STDDEV, n_seeds, n_updates, "float32",
             _name(steps), jit_compile=jit_compile,
         ).mean(axis=2)
-        for steps in PUBLISHED
+        for steps in RELEASED
     }
     last = {steps: of_runs[:, -N_LAST:].mean(axis=1) for steps, of_runs in curves.items()}
     rows = [[steps, seed, f"{value:.9g}"] for steps in last for seed, value in enumerate(last[steps])]
@@ -46,14 +46,16 @@ def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=1
             f"interval (standard deviation) over {n_seeds} seeds. K = {n_trajectories}, T = {horizon}, γ = 0.96,",
             f"θ ~ N(0, {INITIAL_STDDEV**2:.1f}); own step {OWN_STEP:g} and assumed step {ASSUMED_STEP:g} on the",
             "discounted value, plain gradient steps, Loaded DiCE. No lookahead is naive learning.",
-            "Published: mean (standard deviation).",
+            "Released: mean (standard deviation) of the authors' five runs, of DiCE with the same K, T and number of",
+            "updates. Their steps are not recorded with them (the released script has 0.2, and 0.3 for the assumed",
+            "one), so the two columns need not agree.",
         )
         + results.markdown_table(
-            ["lookahead steps", "here", "worst seed", "published"],
+            ["lookahead steps", "here", "worst seed", "released"],
             [
                 [
                     str(steps), f"{results.with_interval(values)} ({values.std(ddof=1):.3f})",
-                    results.signed(values.min()), _published(steps),
+                    results.signed(values.min()), _released(steps),
                 ]
                 for steps, values in last.items()
             ],
@@ -68,8 +70,8 @@ def _name(steps):
     return "naive" if steps == 0 else f"{steps} lookahead step{'s' if steps > 1 else ''}"
 
 
-def _published(steps):
-    mean, deviation = PUBLISHED[steps]
+def _released(steps):
+    mean, deviation = RELEASED[steps]
     return results.signed(mean) + ("" if deviation is None else f" ({deviation:.3f})")
 
 
@@ -78,7 +80,7 @@ def _figure(curves):
     for steps, of_runs in curves.items():
         colour = ("C7", "C1", "C0", "C2")[steps]
         results.draw_mean(panel, range(of_runs.shape[1]), of_runs, _name(steps), colour)
-        panel.axhline(PUBLISHED[steps][0], color=colour, linestyle=":", linewidth=1)
-    panel.plot([], [], color="0.3", linestyle=":", linewidth=1, label="published, last 10 updates")
+        panel.axhline(RELEASED[steps][0], color=colour, linestyle=":", linewidth=1)
+    panel.plot([], [], color="0.3", linestyle=":", linewidth=1, label="released runs, last 10 updates")
     results.label_learning_curves(panel)
     return figure

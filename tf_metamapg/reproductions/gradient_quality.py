@@ -18,7 +18,7 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 
 TITLE = "Sampled gradients against exact ones, by sample size"
-SOURCE = "Foerster et al. 2018: 0.999 and 0.97 at 100,000 samples for first and second order; Farquhar et al. 2019"
+SOURCE = "question of Foerster et al. 2018; estimators of theirs and of Farquhar et al. 2019"
 DURATION = "3 min"
 
 ESTIMATORS = {
@@ -64,7 +64,7 @@ def reproduce(
     exact_meta = _meta_gradients(ExactEstimator, n_draws, jit_compile=False)
     for name, make_estimator in ESTIMATORS.items():
         if name == "score function":
-            continue  # Its meta-gradient is that of the other reading.
+            continue  # Its meta-gradient is that of sampled inner updates, another objective.
         of_sizes = []
         for size in meta_sample_sizes:
             sampled = _meta_gradients(
@@ -208,7 +208,8 @@ def _text(sample_sizes, correlations, meta_sample_sizes, cosines, horizon):
             f"of the entries of ∇₀V⁰ and of the Hessian of V⁰ with exact ones at {sample_sizes[-1]:,} trajectories,",
             f"mean over {n_policies} joint policies. Meta-gradient: the K at which Meta-MAPG's total (L = 1, inner",
             f"step 1) has a mean cosine of {TARGET_COSINE} with the exact one, over {n_draws} joint policies. The",
-            "score function's second derivatives are not those of the value.",
+            "score function's second derivatives are not those of the value. Foerster et al. 2018 have correlations of",
+            "0.999 and 0.97 for DiCE at 100,000 samples; at which joint policy is not known.",
         )
         + results.markdown_table(
             ["estimator", "first order", "second order", f"trajectories for a meta-gradient of cosine {TARGET_COSINE}"],

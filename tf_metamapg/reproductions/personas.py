@@ -25,6 +25,9 @@ LEARNERS = {
     ),
 }
 METHODS = (*META_AGENTS, *LEARNERS)
+HEADER = (
+    "policy", "method", "inner_step", "meta_updates", "seconds", "seed", "inner_updates", "average_reward"
+)
 
 
 def reproduce(directory, configs, bindings=()):
@@ -35,23 +38,51 @@ def reproduce(directory, configs, bindings=()):
         configs: dict from what the meta-agent's policy is to the name of a gin config.
         bindings: gin bindings that come after those of the protocol.
     """
-    outcomes = {
-        (policy, method): _outcome(directory, policy, config, method, bindings)
-        for policy, config in configs.items() for method in METHODS
+    rows = []
+    for policy, config in configs.items():
+        for method in METHODS:
+            summary, inner_step, seconds = outcome(directory, policy, config, method, bindings)
+            curves = own_rewards(summary["meta_test"])
+            rows.extend(
+                [policy, method, inner_step, summary["meta_updates"], f"{seconds:.0f}", seed, update, f"{value:.9g}"]
+                for (seed, update), value in np.ndenumerate(curves)
+            )
+    write(directory, configs, rows)
+
+
+def write(directory, configs, rows):
+    """Writes the results: the raw numbers, and the figure and the table that are made of them.
+
+    Args:
+        directory: where to.
+        configs: see `reproduce`.
+        rows: the raw numbers by `HEADER`, numbers or texts, with the rewards of a method in the order of its seeds.
+    """
+    # By policy and method: what else is said of it, and its curves, [S, L + 1].
+    remarks = {(policy, method): others for policy, method, *others, _, _, _ in rows}
+    curves = {
+        key: np.reshape(
+            [float(row[-1]) for row in rows if (row[0], row[1]) == key],
+            [-1, 1 + max(int(row[-2]) for row in rows)],
+        )
+        for key in remarks
     }
-    curves = {key: _own(summary["meta_test"]) for key, (summary, *_) in outcomes.items()}
-    rows = [
-        [policy, method, seed, update, f"{of_method[seed, update]:.9g}"]
-        for (policy, method), of_method in curves.items() for seed, update in np.ndindex(of_method.shape)
-    ]
-    results.save(
-        directory, _figure(curves), ["policy", "method", "seed", "inner_updates", "average_reward"], rows,
-        _text(configs, curves, outcomes),
-    )
+    results.save(directory, _figure(curves), HEADER, rows, _text(configs, curves, remarks))
 
 
-def _outcome(directory, policy, config, method, bindings):
-    """(summary, how the inner step was found, seconds of all runs)."""
+def outcome(directory, policy, config, method, bindings):
+    """Trains and evaluates one method.
+
+    Args:
+        directory: of the reproduction.
+        policy: what the meta-agent's policy is called.
+        config: the name of a gin config.
+        method: one of `METHODS`.
+        bindings: gin bindings that come last.
+
+    Returns:
+        (summary, its inner step or 'learned', seconds of all runs that it took).
+    """
     name = f"{policy}_{method}".lower().replace("-", "_").replace(" ", "_")
     if method in META_AGENTS:
         summary = protocols.train_config(directory, name, config, (*META_AGENTS[method], *bindings))
@@ -63,30 +94,30 @@ def _outcome(directory, policy, config, method, bindings):
         )
         for rate in RATES
     }
-    best = max(RATES, key=lambda rate: _area(_own(summaries[rate]["meta_validation"])).mean())
+    best = max(RATES, key=lambda rate: area(own_rewards(summaries[rate]["meta_validation"])).mean())
     return summaries[best], f"{best:g}", sum(summary["wall_seconds"] for summary in summaries.values())
 
 
-def _own(evaluation):
+def own_rewards(evaluation):
     """The average reward of the meta-agent: array [S, L + 1]."""
     return np.array(evaluation["average_reward"])[:, :, 0]
 
 
-def _area(curves):
+def area(curves):
     """Under the curve from the first update on, per update: what the meta-value weighs. [S, L + 1] → [S]."""
     return curves[:, 1:].mean(axis=1)
 
 
-def _text(configs, curves, outcomes):
+def _text(configs, curves, remarks):
     n_seeds, n_links = next(iter(curves.values())).shape
     shown = sorted({0, 1, 3, n_links - 1} & set(range(n_links)))
     table = []
     for (policy, method), of_method in curves.items():
-        summary, inner_step, seconds = outcomes[policy, method]
+        inner_step, n_meta_updates, seconds = remarks[policy, method]
         table.append([
-            policy, method, results.with_interval(_area(of_method)),
-            *(results.with_interval(of_method[:, update]) for update in shown), inner_step,
-            f"{summary['meta_updates']}", f"{seconds:.0f} s",
+            policy, method, results.with_interval(area(of_method)),
+            *(results.with_interval(of_method[:, update]) for update in shown), results.peak(of_method),
+            f"{inner_step}", f"{n_meta_updates}", f"{seconds} s",
         ])
     return (
         results.paragraph(
@@ -95,11 +126,15 @@ def _text(configs, curves, outcomes):
             ", ".join(f"`{config}.gin` ({policy})" for policy, config in configs.items()) + ".",
             "LOLA-DiCE and naive learners start from initial policies as they are drawn; their inner step is the best",
             "of", ", ".join(map(str, RATES)), "in meta-validation, and the time is that of all of these.",
-            "All seeds meet the same personas, whose choice the intervals leave out. Methods can be compared with each",
-            "other; policies cannot, as personas learn from what their config samples, and are measured by it.",
+            "All seeds meet the same personas, whose choice the intervals leave out; `personas_choice` measures it for",
+            "tabular meta-agents. Methods can be compared with each other; policies cannot, as personas learn from",
+            "what their config samples, and are measured by it.",
         )
         + results.markdown_table(
-            ["policy", "method", "area", *map(str, shown), "inner step", "meta-updates", "time"], table
+            [
+                "policy", "method", "area", *map(str, shown), "largest, at update", "inner step", "meta-updates", "time"
+            ],
+            table,
         )
     )
 

@@ -5,7 +5,7 @@ import functools
 from tf_metamapg.reproductions import personas
 
 TITLE = "Learning among learning personas in the iterated prisoner's dilemma"
-SOURCE = "protocol of Kim et al. 2021"
+SOURCE = "after the protocol of Kim et al. 2021, with fewer time steps and meta-updates"
 DURATION = "45 min"
 
 reproduce = functools.partial(

@@ -5,7 +5,7 @@ import functools
 from tf_metamapg.reproductions import personas
 
 TITLE = "Learning among learning personas in iterated rock-paper-scissors"
-SOURCE = "protocol of Kim et al. 2021"
+SOURCE = "after the protocol of Kim et al. 2021, with fewer time steps and meta-updates"
 DURATION = "65 min"
 
 reproduce = functools.partial(

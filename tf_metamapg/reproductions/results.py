@@ -67,6 +67,12 @@ def with_interval(values):
     return f"{signed(mean)} ± {half_width:.3f}"
 
 
+def peak(curves):
+    """Where the mean over seeds of curves [S, x] is largest, as text: 'largest mean at index'."""
+    mean = curves.mean(axis=0)
+    return f"{signed(mean.max())} at {mean.argmax()}"
+
+
 def signed(value):
     """A number with a true minus sign, as text."""
     return f"{value:.3f}".replace("-", "−")

@@ -1,0 +1,89 @@
+"""How much it matters which personas there are: tabular meta-agents, trained and tested with other populations."""
+
+import numpy as np
+
+from tf_metamapg.reproductions import personas
+from tf_metamapg.reproductions import results
+
+TITLE = "The choice of personas"
+SOURCE = "what the intervals of the two results above leave out"
+DURATION = "25 min"
+
+CONFIGS = {"prisoner's dilemma": "personas_ipd_tabular", "rock-paper-scissors": "personas_rps_tabular"}
+
+
+def reproduce(directory, n_populations=10, n_seeds=4, bindings=()):
+    """Trains and evaluates both meta-agents with every population, and writes the results.
+
+    Args:
+        directory: where to.
+        n_populations: how many sets of personas to train, validate and test with, ≥ 2.
+        n_seeds: seeds of each run, whose mean is taken.
+        bindings: gin bindings that come last.
+    """
+    curves = {
+        (game, method): np.array([
+            _mean_curve(directory, game, method, population, n_seeds, bindings) for population in range(n_populations)
+        ])
+        for game in CONFIGS for method in personas.META_AGENTS
+    }
+    rows = [
+        [game, method, population, update, f"{value:.9g}"]
+        for (game, method), of_method in curves.items()
+        for (population, update), value in np.ndenumerate(of_method)
+    ]
+    results.save(
+        directory, _figure(curves), ["game", "method", "population", "inner_updates", "average_reward"], rows,
+        _text(curves, n_seeds),
+    )
+
+
+def _mean_curve(directory, game, method, population, n_seeds, bindings):
+    """The mean over seeds of what the meta-agent gets before and after each update: array [L + 1]."""
+    config = CONFIGS[game]
+    summary, _, _ = personas.outcome(
+        directory, f"{config}_{population}", config, method,
+        (f"Personas.seed = {population}", f"train.n_seeds = {n_seeds}", *bindings),
+    )
+    return personas.own_rewards(summary["meta_test"]).mean(axis=0)
+
+
+def _text(curves, n_seeds):
+    table = []
+    for game in CONFIGS:
+        areas = {method: personas.area(curves[game, method]) for method in personas.META_AGENTS}
+        areas["Meta-MAPG less Meta-PG"] = areas["Meta-MAPG"] - areas["Meta-PG"]
+        for name, of_method in areas.items():
+            table.append([
+                game, name, results.with_interval(of_method), f"{of_method.std(ddof=1):.3f}",
+                f"{results.signed(of_method.min())} to {results.signed(of_method.max())}",
+                results.peak(curves[game, name]) if (game, name) in curves else "",
+            ])
+    n_populations = len(next(iter(curves.values())))
+    return (
+        results.paragraph(
+            f"As `personas_ipd` and `personas_rps`, tabular policies alone, with {n_populations} populations",
+            f"(`Personas.seed` = 0 … {n_populations - 1}). A meta-agent is trained, validated and",
+            "tested anew with each. The area under its curve, mean ± 95% interval over populations, each the mean of",
+            f"{n_seeds} seeds; then the standard deviation, and the least and the largest of the populations.",
+        )
+        + results.markdown_table(
+            ["game", "method", "area", "standard deviation", "range", "largest, at update"], table
+        )
+    )
+
+
+def _figure(curves):
+    figure, panels = results.new_figure(4.3 * len(CONFIGS), 3.6, n_panels=len(CONFIGS))
+    for panel, game in zip(panels, CONFIGS):
+        for method in personas.META_AGENTS:
+            values, colour = curves[game, method], results.COLOURS[method]
+            panel.plot(values.T, color=colour, linewidth=0.5, alpha=0.6)
+
+            panel.plot(values.mean(axis=0), color=colour, label=method)
+        panel.set_title(game, fontsize=10)
+        panel.set_xlabel("inner updates of both agents")
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("the meta-agent's average reward per step")
+    panels[0].legend(fontsize=8, title="every population, and the mean", title_fontsize=8)
+    return figure
