@@ -45,6 +45,8 @@ from tf_metamapg.types import MetaGradients
 from tf_metamapg.types import MetaParams
 from tf_metamapg.types import Trajectory
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "Fixed", "InvalidInputError",
     "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "LinearQuadraticGame", "Link",
