@@ -24,7 +24,10 @@ class Imports:
         # Takes a moment, in which one may already be interrupted.
         import tempfile
 
-        self._held_back = tempfile.TemporaryFile()
+        try:
+            self._held_back = tempfile.TemporaryFile()
+        except OSError:  # There is no directory for it.
+            self._held_back = open(os.devnull, "w+b")
         os.dup2(self._held_back.fileno(), 2)
 
     def __exit__(self, kind, error, traceback):
@@ -41,8 +44,10 @@ class Imports:
     def _end(self, number, frame):
         del frame
         # An exception would have to find its way through all that is being imported.
-        os.write(self._stderr, b"interrupted: nothing was written; start again\n")
-        os._exit(128 + number)
+        try:
+            os.write(self._stderr, b"interrupted: nothing was written; start again\n")
+        finally:  # Also where nobody reads what is written.
+            os._exit(128 + number)
 
     def _refuse(self, error):
         # Such as a package that is not installed, or another backend of Keras.

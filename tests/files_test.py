@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 from absl.testing import parameterized
 import tensorflow as tf
@@ -119,18 +120,17 @@ class FilesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(self.read("file"), "new")
         self.assert_only_result()
 
-    @parameterized.product(
-        kind=("file", "directory"),
-        moment=(("write", 0), ("replace", 0), ("replace", 1), ("rename", 0), ("rename", 1), ("unlink", 1)),
+    @parameterized.parameters(
+        *(("file", moment) for moment in (("write", 0), ("fsync", 0), ("replace", 0), ("fsync", 1))),
+        *(("directory", moment) for moment in (
+            ("write", 0), ("fsync", 0), ("fsync", 2), ("replace", 0), ("replace", 1), ("fsync", 3), ("unlink", 0),
+        )),
     )
     def test_killed_writer_leaves_nothing_half(self, kind, moment):
         self.write(kind, "old")
         command = [sys.executable, "-c", KILLED_WRITER, files.__file__, self.path, kind, *map(str, moment)]
         writer = subprocess.run(command, check=False)
-        # A writer that never comes to the moment ends as if nothing were.
-        self.assertIn(writer.returncode, (-signal.SIGKILL, 0))
-        if moment == ("write", 0):
-            self.assertEqual(writer.returncode, -signal.SIGKILL)
+        self.assertEqual(writer.returncode, -signal.SIGKILL)
         if kind == "file":
             self.assertIn(self.read(kind), ("old", "new, and longer"))
         else:
@@ -139,6 +139,26 @@ class FilesTest(tf.test.TestCase, parameterized.TestCase):
         self.write(kind, "newest")
         self.assertEqual(self.read(kind), "newest")
         self.assert_only_result()
+
+    @parameterized.parameters("file", "directory")
+    def test_everything_is_on_disk_before_it_has_its_name(self, kind):
+        events = []
+        fsync, replace = os.fsync, os.replace
+
+        def record_fsync(descriptor):
+            events.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+            fsync(descriptor)
+
+        def record_replace(source, target):
+            events.append(("replaced", os.path.basename(target)))
+            replace(source, target)
+
+        with mock.patch.object(os, "fsync", record_fsync), mock.patch.object(os, "replace", record_replace):
+            self.write(kind, "new")
+        name, parent = self.path.name, self.path.parent.name
+        inside = ["a", "b"] if kind == "directory" else []
+        self.assertCountEqual(events[:-2], [f"{name}.partial", *inside])
+        self.assertEqual(events[-2:], [("replaced", name), parent])
 
     def test_reader_never_sees_half(self):
         versions = [str(version) * 100_000 for version in range(10)]

@@ -11,10 +11,12 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-import tf_metamapg
+from tests import small_batches
+import tf_metamapg as mapg
+from tf_metamapg import critics
 from tf_metamapg import products
 
-PACKAGE = pathlib.Path(tf_metamapg.__file__).parent
+PACKAGE = pathlib.Path(mapg.__file__).parent
 
 
 class MatmulTest(tf.test.TestCase, parameterized.TestCase):
@@ -80,6 +82,21 @@ class EveryMemberTest(tf.test.TestCase):
         for shape in ((2, 1), (1, 2)):
             for name, result in self.outputs(*shape, "graph").items():
                 self.assertEmpty(result["broadcasts"], name)
+
+
+class CompletenessTest(tf.test.TestCase):
+
+    def test_every_agent_estimator_policy_and_critic_is_in_the_table(self):
+        source = pathlib.Path(small_batches.__file__).read_text("utf-8")
+        used = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+        agents = {
+            name for name in mapg.__all__
+            if isinstance(getattr(mapg, name), type) and issubclass(getattr(mapg, name), mapg.PolicyGradient)
+        }
+        named = {name for name in mapg.__all__ if name.endswith(("_policy", "Estimator"))}
+        baselines = {name for name in vars(critics) if name.endswith("_baseline") or name == "ValueNetwork"}
+        self.assertLen(agents, 9)
+        self.assertLessEqual(agents | named | baselines | {"MaximumLikelihood"}, used)
 
 
 class SourceTest(tf.test.TestCase):

@@ -201,6 +201,7 @@ class ResumedWithChangesTest(tf.test.TestCase):
         summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
         shutil.rmtree(self.run_dir / "checkpoints")
         (self.run_dir / "metrics.csv").unlink()
+        (self.run_dir / "summary.json").unlink()
         self.train(
             self.run_dir, "train.n_meta_updates = 4", resume=True, said="resumed after 0 of 4 meta-updates\n"
         )

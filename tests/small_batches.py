@@ -26,7 +26,7 @@ N_TRAJECTORIES, HORIZON = 16, 15
 
 
 def settings():
-    """{name: (game, policies, make an estimator)}, with every estimator, kind of policy and critic in it."""
+    """{name: (agents, game, policies, make an estimator)}, with every agent, estimator, policy and critic in it."""
     dilemma = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma())
     generator = np.random.default_rng(0)
     vectors = mapg.LinearQuadraticGame(
@@ -43,20 +43,36 @@ def settings():
     gaussian_mlp, gaussian_lstm = mapg.gaussian_mlp_policy, mapg.gaussian_lstm_policy
     dice, loaded, score = mapg.DiceEstimator, mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator
     leave_one_out, linear = critics.leave_one_out_baseline, critics.linear_feature_baseline
+    meta_mapg = mapg.MetaMAPG(inner_learning_rate=0.001)
+    modelling = mapg.MetaMAPG(inner_learning_rate=0.001, opponent_model=mapg.MaximumLikelihood(max_iterations=2))
     table = {
-        "exact": (states, (tabular, mlp), mapg.ExactEstimator),
-        "exact, vectors": (mapg.tandem_game(), (mapg.raw_policy,) * 2, mapg.ExactEstimator),
-        "DiCE, leave one out": (dilemma, (tabular, mlp), sampled(dice, leave_one_out)),
-        "Loaded DiCE, none": (states, (tabular, tabular), sampled(loaded, critics.no_baseline)),
-        "Loaded DiCE, linear": (dilemma, (tabular, lstm), sampled(loaded, linear)),
-        "score function, network": (dilemma, (mlp, lstm), sampled(score, critics.ValueNetwork(units=5))),
+        "exact": ((meta_mapg, mapg.SOS()), states, (tabular, mlp), mapg.ExactEstimator),
+        "exact, vectors": (
+            (meta_mapg, mapg.LOLATaylor()), mapg.tandem_game(), (mapg.raw_policy,) * 2, mapg.ExactEstimator
+        ),
+        "DiCE, leave one out": (
+            (meta_mapg, mapg.LOLAShaping()), dilemma, (tabular, mlp), sampled(dice, leave_one_out)
+        ),
+        "Loaded DiCE, none": (
+            (modelling, mapg.LookAhead()), states, (tabular, tabular), sampled(loaded, critics.no_baseline)
+        ),
+        "Loaded DiCE, linear": (
+            (meta_mapg, mapg.PolicyGradient(0.001)), dilemma, (tabular, lstm), sampled(loaded, linear)
+        ),
+        "Loaded DiCE, lookahead": (
+            (mapg.MetaPG(0.001), mapg.LOLADiCE()), dilemma, (tabular, tabular), sampled(loaded, leave_one_out)
+        ),
+        "score function, network": (
+            (meta_mapg, mapg.Fixed()), dilemma, (mlp, lstm), sampled(score, critics.ValueNetwork(units=5))
+        ),
         "score function, vectors": (
-            vectors, (gaussian_mlp, gaussian_lstm), sampled(score, critics.ValueNetwork(units=5))
+            (meta_mapg, meta_mapg), vectors, (gaussian_mlp, gaussian_lstm),
+            sampled(score, critics.ValueNetwork(units=5)),
         ),
     }
     return {
-        name: (game, [make(game, agent) for agent, make in enumerate(makers)], make_estimator)
-        for name, (game, makers, make_estimator) in table.items()
+        name: (agents, game, [make(game, agent) for agent, make in enumerate(makers)], make_estimator)
+        for name, (agents, game, makers, make_estimator) in table.items()
     }
 
 
@@ -86,7 +102,7 @@ def _function_graphs(graph):
                         waiting.append(graph._get_function(name).graph)
 
 
-def measure(mode, n_seeds, n_tasks, game, policies, make_estimator):
+def measure(mode, n_seeds, n_tasks, agents, game, policies, make_estimator):
     """The entries of everything that a meta-update computes, and the graph's products that broadcast."""
     seeds = range(n_seeds)
     keys = random.root_keys(seeds)
@@ -95,7 +111,6 @@ def measure(mode, n_seeds, n_tasks, game, policies, make_estimator):
     critic_learns = isinstance(critic, critics.ValueNetwork)
     if critic_learns:
         critic.build(game, policies, seeds)
-    agents = [mapg.MetaMAPG(inner_learning_rate=0.001)] * 2
     tasks = mapg.PayoffNoise(game).sample(keys, n_tasks)
     initial_params = mapg.for_each_task(tuple(policy.initial_params(seeds) for policy in policies), n_tasks)
 

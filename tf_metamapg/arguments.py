@@ -30,8 +30,9 @@ def tensor(parameter, value, dtype, shape, hint=""):
         InvalidInputError: if it is none of these, or of another dtype or shape.
     """
     is_right = descriptions.is_array(value) and _dtype_name(value) == dtype and _fits(value.shape, shape)
-    described = descriptions.Text(descriptions.describe(value, longest=80))
-    checks.check(is_right, parameter, described, f"{dtype} [{', '.join(map(str, shape))}]{hint}")
+    if not is_right:
+        described = descriptions.Text(descriptions.describe(value, longest=80))
+        checks.check(False, parameter, described, f"{dtype} [{', '.join(map(str, shape))}]{hint}")
     return tf.convert_to_tensor(value)
 
 

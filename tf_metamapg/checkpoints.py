@@ -7,8 +7,6 @@ the digest of the run that wrote it, so that no other run takes it for its own.
 import os
 import pathlib
 import re
-import zipfile
-import zlib
 
 import numpy as np
 
@@ -17,8 +15,6 @@ from tf_metamapg import files
 
 _KEPT = 3
 _NAME = re.compile(r"ckpt-(\d+)\.npz")
-# What reading a damaged archive may raise.
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class Checkpointer:
@@ -77,7 +73,7 @@ class Checkpointer:
                 with np.load(path, allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
                     run_digest = str(arrays.pop("run_digest"))
-            except _UNREADABLE as error:
+            except Exception as error:  # There is no end to what a damaged archive may raise.
                 damaged.append((path, error))
                 continue
             self._check_fits(path, run_digest, arrays)

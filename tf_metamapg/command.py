@@ -123,10 +123,12 @@ def _end(reader, numbers, hint):
     with open(reader, "rb", buffering=0) as signals:
         while number := signals.read(1):
             if number[0] in numbers:
-                if progress.is_shown():
-                    os.write(1, b"\n")
-                os.write(2, f"{checks.one_line(f'interrupted: {hint()}')}\n".encode(errors="replace"))
-                os._exit(128 + number[0])
+                try:
+                    if progress.is_shown():
+                        os.write(1, b"\n")
+                    os.write(2, f"{checks.one_line(f'interrupted: {hint()}')}\n".encode(errors="replace"))
+                finally:  # Also where nobody reads what is written.
+                    os._exit(128 + number[0])
 
 
 def _release_stdout():

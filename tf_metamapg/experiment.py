@@ -1,7 +1,7 @@
 """One experiment from start to end: meta-train, adapt on held-out tasks, and leave a run directory."""
 
-import io
 import math
+import os
 import sys
 import time
 
@@ -84,12 +84,13 @@ def train(
             are in `summary.json` then.
     """
     problem.check_parts(game, policies, agents, estimator, task_distribution)
-    for name, value, minimum in (
-        ("n_seeds", n_seeds, 1), ("first_seed", first_seed, 0), ("n_meta_updates", n_meta_updates, 0),
-        ("chain_length", chain_length, 0), ("n_tasks", n_tasks, 1), ("checkpoint_every", checkpoint_every, 1),
+    # Every seed has models of its own to be built, and every link of a chain a place in the graph.
+    for name, value, *bounds in (
+        ("n_seeds", n_seeds, 1, 100_000), ("first_seed", first_seed, 0), ("n_meta_updates", n_meta_updates, 0),
+        ("chain_length", chain_length, 0, 10_000), ("n_tasks", n_tasks, 1), ("checkpoint_every", checkpoint_every, 1),
         ("evaluation_chain_length", evaluation_chain_length, 0), ("n_evaluation_tasks", n_evaluation_tasks, 1),
     ):
-        checks.check_integer(f"train.{name}", value, minimum)
+        checks.check_integer(f"train.{name}", value, *bounds)
     checks.check(first_seed + n_seeds <= 2**31, "train.first_seed", first_seed, "such that all seeds are below 2³¹")
     checks.check_number("train.meta_learning_rate", meta_learning_rate, minimum=0.0)
     checks.check_boolean("train.export_all_seeds", export_all_seeds)
@@ -138,7 +139,7 @@ def train(
     trainer.trace()
     config = describe_config()
     export.check_exportable(exported)
-    figures.adaptation_figure(np.zeros([1, 1, game.n_agents]), title, agent_names).savefig(io.BytesIO())
+    figures.check_drawable(title, agent_names)
     may_change = _MAY_CHANGE + (_EVALUATION_SIZES if validate_every is None else ())
     if resume:
         directory.check_same_run(config, may_change, allow_other_versions)
@@ -162,10 +163,8 @@ def train(
         started -= 0.0 if notes is None else notes["wall_seconds"]
 
     def save_checkpoint():
-        checkpointer.save(
-            int(trainer.n_meta_updates_done),
-            {"metrics_digest": log.flush(), "wall_seconds": time.time() - started},
-        )
+        new_notes = {"metrics_digest": log.flush(), "wall_seconds": time.time() - started}
+        checkpointer.save(int(trainer.n_meta_updates_done), new_notes)
         return checkpointer.latest
 
     if notes is None:
@@ -180,13 +179,15 @@ def train(
         return validation, _of_meta_agents(validation, agents)[:, trained_links].mean(axis=1)
 
     def keep_best(done):
-        if validate_every is not None and (done % validate_every == 0 or done == n_meta_updates):
-            _, scores = validate()
-            trainer.best.keep(scores)
+        if validate_every is not None and done % validate_every == 0:
+            trainer.best.keep(validate()[1])
 
     _meta_train(trainer, n_meta_updates, checkpoint_every, log, save_checkpoint, keep_best)
     log.close()
-    trainer.best.restore()
+    if validate_every is not None:
+        # After the last checkpoint: a run that goes on has no validation here.
+        trainer.best.keep(validate()[1])
+        trainer.best.restore()
 
     validation, scores = validate()
     meta_test = _evaluate(trainer, random.META_TEST, "meta-test", evaluation_chain_length, n_evaluation_tasks)
@@ -218,11 +219,12 @@ def train(
         figures.save_adaptation_figure(directory.adaptation_figure, meta_test, title, agent_names)
 
     def export_policies():
-        export.export_policies(directory.initial_policies, exported, trainer.initial_params, best)
-        for index, seed in enumerate(seeds if export_all_seeds else []):
-            export.export_policies(
-                directory.initial_policies / f"seed_{seed}", exported, trainer.initial_params, index
-            )
+        # All of them at once, so that none is left of an earlier end of the run.
+        with files.written_aside(directory.initial_policies) as aside:
+            export.export_policies(aside, exported, trainer.initial_params, best)
+            for index, seed in enumerate(seeds if export_all_seeds else []):
+                path = os.path.join(aside, f"seed_{seed}")
+                export.export_policies(path, exported, trainer.initial_params, index)
 
     failed = _publish({"figure": draw, "initial policies": export_policies})
     print(report.text(directory, summary, _meta_agents(agents)))
@@ -239,10 +241,8 @@ def _restore(checkpointer, directory):
     notes, damaged = checkpointer.restore()
     for path in damaged:
         print(f"note: checkpoint {path} cannot be read, so an earlier one is taken", flush=True)
-    if notes is None and directory.metrics.exists() and len(directory.metrics.read_bytes().splitlines()) > 1:
-        raise checks.InvalidInputError(
-            f"--resume: {directory.checkpoints} holds no checkpoint, though {directory.metrics} has rows"
-        )
+    if notes is None and directory.has_progress():
+        raise checks.InvalidInputError(f"--resume: {directory.checkpoints} holds no checkpoint, though there were some")
     return notes
 
 

@@ -1,8 +1,12 @@
 """Figures of results."""
 
+import io
+
 import matplotlib.figure
 import matplotlib.ticker
+import numpy as np
 
+from tf_metamapg import checks
 from tf_metamapg import files
 from tf_metamapg import statistics
 
@@ -12,6 +16,18 @@ def save_adaptation_figure(path, average_reward, title, agent_names):
     figure = adaptation_figure(average_reward, title, agent_names)
     with files.written_aside(path) as aside:
         figure.savefig(aside, format="png", dpi=150)
+
+
+def check_drawable(title, agent_names):
+    """Draws an empty figure for a trial.
+
+    Raises:
+        InvalidInputError: if it cannot be drawn.
+    """
+    try:
+        adaptation_figure(np.zeros([1, 1, len(agent_names)]), title, agent_names).savefig(io.BytesIO(), format="png")
+    except Exception as error:  # Such as of what a user's matplotlibrc asks for.
+        raise checks.InvalidInputError(f"figure {checks.brief(title)}: cannot be drawn ({error})") from error
 
 
 def adaptation_figure(average_reward, title, agent_names):

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, also if the machine stops."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -15,18 +16,18 @@ def written_aside(path):
     """
     aside = f"{path}.partial"
     _remove(aside)
+    discarded = f"{path}.discarded.partial"
     try:
         yield aside
         _flush_to_disk(aside)
+        _remove(discarded)
+        # No file takes the place of a directory.
+        if os.path.isdir(path) and os.path.isdir(aside):
+            os.replace(path, discarded)
+        os.replace(aside, path)
     except BaseException:
         _remove(aside)
         raise
-    discarded = f"{path}.discarded.partial"
-    _remove(discarded)
-    # No file takes the place of a directory.
-    if os.path.isdir(path) and os.path.isdir(aside):
-        os.replace(path, discarded)
-    os.replace(aside, path)
     _flush_entry(os.path.dirname(os.path.abspath(path)))
     _remove(discarded)
 
@@ -69,5 +70,9 @@ def _flush_entry(path):
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems do not know it of directories.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(descriptor)

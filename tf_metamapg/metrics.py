@@ -50,7 +50,8 @@ class MetricsLog:
         with files.written_aside(csv_path) as aside:
             with open(aside, "wb") as file:
                 file.write(kept)
-        self._file = open(csv_path, "ab")
+        # Without a buffer, so that nothing is left to be written when a full disk has ended a run.
+        self._file = open(csv_path, "ab", buffering=0)
 
         shutil.rmtree(events_directory, ignore_errors=True)
         self._events = tf.summary.create_file_writer(os.fspath(events_directory))
@@ -84,7 +85,6 @@ class MetricsLog:
         Returns:
             text, a digest of the CSV file as it stands.
         """
-        self._file.flush()
         os.fsync(self._file.fileno())
         self._events.flush()
         return self._hash.hexdigest()

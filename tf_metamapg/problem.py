@@ -50,7 +50,7 @@ def check_memory(name, n_tasks, n_seeds, game, policies, estimator):
     n_numbers = np.size(game.payoffs) + sum(leaf.shape.num_elements() for p in policies for leaf in p.reference_params)
     # Of every step each agent's observation, action and reward.
     n_bytes = 4 * n_seeds * n_tasks * (n_numbers + 3 * game.n_agents * estimator.n_steps)
-    checks.check_memory(name, n_tasks, n_bytes)
+    checks.check_memory(f"{name} (times {n_seeds} seeds and {estimator.n_steps} steps)", n_tasks, n_bytes)
 
 
 def compiling_pays(*phases):

@@ -1,6 +1,7 @@
 """The run directory: which run it holds, who is working on it, and where its files are."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import importlib.metadata
@@ -69,6 +70,11 @@ class RunDirectory:
             ) from error
         return info
 
+    def has_progress(self):
+        """Whether there are rows of meta-updates, or results."""
+        n_lines = len(self.metrics.read_bytes().splitlines()) if self.metrics.exists() else 0
+        return n_lines > 1 or self.summary.exists()
+
     def check_same_run(self, config, may_change, allow_other_versions):
         """Makes sure that the directory holds a run that can go on with a config.
 
@@ -125,18 +131,16 @@ def claim(path, resume):
         InvalidInputError: if the directory cannot be written, is in use, holds a run although `resume` is false or none
             although it is true, or holds something else. Nothing is changed then.
     """
-    directory = RunDirectory(path)
-    with contextlib.ExitStack() as stack:
-        try:
-            if resume:
-                _check_resumable(directory)
-            else:
-                stack.enter_context(_made(directory.path))
-            stack.enter_context(_locked(directory.path))
-            if not resume:
+    path = pathlib.Path(path)
+    missing = [] if resume else _missing(path)
+    with _as_refusals(path):
+        if resume:
+            _check_resumable(path)
+        path.mkdir(parents=True, exist_ok=True)
+    with _claimed(path, missing) as directory:
+        if not resume:
+            with _as_refusals(path):
                 _check_free(directory)
-        except OSError as error:
-            raise checks.InvalidInputError(f"--run_dir={path}: cannot be written ({error.strerror})") from error
         yield directory
 
 
@@ -144,32 +148,41 @@ def claim(path, resume):
 def claim_next(parent, name):
     """Takes the first of parent/name-1, parent/name-2, … that does not exist; see `claim`."""
     parent, number = pathlib.Path(parent), 1
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(_made(parent))
-            while True:
-                try:
-                    # Two processes cannot both make it.
-                    (parent / f"{name}-{number}").mkdir()
-                    break
-                except FileExistsError:
-                    number += 1
-        except OSError as error:
-            raise checks.InvalidInputError(f"{parent}: cannot be written ({error.strerror})") from error
-        path = parent / f"{name}-{number}"
-        stack.callback(_remove_if_empty, [path])
-        yield stack.enter_context(claim(path, resume=False))
+    missing = _missing(parent)
+    with _as_refusals(parent):
+        while True:
+            path = parent / f"{name}-{number}"
+            try:
+                # Two processes cannot both make it.
+                os.makedirs(path)
+                break
+            except FileExistsError:
+                number += 1
+    with _claimed(path, [path, *missing]) as directory:
+        yield directory
 
 
 @contextlib.contextmanager
-def _made(path):
-    """Makes a directory and those above it, and at the end removes those that it has made and that are empty."""
-    missing = [parent for parent in (path, *path.parents) if not parent.exists()]
+def _claimed(path, made):
+    """Locks a directory and, before it lets go of it, removes those that have been made and are still empty."""
+    with contextlib.ExitStack() as stack:
+        with _as_refusals(path):
+            stack.enter_context(_locked(path))
+        stack.callback(_remove_if_empty, made)
+        yield RunDirectory(path)
+
+
+@contextlib.contextmanager
+def _as_refusals(path):
     try:
-        path.mkdir(parents=True, exist_ok=True)
         yield
-    finally:
-        _remove_if_empty(missing)
+    except OSError as error:
+        raise checks.InvalidInputError(f"--run_dir={path}: cannot be written ({error.strerror})") from error
+
+
+def _missing(path):
+    """The directories of a path that do not exist, from the last one on."""
+    return [directory for directory in (path, *path.parents) if not os.path.lexists(directory)]
 
 
 def _remove_if_empty(directories):
@@ -182,21 +195,28 @@ def _remove_if_empty(directories):
 
 @contextlib.contextmanager
 def _locked(path):
+    """Keeps other processes of this machine out, where the file system has locks."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise checks.InvalidInputError(f"--run_dir={path}: another process is working on this run") from error
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                raise
+        # Another process may have removed it meanwhile, as it had written nothing.
+        if not os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         yield
     finally:
         os.close(descriptor)
 
 
-def _check_resumable(directory):
-    if not os.path.exists(directory.config):
+def _check_resumable(path):
+    if not os.path.exists(RunDirectory(path).config):
         raise checks.InvalidInputError(
-            f"--resume with --run_dir={directory.path}: there is no run; leave --resume out to start one"
+            f"--resume with --run_dir={path}: there is no run; leave --resume out to start one"
         )
 
 

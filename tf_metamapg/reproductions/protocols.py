@@ -40,7 +40,16 @@ def train_config(directory, name, config, bindings):
     path_of_run = pathlib.Path(directory) / "runs" / name
     resume = run_directory.RunDirectory(path_of_run).config.exists()
     with run_directory.claim(path_of_run, resume) as claimed:
-        return configs.train([str(path)], bindings, claimed, resume, allow_other_versions=False, started=time.time())
+        try:
+            return configs.train(
+                [str(path)], bindings, claimed, resume, allow_other_versions=False, started=time.time()
+            )
+        except checks.InvalidInputError as error:
+            if not resume:
+                raise
+            raise checks.InvalidInputError(
+                f"{path_of_run}: holds a run that cannot go on; remove it to begin again ({error})"
+            ) from error
 
 
 def meta_test_curves(summary):
@@ -78,10 +87,12 @@ def learning_curves(
         game, policies, [learner, learner], make_estimator(game, policies), PayoffNoise(game, width=0.0),
         seeds=range(n_seeds), chain_length=0, n_tasks=1, meta_learning_rate=0.0, jit_compile=jit_compile,
     )
-    bar = progress.Progress(n_updates + 1, what=f"{description}, update")
-    curves = trainer.evaluate(
-        random.META_TEST, n_updates, n_tasks=1,
-        report=lambda index, average_reward: bar.step(f"average reward {average_reward.mean():+.3f}"),
-    )
+    bar = progress.Progress(n_updates, what=f"{description}, update")
+
+    def show(n_done, average_reward):
+        if n_done > 0:
+            bar.step(f"average reward {average_reward.mean():+.3f}")
+
+    curves = trainer.evaluate(random.META_TEST, n_updates, n_tasks=1, report=show)
     bar.close()
     return curves
