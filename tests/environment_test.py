@@ -126,7 +126,7 @@ class EnvironmentTest(tf.test.TestCase, parameterized.TestCase):
         outcomes = in_parallel([
             lambda: self.interrupted(signal.SIGINT, 0.0), lambda: self.interrupted(signal.SIGTERM, 0.0),
             lambda: self.interrupted(signal.SIGINT, 0.5), lambda: self.interrupted(signal.SIGTERM, 1.5),
-            self.interrupted_run,
+            self.interrupted_run, self.interrupted_run_that_nobody_hears,
         ])
         self.assertEqual(
             [(outcome.status, outcome.stderr) for outcome in outcomes[:4]], [(130, NOTHING), (143, NOTHING)] * 2
@@ -137,6 +137,7 @@ class EnvironmentTest(tf.test.TestCase, parameterized.TestCase):
             (143, f"interrupted: go on with the same command, --run_dir={run_dir} and --resume\n"),
         )
         self.assertTrue((run_dir / "config.gin").exists())
+        self.assertEqual(outcomes[5].status, 143)
 
     def interrupted(self, number, seconds):
         process = command_line.start(*self.arguments("never"))
@@ -145,9 +146,13 @@ class EnvironmentTest(tf.test.TestCase, parameterized.TestCase):
         process.send_signal(number)
         return command_line.finish(process)
 
-    def interrupted_run(self):
+    def interrupted_run_that_nobody_hears(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            return self.interrupted_run("unheard", stderr=full)
+
+    def interrupted_run(self, name="run", **keywords):
         """In meta-training that takes hours."""
-        process = command_line.start(*self.arguments("run", "train.n_meta_updates = 1_000_000"))
+        process = command_line.start(*self.arguments(name, "train.n_meta_updates = 1_000_000"), **keywords)
         while not process.stdout.readline().startswith("meta-update") and process.poll() is None:
             pass
         process.send_signal(signal.SIGTERM)
