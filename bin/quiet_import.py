@@ -17,7 +17,7 @@ class Imports:
     def __enter__(self):
         self._stderr = os.dup(2)
         # What whoever started the process wants to be ignored is ignored.
-        signals = (signal.SIGINT, signal.SIGTERM)
+        signals = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
         self._signals = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
         for number in self._signals:
             signal.signal(number, self._end)

@@ -125,11 +125,12 @@ class EnvironmentTest(tf.test.TestCase, parameterized.TestCase):
         """At the first moment, while TensorFlow is imported, and in the run."""
         outcomes = in_parallel([
             lambda: self.interrupted(signal.SIGINT, 0.0), lambda: self.interrupted(signal.SIGTERM, 0.0),
-            lambda: self.interrupted(signal.SIGINT, 0.5), lambda: self.interrupted(signal.SIGTERM, 1.5),
+            lambda: self.interrupted(signal.SIGHUP, 0.5), lambda: self.interrupted(signal.SIGTERM, 1.5),
             self.interrupted_run, self.interrupted_run_that_nobody_hears,
         ])
         self.assertEqual(
-            [(outcome.status, outcome.stderr) for outcome in outcomes[:4]], [(130, NOTHING), (143, NOTHING)] * 2
+            [(outcome.status, outcome.stderr) for outcome in outcomes[:4]],
+            [(number, NOTHING) for number in (130, 143, 129, 143)],
         )
         run_dir = self.directory / "run"
         self.assertEqual(

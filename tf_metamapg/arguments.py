@@ -232,7 +232,7 @@ def table(parameter, value, allowed="an array of numbers"):
         allowed: what an error says.
     """
     try:
-        array = None if np.iscomplexobj(value) else np.array(value, np.float64)
+        array = None if value is None or np.iscomplexobj(value) else np.array(value, np.float64)
     except (TypeError, ValueError, OverflowError):
         array = None
     checks.check(array is not None, parameter, value, allowed)

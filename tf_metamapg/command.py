@@ -26,8 +26,8 @@ def run(argv, module, work, hint):
         hint: function that says how to go on after an interruption.
 
     Returns:
-        exit status: 0, 1 if a run had to stop or nobody reads what it says, 2 for input that cannot be used. SIGINT
-        and SIGTERM end the process, with 128 and the number of the signal.
+        exit status: 0, 1 if a run had to stop or nobody reads what it says, 2 for input that cannot be used. SIGHUP,
+        SIGINT and SIGTERM end the process, with 128 and the number of the signal.
     """
     if hasattr(sys.stdout, "reconfigure"):
         # A locale need not have every letter that is printed.
@@ -93,7 +93,7 @@ def _described(error):
 
 @contextlib.contextmanager
 def _ended_by_signals(hint):
-    """A context in which SIGINT and SIGTERM end the process with one line; files are written whole or not at all.
+    """A context in which SIGHUP, SIGINT and SIGTERM end the process with one line; no file is left half-written.
 
     A thread waits for them: the main thread may be in TensorFlow for long, and an exception in it could get lost there.
     """
@@ -102,7 +102,7 @@ def _ended_by_signals(hint):
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
     # What whoever started the process wants to be ignored is ignored.
     handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
     for number in handlers:
