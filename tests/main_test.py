@@ -112,13 +112,13 @@ train.populations = [None, @PayoffNoise]
     ("what_the_command_decides", "train.resume = True", ["train", "resume"]),
     ("deep_value", f"train.agents = {'[' * 2000}{']' * 2000}", ["train.agents", "recursion"]),
     ("integer_of_thousands_of_digits", f"train.n_seeds = {'9' * 5000}", ["train.n_seeds", "5000 digits"]),
-    ("hexadecimal_of_thousands_of_digits", f"train.n_seeds = 0x{'f' * 5000}", ["train.n_seeds", "2147483647"]),
+    ("hexadecimal_of_thousands_of_digits", f"train.n_seeds = 0x{'f' * 5000}", ["train.n_seeds", "100000"]),
     ("long_text", f"train.n_seeds = '{'a' * 100_000}'", ["train.n_seeds", "aaa", "integer"]),
     ("long_unknown_configurable", f"{'a' * 100_000}.b = 3", ["aaa", "No configurable matching"]),
     ("long_unknown_macro", f"train.n_seeds = %{'a' * 100_000}", ["aaa", "No bindings"]),
     ("singleton_of_nothing", "train.n_seeds = @gin.singleton()", ["singleton()", "missing"]),
     *(
-        (f"{name.replace('.', '_')}_{value}", f"{name} = {value}", [name, "2147483647"])
+        (f"{name.replace('.', '_')}_{value}", f"{name} = {value}", [name, "an integer ≤ "])
         for name in (
             "train.n_seeds", "train.n_meta_updates", "train.chain_length", "train.n_tasks", "train.validate_every",
             "train.evaluation_chain_length", "train.n_evaluation_tasks", "train.checkpoint_every",
