@@ -537,7 +537,7 @@ class TabularTest(tf.test.TestCase, parameterized.TestCase):
         ([0.5, 0.25, 0.25], "array of shape"), (1.0, "array of shape"), ([[1.2, -0.1, -0.1]] * 7, r"\[\[1.2"),
         ([[0.5, 0.25, 0.2]] * 7, r"\[\[0.5"), ([[0.0, 0.0, 0.0]] * 7, r"\[\[0.0"), ([[math.nan, 0.5, 0.5]] * 7, "nan"),
         ([[math.inf, 0.0, 0.0]] * 7, "inf"), ([[2.0, 0.0, 0.0]] * 7, r"\[\[2.0"), ([["a", "b", "c"]] * 7, "'a'"),
-        (np.full([7, 3], 1 / 3 + 0j), ""), (None, "nan"), ([[1, 0, 0], [1, 0]], r"\[\[1, 0"),
+        (np.full([7, 3], 1 / 3 + 0j), ""), (None, "None"), ([[1, 0, 0], [1, 0]], r"\[\[1, 0"),
     )
     def test_other_than_probabilities_have_no_params(self, action_probs, shown):
         policy = tabular.tabular_policy(_matrix_game(), 0)
