@@ -6,12 +6,11 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
-from tf_metamapg import random
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
 from tf_metamapg.agents.look_ahead import LookAhead
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.sos import SOS
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
@@ -20,8 +19,9 @@ from tf_metamapg.games.differentiable import DifferentiableGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
-from tf_metamapg.policies.raw import raw_policy
+from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.policies.vector import vector_policy
 
 N_SEEDS, N_TASKS = 2, 3
 
@@ -53,8 +53,8 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         """φ^j = θ^j + α^j ∂V^j/∂θ^j with each agent's own objective and learning rate."""
         estimator, initial_params, tasks, keys = make_setting(n_agents, ExactEstimator)
         rates = [0.5, 2.0, 0.1][:n_agents]
-        learners = [PolicyGradient(rate) for rate in rates]
-        start, end = adaptation.adapt(estimator, learners, initial_params, tasks, [keys] * 2).links
+        agents = [PolicyGradient(rate) for rate in rates]
+        start, end = adaptation.adapt(estimator, agents, initial_params, tasks, [keys] * 2).links
         for agent, rate in enumerate(rates):
             table = start.joint_params[agent][0].numpy()
             for entry in range(table.shape[2]):
@@ -72,15 +72,15 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(ExactEstimator, dice, score_function)
     def test_chain_is_repeated_inner_updates_from_initial_params(self, make_estimator):
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
-        learners = [PolicyGradient(0.5), PolicyGradient(1.5)]
+        agents = [PolicyGradient(0.5), PolicyGradient(1.5)]
         link_keys = [random.fold_in(keys, link) for link in range(4)]
-        chain = adaptation.adapt(estimator, learners, initial_params, tasks, link_keys)
+        chain = adaptation.adapt(estimator, agents, initial_params, tasks, link_keys)
         self.assertLen(chain.links, 4)
         rates = tuple(tf.fill([N_SEEDS], tf.constant(rate, tf.float64)) for rate in (0.5, 1.5))
         for params, initial in zip(chain.links[0].joint_params, initial_params):
             self.assertAllEqual(params[0], initial[0])
         for before, after in zip(chain.links[:-1], chain.links[1:]):
-            updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, before), learners, rates)
+            updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, before), agents, rates)
             tf.nest.map_structure(self.assertAllEqual, updated, after.joint_params)
             self.assertNotAllClose(after.joint_params[0][0], before.joint_params[0][0])
 
@@ -88,12 +88,12 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
     def test_tasks_do_not_mix(self, make_estimator):
         """Changing one task changes how agents adapt to it, and to no other."""
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)
-        learners = [PolicyGradient(1.0)] * 2
+        agents = [PolicyGradient(1.0)] * 2
         link_keys = [random.fold_in(keys, link) for link in range(3)]
         change = tf.constant([[[1.0, -2.0], [3.0, 0.5]]] * 2, tasks.dtype)
         other_tasks = tf.tensor_scatter_nd_add(tasks, [[1, 2]], change[tf.newaxis])
         first, second = (
-            adaptation.adapt(estimator, learners, initial_params, t, link_keys).links[-1].joint_params[0][0].numpy()
+            adaptation.adapt(estimator, agents, initial_params, t, link_keys).links[-1].joint_params[0][0].numpy()
             for t in (tasks, other_tasks)
         )
         changed = np.any(first != second, axis=(2, 3))
@@ -101,18 +101,18 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_one_learner_and_one_policy_for_each_agent(self):
         estimator, initial_params, tasks, keys = make_setting(2, ExactEstimator)
-        learners = [PolicyGradient(1.0)] * 2
+        agents = [PolicyGradient(1.0)] * 2
         for arguments, name in (
-            ((learners[:1], initial_params, tasks, [keys] * 2), "learners"),
-            ((learners, initial_params[:1], tasks, [keys] * 2), "initial_params"),
-            ((learners, initial_params, tasks, []), "keys"),
+            ((agents[:1], initial_params, tasks, [keys] * 2), "agents"),
+            ((agents, initial_params[:1], tasks, [keys] * 2), "initial_params"),
+            ((agents, initial_params, tasks, []), "keys"),
         ):
             with self.assertRaisesRegex(checks.InvalidInputError, f"^{name} = .*: must be"):
                 adaptation.adapt(estimator, *arguments)
 
     def test_an_objective_without_its_own_agent_is_an_error(self):
         game = DifferentiableGame(lambda x, y: (y[..., 0], x[..., 0] * y[..., 0]), [1, 1])
-        estimator = ExactEstimator(game, [raw_policy(game, agent) for agent in range(2)])
+        estimator = ExactEstimator(game, [vector_policy(game, agent) for agent in range(2)])
         joint_params = tuple((tf.ones([1, 1, 1], tf.float64),) for _ in range(2))
         objectives = adaptation.Objectives(estimator, (), adaptation.Link(joint_params, (), random.root_keys([0])))
         for learner in (PolicyGradient(), LOLADiCE(n_lookahead_steps=0)):

@@ -1,6 +1,7 @@
-"""Proves that every module of the package imports only from floors below its own, and what else is in one place."""
+"""Proves that modules import only from layers below their own, and that some libraries are used in one place only."""
 
 import ast
+import graphlib
 import importlib
 import os
 import pathlib
@@ -13,48 +14,13 @@ import tf_metamapg
 
 ROOT = pathlib.Path(tf_metamapg.__file__).parent
 
-# Every module and its floor, from the ground up. A module imports from floors below its own. Within a
-# floor it imports from earlier rows, and there only from its own folder or from modules in no folder;
-# modules of one row do not know each other.
-ROWS = (
-    (0, "libraries descriptions files products scan slices"),
-    (0, "checks types tables"),
-    (0, "arguments"),
-    (0, "random"),
-    (1, "games.payoffs games.finite games.differentiable games.tasks"),
-    (1, "games.matrix games.stochastic games.linear_quadratic"),
-    (1, "features"),
-    (1, "policies.distributions policies.functional policies.layers policies.signatures"),
-    (1, "policies.heads"),
-    (1, "policies.categorical policies.raw policies.populations"),
-    (1, "policies.network"),
-    (1, "policies.tabular policies.mlp policies.lstm"),
-    (1, "returns statistics"),
-    (2, "rollout scoring critics"),
-    (2, "estimators.exact estimators.sampled"),
-    (2, "estimators.dice estimators.score_function"),
-    (2, "estimators.loaded_dice"),
-    (3, "adaptation"),
-    (4, "agents.policy_gradient agents.opponent_modelling"),
-    (4, "agents.fixed agents.anticipation agents.theorem"),
-    (4, "agents.look_ahead agents.lola_shaping agents.lola_taylor agents.lola_dice agents.sos"),
-    (4, "agents.meta_agent"),
-    (4, "agents.meta_pg agents.meta_mapg"),
-    # What a user of the library gets without naming a module.
-    (5, "__init__"),
-    (5, "problem best checkpoints metrics export figures progress report run_directory"),
-    (5, "trainer"),
-    (5, "experiment"),
-    (6, "gin_reader"),
-    (6, "configs command reproductions.results reference_loop workloads"),
-    (6, "reproductions.protocols"),
-    (6, "reproductions.exact_ipd reproductions.dice_ipd reproductions.gradient_quality"),
-    (6, "reproductions.figure_1 reproductions.figure_2 reproductions.figure_3"),
-    (6, "reproductions.shape_naive_learner reproductions.personas"),
-    (6, "reproductions.personas_ipd reproductions.personas_rps reproductions.personas_choice"),
-    (7, "main reproduce benchmark"),
+# Folders and modules of the package from the ground up; each imports from those before it. Within a folder, modules
+# import each other without a circle. "__init__" is what a user of the library gets without naming a module.
+LAYERS = (
+    "libraries", "descriptions", "checks", "contracts", "arguments", "numerics", "games", "policies", "simulators",
+    "critics", "estimators", "adaptation", "theorem", "agents", "__init__", "training", "runs", "gin_reader", "configs",
+    "benchmarks", "reproductions", "commands",
 )
-FLOORS = {name: (floor, row) for row, (floor, names) in enumerate(ROWS) for name in names.split()}
 
 
 def _module_name(path):
@@ -89,13 +55,13 @@ def _imported_modules(tree):
             yield next(candidate for candidate in candidates if candidate in MODULES)
 
 
-def _may_import(importer, imported):
-    (floor, row), (other_floor, other_row) = FLOORS[importer], FLOORS[imported]
-    if other_floor != floor:
-        return other_floor < floor
-    folder, _, _ = importer.rpartition(".")
-    other_folder, _, _ = imported.rpartition(".")
-    return other_row < row and other_folder in ("", folder)
+def _layer(module):
+    return LAYERS.index(module.split(".")[0])
+
+
+def _is_within(module, other):
+    """Whether two modules are in the same folder."""
+    return "." in module and module.split(".")[0] == other.split(".")[0]
 
 
 def _users(predicate):
@@ -109,19 +75,27 @@ def _importers(package):
 
 class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
-    def test_every_module_has_a_floor(self):
-        self.assertCountEqual(FLOORS, MODULES)
+    def test_every_folder_has_a_layer(self):
+        self.assertCountEqual(LAYERS, {name.split(".")[0] for name in MODULES})
 
     @parameterized.parameters(*MODULES)
     def test_imports_only_from_below(self, name):
         for imported in _imported_modules(TREES[name]):
-            self.assertTrue(_may_import(name, imported), f"{name} must not import {imported}")
+            is_below = _layer(imported) < _layer(name)
+            self.assertTrue(is_below or _is_within(name, imported), f"{name} must not import {imported}")
+
+    def test_modules_of_a_folder_import_each_other_without_a_circle(self):
+        graph = {name: {other for other in _imported_modules(TREES[name]) if other != name} for name in MODULES}
+        order = list(graphlib.TopologicalSorter(graph).static_order())
+        self.assertCountEqual(order, MODULES)
+        with self.assertRaises(graphlib.CycleError):
+            list(graphlib.TopologicalSorter({**graph, "checks": {"configs"}}).static_order())
 
     def test_walk_sees_imports(self):
         source = "import gin\ndef f():\n  from tf_metamapg.games.matrix import IteratedMatrixGame\n"
-        source += "from tf_metamapg import random, InvalidInputError\nimport tf_metamapg.main\nimport tf_metamapg\n"
+        source += "from tf_metamapg.numerics import random\nfrom tf_metamapg import InvalidInputError\nimport tf_metamapg.configs\nimport tf_metamapg\n"
         imported = list(_imported_modules(ast.parse(source)))
-        self.assertCountEqual(imported, ["games.matrix", "random", "__init__", "main", "__init__"])
+        self.assertCountEqual(imported, ["games.matrix", "numerics.random", "__init__", "configs", "__init__"])
 
     def test_imports_are_absolute(self):
         for name, tree in TREES.items():
@@ -133,10 +107,10 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("gin", {"configs", "gin_reader"}),
-        ("absl", {"benchmark", "command", "main", "reproduce"}),
-        ("matplotlib", {"figures", "libraries", "reproductions.results"}),
-        ("tqdm", {"progress"}),
-        ("tensorflow_probability", {"policies.distributions", "statistics", "agents.opponent_modelling"}),
+        ("absl", {"commands.benchmark", "commands.common", "commands.train", "commands.reproduce"}),
+        ("matplotlib", {"runs.figures", "libraries", "reproductions.results"}),
+        ("tqdm", {"runs.progress"}),
+        ("tensorflow_probability", {"policies.distributions", "runs.statistics", "agents.opponent_models"}),
         ("tf_keras", set()),
     )
     def test_libraries_are_in_one_place(self, package, modules):
@@ -145,21 +119,21 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
     def test_functions_are_compiled_in_few_places(self):
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
-            {"trainer", "export", "workloads", "reproductions.gradient_quality"},
+            {"training.trainer", "runs.export", "benchmarks.workloads", "reproductions.gradient_quality"},
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
-            {"trainer", "workloads"}
+            {"training.trainer", "benchmarks.workloads"}
             | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()},
         )
         for name, tree in TREES.items():
             tensorflow = {full for full in _imports(tree) if full.split(".")[0] == "tensorflow"}
             self.assertLessEqual(tensorflow, {"tensorflow"}, name)
 
-    @parameterized.parameters(("train", "main"), ("reproduce", "reproduce"), ("benchmark", "benchmark"))
-    def test_a_command_imports_one_module(self, command, module):
+    @parameterized.parameters("train", "reproduce", "benchmark")
+    def test_a_command_imports_one_module(self, command):
         tree = ast.parse((ROOT.parent / "bin" / command).read_text("utf-8"))
-        self.assertEqual(list(_imported_modules(tree)), [module])
+        self.assertEqual(list(_imported_modules(tree)), [f"commands.{command}"])
 
     def test_modules_are_short(self):
         for name, path in PATHS.items():

@@ -11,8 +11,8 @@ import tf_metamapg as mapg
 from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
-from tf_metamapg.agents import theorem
-from tf_metamapg.trainer import MetaTrainer
+from tf_metamapg import theorem
+from tf_metamapg.training.trainer import MetaTrainer
 
 S, N, L = 3, 4, 2
 OBJECTS = (None, 3, "x", 1.5, True, (), [], {}, np.zeros([3, 4]), tf.zeros([3, 4, 5, 1]), lambda: 0, dict)
@@ -27,12 +27,12 @@ class Setting:
         agents = range(self.game.n_agents)
         self.policies = [mapg.tabular_policy(self.game, agent) for agent in agents]
         self.estimator = make_estimator(self.game, self.policies)
-        self.learners = [mapg.MetaMAPG(0.5) for _ in agents]
+        self.agents = [mapg.MetaMAPG(0.5) for _ in agents]
         self.keys = mapg.random.root_keys(range(n_seeds))
         self.params = tuple(policy.initial_params(range(n_seeds)) for policy in self.policies)
         self.joint_params = mapg.for_each_task(self.params, n_tasks)
         self.tasks = mapg.PayoffNoise(self.game).sample(self.keys, n_tasks)
-        self.rates = adaptation.constant_rates(self.learners, n_seeds, L, dtype)
+        self.rates = adaptation.constant_rates(self.agents, n_seeds, L, dtype)
         self.link_keys = [mapg.random.fold_in(self.keys, link) for link in range(L + 1)]
 
 
@@ -57,7 +57,7 @@ def settings():
 @functools.cache
 def chain_of(name):
     it = settings()[name]
-    return mapg.adapt(it.estimator, it.learners, it.joint_params, it.tasks, it.link_keys, it.rates)
+    return mapg.adapt(it.estimator, it.agents, it.joint_params, it.tasks, it.link_keys, it.rates)
 
 
 def bad_joint_params():
@@ -118,7 +118,7 @@ def bad_estimators():
 
 def bad_learners():
     it = settings()["it"]
-    return (*OBJECTS, it.learners[:1], it.learners * 2, it.learners[0], [mapg.MetaMAPG] * 2, it.policies)
+    return (*OBJECTS, it.agents[:1], it.agents * 2, it.agents[0], [mapg.MetaMAPG] * 2, it.policies)
 
 
 def bad_links():
@@ -159,26 +159,26 @@ def doors():
     }
     draw, no_draw = {"keys": it.keys, "n_tasks": 2}, {"keys": bad_keys(of_other_seeds=False), "n_tasks": NO_SIZE}
     yield "adapt", mapg.adapt, {
-        "estimator": it.estimator, "learners": it.learners, "initial_params": it.joint_params, "tasks": it.tasks,
+        "estimator": it.estimator, "agents": it.agents, "initial_params": it.joint_params, "tasks": it.tasks,
         "keys": it.link_keys, "inner_learning_rates": it.rates,
     }, {
-        "estimator": bad_estimators(), "learners": bad_learners(), "initial_params": bad_joint_params(),
+        "estimator": bad_estimators(), "agents": bad_learners(), "initial_params": bad_joint_params(),
         "tasks": bad_tasks(), "keys": bad_link_keys(), "inner_learning_rates": bad_rates([L]),
-        "compiled": (None, 3, "tf.function"),
+        "compile_fn": (None, 3, "tf.function"),
     }
     yield "sample_link", mapg.sample_link, {"estimator": it.estimator, **at_link}, {
         "estimator": bad_estimators(), **no_link,
     }
     yield "extend", adaptation.extend, {
-        "estimator": it.estimator, "learners": it.learners, "inner_learning_rates": it.rates, "tasks": it.tasks,
+        "estimator": it.estimator, "agents": it.agents, "inner_learning_rates": it.rates, "tasks": it.tasks,
         "link": link, "keys": it.link_keys[1:],
     }, {
-        "estimator": bad_estimators(), "learners": bad_learners(), "inner_learning_rates": bad_rates([L]),
+        "estimator": bad_estimators(), "agents": bad_learners(), "inner_learning_rates": bad_rates([L]),
         "tasks": bad_tasks(), "link": bad_links(), "keys": bad_link_keys(may_be_empty=True),
     }
     yield "inner_update", mapg.inner_update, {
-        "objectives": objectives, "learners": it.learners, "inner_learning_rates": [of[:, 0] for of in it.rates],
-    }, {"objectives": (*OBJECTS, link), "learners": bad_learners(), "inner_learning_rates": bad_rates([])}
+        "objectives": objectives, "agents": it.agents, "inner_learning_rates": [of[:, 0] for of in it.rates],
+    }, {"objectives": (*OBJECTS, link), "agents": bad_learners(), "inner_learning_rates": bad_rates([])}
     yield "Objectives", mapg.Objectives, {"estimator": it.estimator, "tasks": it.tasks, "link": link}, {
         "estimator": bad_estimators(), "link": bad_links(),
     }
@@ -192,7 +192,7 @@ def doors():
         **no_chain,
         "value_weights": (*OBJECTS, (0.0,), (0.0, 1.0, 1.0, 1.0), (0.0, None, 1.0), (0.0, float("nan"), 1.0), "abc"),
     }
-    yield "MetaMAPG.meta_gradients", it.learners[1].meta_gradients, of_chain, no_chain
+    yield "MetaMAPG.meta_gradients", it.agents[1].meta_gradients, of_chain, no_chain
     yield "MaximumLikelihood.estimate", mapg.MaximumLikelihood(max_iterations=1).estimate, {
         "estimator": it.estimator, "link": link, "agent_index": 0,
     }, {"estimator": bad_estimators(), "link": bad_links(), "agent_index": NO_INDEX}
@@ -218,7 +218,7 @@ def doors():
         yield f"{kind}.sample", estimator.sample, at_link, no_link
         yield f"{kind}.objectives", estimator.objectives, given, wrong
         yield f"{kind}.values", estimator.values, given, wrong_of_values
-        yield f"{kind}.average_rewards", estimator.average_rewards, given, wrong_of_rewards
+        yield f"{kind}.mean_rewards", estimator.mean_rewards, given, wrong_of_rewards
         yield f"{kind}.current_policy_objective", estimator.current_policy_objective, {
             "joint_params": it.joint_params, "sample": sample, "agent_index": 0, "later_values": tf.zeros([S, N]),
         }, {"agent_index": NO_INDEX}
@@ -249,7 +249,7 @@ def doors():
         yield f"{kind.__name__}.sample", kind(policy).sample, {"phase": 0, **draw}, {"phase": NO_PHASE, **no_draw}
     yield "exact_values", it.game.exact_values, {
         "payoffs": it.tasks,
-        "action_probs": [policy.behaviour(own) for policy, own in zip(it.policies, it.joint_params)],
+        "action_probs": [policy.strategy(own) for policy, own in zip(it.policies, it.joint_params)],
     }, {"payoffs": bad_tasks(), "action_probs": (*OBJECTS, it.joint_params, [np.full([S, N, 5, 2], 0.5)])}
     yield "logits", it.policies[0].logits, {"params": it.joint_params[0]}, {
         "params": (
@@ -258,7 +258,7 @@ def doors():
         ),
     }
     yield "MetaTrainer", MetaTrainer, {
-        "game": it.game, "policies": it.policies, "agents": it.learners, "estimator": it.estimator,
+        "game": it.game, "policies": it.policies, "agents": it.agents, "estimator": it.estimator,
         "task_distribution": mapg.PayoffNoise(it.game), "seeds": [0, 1], "chain_length": 1, "n_tasks": 2,
         "meta_learning_rate": 0.1, "jit_compile": False,
     }, {
@@ -296,7 +296,7 @@ class DoorsTest(tf.test.TestCase, parameterized.TestCase):
         for function, argument in ((mapg.adapt, "initial_params"), (mapg.sample_link, "joint_params")):
             arguments_ = {"estimator": it.estimator, "tasks": it.tasks, "keys": it.keys, argument: other.joint_params}
             if function is mapg.adapt:
-                arguments_.update(learners=it.learners, keys=it.link_keys)
+                arguments_.update(agents=it.agents, keys=it.link_keys)
             with self.assertRaises(checks.InvalidInputError) as caught:
                 function(**arguments_)
             self.assertRegex(
@@ -308,7 +308,7 @@ class DoorsTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_forgotten_for_each_task(self):
         it = settings()["it"]
         with self.assertRaises(checks.InvalidInputError) as caught:
-            mapg.adapt(it.estimator, it.learners, it.params, it.tasks, it.link_keys)
+            mapg.adapt(it.estimator, it.agents, it.params, it.tasks, it.link_keys)
         self.assertEqual(
             str(caught.exception),
             "initial_params[0][0] = float32 [3, 5, 1]: must be float32 [S, N, 5, 1]; see for_each_task",
@@ -326,16 +326,16 @@ class DoorsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_the_chain_of_another_estimator_or_agent(self):
         it, exact = settings()["it"], settings()["exact"]
-        learners = [mapg.LOLADiCE(0.5), mapg.MetaMAPG(0.5)]
-        chain = mapg.adapt(exact.estimator, learners, exact.joint_params, exact.tasks, exact.link_keys)
+        agents = [mapg.LOLADiCE(0.5), mapg.MetaMAPG(0.5)]
+        chain = mapg.adapt(exact.estimator, agents, exact.joint_params, exact.tasks, exact.link_keys)
         for agent, agent_index, estimator, message in (
-            (learners[1], 1, it.estimator, r"^estimator = LoadedDiceEstimator.*: must be the one that the chain was"),
-            (learners[1], 0, exact.estimator, r"^chain.learners\[0\] = LOLADiCE.*: must be an agent whose meta-"),
-            (learners[0], 1, exact.estimator, r"^chain.learners\[1\] = MetaMAPG.*: must be an agent whose meta-"),
+            (agents[1], 1, it.estimator, r"^estimator = LoadedDiceEstimator.*: must be the one that the chain was"),
+            (agents[1], 0, exact.estimator, r"^chain.agents\[0\] = LOLADiCE.*: must be an agent whose meta-"),
+            (agents[0], 1, exact.estimator, r"^chain.agents\[1\] = MetaMAPG.*: must be an agent whose meta-"),
         ):
             with self.assertRaisesRegex(checks.InvalidInputError, message):
                 agent.meta_gradients(estimator, chain, agent_index)
-        self.assertLen(learners[1].meta_gradients(exact.estimator, chain, 1), 3)
+        self.assertLen(agents[1].meta_gradients(exact.estimator, chain, 1), 3)
 
     @parameterized.parameters("it", "exact")
     def test_arrays_are_as_good_as_tensors(self, name):
@@ -345,15 +345,15 @@ class DoorsTest(tf.test.TestCase, parameterized.TestCase):
             return tf.nest.map_structure(lambda leaf: leaf.numpy(), structure)
 
         chain = mapg.adapt(
-            it.estimator, it.learners, in_numpy(it.joint_params), in_numpy(it.tasks), in_numpy(it.link_keys),
+            it.estimator, it.agents, in_numpy(it.joint_params), in_numpy(it.tasks), in_numpy(it.link_keys),
             in_numpy(it.rates),
         )
         tf.nest.map_structure(self.assertAllEqual, chain.links[-1].joint_params, chain_of(name).links[-1].joint_params)
         link = chain.links[0]._replace(joint_params=in_numpy(it.joint_params))
         objectives = mapg.Objectives(it.estimator, in_numpy(it.tasks), link)
-        updated = mapg.inner_update(objectives, it.learners, [rates[:, 0].numpy() for rates in it.rates])
+        updated = mapg.inner_update(objectives, it.agents, [rates[:, 0].numpy() for rates in it.rates])
         tf.nest.map_structure(self.assertAllEqual, updated, chain.links[1].joint_params)
-        stacked = mapg.adapt(it.estimator, it.learners, it.joint_params, it.tasks, tf.stack(it.link_keys), it.rates)
+        stacked = mapg.adapt(it.estimator, it.agents, it.joint_params, it.tasks, tf.stack(it.link_keys), it.rates)
         tf.nest.map_structure(self.assertAllEqual, stacked.links[-1].joint_params, chain.links[-1].joint_params)
 
     def test_nothing_is_added_to_a_graph(self):

@@ -116,15 +116,15 @@ class ChecksTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(([1, 2],), ((None, "x"),))
     def test_one_entry_per_agent_is_accepted(self, value):
-        self.assertIsNone(checks.check_length("learners", value, 2))
+        self.assertIsNone(checks.check_length("agents", value, 2))
 
     @parameterized.parameters(
         ([1], "[1]"), ((1, 2, 3), "(1, 2, 3)"), ("ab", "'ab'"), (2, "2"), (None, "None"), ({1: 0, 2: 0}, "{1: 0, 2: 0}")
     )
     def test_another_number_of_entries_is_rejected(self, value, shown):
         self.assert_rejects(
-            f"learners = {shown}: must be a list of 2, one for each agent of the game",
-            checks.check_length, "learners", value, 2,
+            f"agents = {shown}: must be a list of 2, one for each agent of the game",
+            checks.check_length, "agents", value, 2,
         )
 
     def test_long_values_are_shortened(self):

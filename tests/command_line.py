@@ -9,7 +9,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from tf_metamapg import main
+from tf_metamapg.commands import train
 
 ROOT = pathlib.Path(__file__).parent.parent
 GIN_CONFIGS = ROOT / "gin_configs"
@@ -43,12 +43,12 @@ def gin_params(*bindings):
 def run(*arguments):
     """Runs the command line here, from a clean state."""
     for name in ("gin_file", "gin_param", "run_dir", "resume"):
-        main.FLAGS[name].unparse()
+        train.FLAGS[name].unparse()
     with (
         contextlib.redirect_stdout(io.StringIO()) as stdout,
         contextlib.redirect_stderr(io.StringIO()) as stderr,
     ):
-        status = main.run(["bin/train", *map(str, arguments)], time.time())
+        status = train.run(["bin/train", *map(str, arguments)], time.time())
     return Outcome(status, stdout.getvalue(), stderr.getvalue())
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
-from tf_metamapg import critics
 from tf_metamapg import descriptions
-from tf_metamapg.trainer import MetaTrainer
+from tf_metamapg.critics import baselines
+from tf_metamapg.training.trainer import MetaTrainer
 
 GAME = "IteratedMatrixGame(payoffs=float64 [2, 2, 2], discount=0.96, dtype='float32', name='iterated matrix game')"
 VECTOR_GAME = (
@@ -93,9 +93,9 @@ def held():
             mapg.gaussian_lstm_policy(vector_game, 1, 2),
             f"NetworkPolicy by gaussian_lstm_policy(game={VECTOR_GAME}, agent_index=1, units=2)",
         ),
-        "raw_policy": (
-            mapg.raw_policy(bilinear, 0),
-            f"RawPolicy by raw_policy(game={bilinear}, agent_index=0, initial_mean=0.0, initial_stddev=1.0)",
+        "vector_policy": (
+            mapg.vector_policy(bilinear, 0),
+            f"VectorPolicy by vector_policy(game={bilinear}, agent_index=0, initial_mean=0.0, initial_stddev=1.0)",
         ),
         "ExactEstimator": (
             mapg.ExactEstimator(game, policies), f"ExactEstimator(game={GAME}, policies=[{first}, {second}])",
@@ -123,7 +123,7 @@ def held():
         "LOLADiCE": (mapg.LOLADiCE(), f"LOLADiCE({assuming}, n_lookahead_steps=1, opponent_model=None)"),
         "SOS": (mapg.SOS(radius=0.2), f"SOS({assuming}, alignment=0.5, radius=0.2)"),
         "MaximumLikelihood": (mapg.MaximumLikelihood(), "MaximumLikelihood(max_iterations=50, tolerance=1e-05)"),
-        "ValueNetwork": (critics.ValueNetwork(units=3), "ValueNetwork(units=3, learning_rate=0.01)"),
+        "ValueNetwork": (baselines.ValueNetwork(units=3), "ValueNetwork(units=3, learning_rate=0.01)"),
         "PayoffNoise": (mapg.PayoffNoise(game, 0.2), f"PayoffNoise(game={GAME}, width=0.2)"),
         "Personas": (
             mapg.Personas(policies[0], seed=3),
@@ -133,16 +133,16 @@ def held():
             mapg.NormalPolicies(policies[0], stddev=2), f"NormalPolicies(policy={policies[0]}, mean=0.0, stddev=2)",
         ),
         "Trajectory": (link.sample.trajectory, TRAJECTORY),
-        "Sample": (link.sample, f"Sample(trajectory={TRAJECTORY}, credits={REWARDS})"),
+        "Sample": (link.sample, f"Sample(trajectory={TRAJECTORY}, step_weights={REWARDS})"),
         "Link": (
             link,
-            f"Link(joint_params={PARAMS}, sample=Sample(trajectory={TRAJECTORY}, credits={REWARDS}), "
+            f"Link(joint_params={PARAMS}, sample=Sample(trajectory={TRAJECTORY}, step_weights={REWARDS}), "
             "keys=int64 [1, 2])",
         ),
         "Chain": (
             chain,
-            "Chain(learners=(MetaMAPG, PolicyGradient), inner_learning_rates=(float32 [1, 1], float32 [1, 1]), "
-            "tasks=float32 [1, 2, 2, 2, 2], links=(Link, Link), compiled=as_it_is, estimator=LoadedDiceEstimator)",
+            "Chain(agents=(MetaMAPG, PolicyGradient), inner_learning_rates=(float32 [1, 1], float32 [1, 1]), "
+            "tasks=float32 [1, 2, 2, 2, 2], links=(Link, Link), compile_fn=identity, estimator=LoadedDiceEstimator)",
         ),
         "Objectives": (
             mapg.Objectives(mapg.ExactEstimator(game, policies), tasks, link._replace(sample=())),

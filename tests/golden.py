@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
-from tf_metamapg import critics
-from tf_metamapg import random
-from tf_metamapg import rollout
-from tf_metamapg.trainer import MetaTrainer
+from tf_metamapg.critics import baselines
+from tf_metamapg.numerics import random
+from tf_metamapg.simulators import in_graph
+from tf_metamapg.training.trainer import MetaTrainer
 
 PATH = pathlib.Path(__file__).parent / "golden.json"
 SEEDS, N_TASKS, N_TRAJECTORIES, HORIZON = (0, 1, 5), 2, 8, 6
@@ -58,8 +58,8 @@ def trajectories(name):
     keys = random.root_keys(SEEDS)
     joint_params = mapg.for_each_task(tuple(policy.initial_params(SEEDS) for policy in policies), N_TASKS)
     tasks = mapg.PayoffNoise(game).sample(random.fold_in(keys, 0), N_TASKS)
-    uniforms = rollout.draw_noise(random.fold_in(keys, 1), game, policies, N_TASKS, N_TRAJECTORIES, HORIZON)
-    return uniforms, rollout.rollout(game, policies, joint_params, tasks, uniforms)
+    uniforms = in_graph.draw_uniforms(random.fold_in(keys, 1), game, policies, N_TASKS, N_TRAJECTORIES, HORIZON)
+    return uniforms, in_graph.rollout(game, policies, joint_params, tasks, uniforms)
 
 
 def sampled(make_estimator, **arguments):
@@ -101,7 +101,7 @@ RUNS = {
     ),
     "LSTM": (
         (mapg.MetaMAPG(0.1), mapg.PolicyGradient(1.0)), (mapg.lstm_policy, mapg.tabular_policy),
-        sampled(mapg.LoadedDiceEstimator, baseline=critics.linear_feature_baseline), 2, (None, None),
+        sampled(mapg.LoadedDiceEstimator, baseline=baselines.linear_feature_baseline), 2, (None, None),
     ),
     "opponent model": (
         (mapg.MetaMAPG(0.5, opponent_model=mapg.MaximumLikelihood()), mapg.PolicyGradient(1.0)),

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from tf_metamapg import random
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -95,7 +95,7 @@ class ReadmeTest(tf.test.TestCase):
             (ExactEstimator(game, policies), -2.04), (LoadedDiceEstimator(game, policies, 2, 50), -2.02)
         ):
             sample = estimator.sample(joint_params, tasks, random.root_keys([0]))
-            average_reward = estimator.average_rewards(joint_params, tasks, sample)[0]
+            average_reward = estimator.mean_rewards(joint_params, tasks, sample)[0]
             self.assertAllClose(average_reward, [[expected]], rtol=1e-12, atol=0.0)
             self.assertIn(f"{expected}".replace("-", "−"), README)
 

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
-from tf_metamapg import critics
-from tf_metamapg import random
+from tf_metamapg.critics import baselines
+from tf_metamapg.numerics import random
 
 MODES = {
     "eager": lambda function: function,
@@ -42,19 +42,19 @@ def settings():
     tabular, mlp, lstm = mapg.tabular_policy, mapg.mlp_policy, mapg.lstm_policy
     gaussian_mlp, gaussian_lstm = mapg.gaussian_mlp_policy, mapg.gaussian_lstm_policy
     dice, loaded, score = mapg.DiceEstimator, mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator
-    leave_one_out, linear = critics.leave_one_out_baseline, critics.linear_feature_baseline
+    leave_one_out, linear = baselines.leave_one_out_baseline, baselines.linear_feature_baseline
     meta_mapg = mapg.MetaMAPG(inner_learning_rate=0.001)
     modelling = mapg.MetaMAPG(inner_learning_rate=0.001, opponent_model=mapg.MaximumLikelihood(max_iterations=2))
     table = {
         "exact": ((meta_mapg, mapg.SOS()), states, (tabular, mlp), mapg.ExactEstimator),
         "exact, vectors": (
-            (meta_mapg, mapg.LOLATaylor()), mapg.tandem_game(), (mapg.raw_policy,) * 2, mapg.ExactEstimator
+            (meta_mapg, mapg.LOLATaylor()), mapg.tandem_game(), (mapg.vector_policy,) * 2, mapg.ExactEstimator
         ),
         "DiCE, leave one out": (
             (meta_mapg, mapg.LOLAShaping()), dilemma, (tabular, mlp), sampled(dice, leave_one_out)
         ),
         "Loaded DiCE, none": (
-            (modelling, mapg.LookAhead()), states, (tabular, tabular), sampled(loaded, critics.no_baseline)
+            (modelling, mapg.LookAhead()), states, (tabular, tabular), sampled(loaded, baselines.no_baseline)
         ),
         "Loaded DiCE, linear": (
             (meta_mapg, mapg.PolicyGradient(0.001)), dilemma, (tabular, lstm), sampled(loaded, linear)
@@ -63,11 +63,11 @@ def settings():
             (mapg.MetaPG(0.001), mapg.LOLADiCE()), dilemma, (tabular, tabular), sampled(loaded, leave_one_out)
         ),
         "score function, network": (
-            (meta_mapg, mapg.Fixed()), dilemma, (mlp, lstm), sampled(score, critics.ValueNetwork(units=5))
+            (meta_mapg, mapg.Fixed()), dilemma, (mlp, lstm), sampled(score, baselines.ValueNetwork(units=5))
         ),
         "score function, vectors": (
             (meta_mapg, meta_mapg), vectors, (gaussian_mlp, gaussian_lstm),
-            sampled(score, critics.ValueNetwork(units=5)),
+            sampled(score, baselines.ValueNetwork(units=5)),
         ),
     }
     return {
@@ -108,7 +108,7 @@ def measure(mode, n_seeds, n_tasks, agents, game, policies, make_estimator):
     keys = random.root_keys(seeds)
     estimator = make_estimator(game, policies)
     critic = getattr(estimator, "baseline", None)
-    critic_learns = isinstance(critic, critics.ValueNetwork)
+    critic_learns = isinstance(critic, baselines.ValueNetwork)
     if critic_learns:
         critic.build(game, policies, seeds)
     tasks = mapg.PayoffNoise(game).sample(keys, n_tasks)
@@ -117,7 +117,7 @@ def measure(mode, n_seeds, n_tasks, agents, game, policies, make_estimator):
     def everything(initial_params, tasks, keys):
         chain = mapg.adapt(estimator, agents, initial_params, tasks, [keys, random.fold_in(keys, 1)])
         gradients = agents[0].meta_gradients(estimator, chain, agent_index=0)
-        rewards = estimator.average_rewards(chain.links[1].joint_params, tasks, chain.links[1].sample)
+        rewards = estimator.mean_rewards(chain.links[1].joint_params, tasks, chain.links[1].sample)
         of_critic = []
         if critic_learns:
             of_critic = critic.gradients(0, *estimator.features_and_returns(chain.links[0].sample.trajectory, 0))

@@ -8,12 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
-from tf_metamapg import critics
-from tf_metamapg import random
-from tf_metamapg.agents import theorem
+from tf_metamapg import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.critics import baselines
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
@@ -21,6 +20,7 @@ from tf_metamapg.games import payoffs
 from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.numerics import random
 from tf_metamapg.policies.lstm import gaussian_lstm_policy
 from tf_metamapg.policies.lstm import lstm_policy
 from tf_metamapg.policies.mlp import gaussian_mlp_policy
@@ -30,7 +30,7 @@ N_SEEDS, N_TASKS = 2, 3
 
 
 class Setting:
-    """A game with random payoffs, learners with different inner learning rates, and an estimator."""
+    """A game with random payoffs, agents with different inner learning rates, and an estimator."""
 
     def __init__(self, n_agents=2, make_estimator=ExactEstimator, payoff_table=None, dtype="float64", n_tasks=N_TASKS):
         generator = np.random.default_rng(n_agents)
@@ -39,25 +39,25 @@ class Setting:
         self.game = IteratedMatrixGame(payoff_table, discount=0.9, dtype=dtype)
         self.policies = [tabular_policy(self.game, agent) for agent in range(n_agents)]
         self.estimator = make_estimator(self.game, self.policies)
-        self.learners = [PolicyGradient(0.3 + 0.2 * agent) for agent in range(n_agents)]
+        self.agents = [PolicyGradient(0.3 + 0.2 * agent) for agent in range(n_agents)]
         self.initial_params = tuple(policy.initial_params(range(N_SEEDS)) for policy in self.policies)
         self.keys = random.root_keys(range(N_SEEDS))
         self.tasks = PayoffNoise(self.game, width=0.3).sample(self.keys, n_tasks)
         self.n_tasks = n_tasks
 
-    def chain(self, chain_length, initial_params=None, compiled=adaptation.as_it_is):
+    def chain(self, chain_length, initial_params=None, compile_fn=adaptation.identity):
         keys = [random.fold_in(self.keys, link) for link in range(chain_length + 1)]
         initial_params = adaptation.for_each_task(initial_params or self.initial_params, self.n_tasks)
-        return adaptation.adapt(self.estimator, self.learners, initial_params, self.tasks, keys, compiled=compiled)
+        return adaptation.adapt(self.estimator, self.agents, initial_params, self.tasks, keys, compile_fn=compile_fn)
 
     def updated(self, joint_params):
         """φ_{l+1} of exact updates."""
         rates = tuple(
-            tf.fill([N_SEEDS], tf.constant(learner.inner_learning_rate, tf.float64)) for learner in self.learners
+            tf.fill([N_SEEDS], tf.constant(learner.inner_learning_rate, tf.float64)) for learner in self.agents
         )
         link = adaptation.Link(joint_params, (), self.keys)
         objectives = adaptation.Objectives(self.estimator, self.tasks, link)
-        return adaptation.inner_update(objectives, self.learners, rates)
+        return adaptation.inner_update(objectives, self.agents, rates)
 
     def value(self, joint_params, agent):
         """Vⁱ, averaged over tasks: [S]."""
@@ -187,7 +187,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_opponents_that_do_not_learn_cannot_be_shaped(self):
         setting = Setting()
-        setting.learners[1] = PolicyGradient(0.0)
+        setting.agents[1] = PolicyGradient(0.0)
         terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(2), 0)
         self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
         self.assertNotAllClose(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))
@@ -201,7 +201,7 @@ class CompiledTest(tf.test.TestCase):
     def test_compiled_links_have_the_same_meta_gradients(self):
         setting = self.setting()
         jitted = functools.partial(tf.function, jit_compile=True, autograph=False)
-        chain, of_jitted = setting.chain(2), setting.chain(2, compiled=jitted)
+        chain, of_jitted = setting.chain(2), setting.chain(2, compile_fn=jitted)
         self.assertAllClose(
             tf.nest.flatten(of_jitted.links), tf.nest.flatten(chain.links), rtol=1e-10, atol=1e-15
         )
@@ -221,7 +221,7 @@ class CompiledTest(tf.test.TestCase):
             return tf.function(counted, autograph=False)
 
         for chain_length in (3, 5):
-            chain = setting.chain(chain_length, compiled=functools.partial(compiled, chain_length=chain_length))
+            chain = setting.chain(chain_length, compile_fn=functools.partial(compiled, chain_length=chain_length))
             MetaMAPG().meta_gradients(setting.estimator, chain, 0)
         # The sample, the update, and what the first link, the last and all others are worth.
         self.assertEqual(n_traces, {3: 5, 5: 5})
@@ -249,7 +249,7 @@ class PoliciesOfDifferentKindsTest(tf.test.TestCase, parameterized.TestCase):
         """The total of Loaded DiCE is that of one outer tape around the whole chain, and no term of it is dead."""
         game, policies = make()
         estimator = LoadedDiceEstimator(game, policies, n_trajectories=6, horizon=4)
-        learners = [PolicyGradient(0.01), PolicyGradient(0.02)]
+        agents = [PolicyGradient(0.01), PolicyGradient(0.02)]
         keys = random.root_keys(range(N_SEEDS))
         tasks = PayoffNoise(game, width=0.3).sample(keys, N_TASKS)
         link_keys = [random.fold_in(keys, link) for link in range(3)]
@@ -259,7 +259,7 @@ class PoliciesOfDifferentKindsTest(tf.test.TestCase, parameterized.TestCase):
             with tf.GradientTape() as outer_tape:
                 outer_tape.watch(initial_params)
                 start = adaptation.for_each_task(initial_params, N_TASKS)
-                chain = adaptation.adapt(estimator, learners, start, tasks, link_keys)
+                chain = adaptation.adapt(estimator, agents, start, tasks, link_keys)
                 value = tf.add_n([
                     0.5 * tf.reduce_mean(estimator.objectives(link.joint_params, tasks, link.sample)[agent], axis=1)
                     for link in chain.links[1:]
@@ -315,10 +315,10 @@ class AgentsTest(tf.test.TestCase):
 class OwnLogProbsOnly(LoadedDiceEstimator):
     """The classical mistake: an agent's surrogate that depends on its own log-probabilities alone."""
 
-    def surrogates(self, log_probs, credits):
+    def surrogates(self, log_probs, step_weights):
         return tuple(
             super(OwnLogProbsOnly, self).surrogates((own,), (own_credit,))[0]
-            for own, own_credit in zip(log_probs, credits)
+            for own, own_credit in zip(log_probs, step_weights)
         )
 
 
@@ -346,15 +346,15 @@ class SampledTermsTest(tf.test.TestCase):
         """The expected reading at L = 1, inner step 1, K = 65,536, T = 150, for 10 draws of θ ~ N(0, 1)."""
         game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
         policies = [tabular_policy(game, agent, initial_stddev=1.0) for agent in range(2)]
-        learners = [MetaMAPG(inner_learning_rate=1.0)] * 2
+        agents = [MetaMAPG(inner_learning_rate=1.0)] * 2
         tasks = tf.constant(game.payoffs, tf.float32)[tf.newaxis, tf.newaxis]
         exact = ExactEstimator(game, policies)
-        dice = LoadedDiceEstimator(game, policies, 65536, 150, critics.leave_one_out_baseline)
+        dice = LoadedDiceEstimator(game, policies, 65536, 150, baselines.leave_one_out_baseline)
 
         def meta_gradient(estimator, initial_params, keys):
             initial_params = adaptation.for_each_task(initial_params, n_tasks=1)
-            chain = adaptation.adapt(estimator, learners, initial_params, tasks, keys)
-            return of_table(learners[0].meta_gradients(estimator, chain, 0).total)
+            chain = adaptation.adapt(estimator, agents, initial_params, tasks, keys)
+            return of_table(agents[0].meta_gradients(estimator, chain, 0).total)
 
         sampled = tf.function(lambda *arguments: meta_gradient(dice, *arguments), jit_compile=True, autograph=False)
         cosines = []

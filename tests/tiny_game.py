@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from tests import oracle
+from tf_metamapg.contracts import Trajectory
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.policies.tabular import tabular_policy
-from tf_metamapg.types import Trajectory
 
 # The first agent sees which of the three states it is in, the others two of them as one.
 VIEWS = np.array([[0, 1, 2], [0, 1, 1], [1, 0, 1]])
@@ -50,7 +50,7 @@ class TinyGame:
 
     def sample(self, estimator, members):
         """Sets of the oracle's trajectories, [S, N, K], as an estimator that samples would have returned them."""
-        return estimator.credited(self.trajectory(members))
+        return estimator.make_sample(self.trajectory(members))
 
 
 def _transitions(generator, n_agents):

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.tiny_game import TinyGame
-from tf_metamapg import critics
+from tf_metamapg.critics import baselines
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
@@ -12,14 +12,14 @@ from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 DISCOUNT = 0.9
 TIME_BASELINE = np.array([3.0, -2.0, 0.7])
 BASELINES = {
-    "none": critics.no_baseline,
-    "leave_one_out": critics.leave_one_out_baseline,
+    "none": baselines.no_baseline,
+    "leave_one_out": baselines.leave_one_out_baseline,
     # Depends on the time step only.
     "time": lambda features, to_go, agent_index: (
         tf.zeros_like(to_go) + tf.constant(TIME_BASELINE[: to_go.shape[-1]], to_go.dtype)
     ),
-    "linear": critics.linear_feature_baseline,
-    "network": critics.ValueNetwork(units=3),
+    "linear": baselines.linear_feature_baseline,
+    "network": baselines.ValueNetwork(units=3),
 }
 DICE_ESTIMATORS = (DiceEstimator, LoadedDiceEstimator)
 SAMPLED_ESTIMATORS = (*DICE_ESTIMATORS, ScoreFunctionEstimator)

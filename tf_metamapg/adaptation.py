@@ -14,9 +14,9 @@ import tensorflow as tf
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
-from tf_metamapg import random
-from tf_metamapg import slices  # noqa: F401, so that what is compiled here can be differentiated three times
-from tf_metamapg.types import JointParams
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.numerics import random
+from tf_metamapg.numerics import xla_gradients  # noqa: F401, so that what is compiled here can be differentiated three times
 
 
 class DeadGradientError(RuntimeError):
@@ -36,11 +36,11 @@ class Link(NamedTuple):
 class Chain(NamedTuple):
     """θ = φ_0 → φ_1 → … → φ_L with all that is needed to differentiate it again."""
 
-    learners: tuple[Any, ...]  # one for each agent
+    agents: tuple[Any, ...]  # one for each agent
     inner_learning_rates: tuple[tf.Tensor, ...]  # [S, L] for each agent
     tasks: Any  # leading axes [S, N]
     links: tuple[Link, ...]  # L + 1 of them
-    compiled: Callable  # as `adapt` got it
+    compile_fn: Callable  # as `adapt` got it
     estimator: Any = None  # as `adapt` got it; None in a chain that is put together by hand
 
     __repr__ = descriptions.of_fields
@@ -91,7 +91,7 @@ class Objectives(descriptions.Described):
         estimator: one of `estimators/`.
         tasks: the tasks, with leading axes [S, N].
         link: Link at θ.
-        of_agents: tuple over agents of tensors [S, N], Vⁱ(θ) or its surrogate.
+        by_agent: tuple over agents of tensors [S, N], Vⁱ(θ) or its surrogate.
     """
 
     def __init__(self, estimator, tasks, link):
@@ -105,9 +105,9 @@ class Objectives(descriptions.Described):
         self.link = link = checked_link(estimator, link)
         with tf.GradientTape(persistent=True) as self._inner_tape:
             self._inner_tape.watch(link.joint_params)
-            self.of_agents = estimator.objectives(link.joint_params, tasks, link.sample)
+            self.by_agent = estimator.objectives(link.joint_params, tasks, link.sample)
 
-    def anew(self):
+    def recompute(self):
         """The same once more, for a tape that was opened since: it records the objectives, too."""
         return Objectives(self.estimator, self.tasks, self.link)
 
@@ -128,8 +128,8 @@ class Objectives(descriptions.Described):
                 the others' parameters.
         """
         for name, index in (("agent_index", agent_index), ("with_respect_to", with_respect_to)):
-            checks.check_agent_index(name, index, len(self.of_agents))
-        objective, params = self.of_agents[agent_index], self.link.joint_params[with_respect_to]
+            checks.check_agent_index(name, index, len(self.by_agent))
+        objective, params = self.by_agent[agent_index], self.link.joint_params[with_respect_to]
         if with_respect_to == agent_index:
             return own_gradients(self._inner_tape, objective, params, agent_index)
         check_cross_derivatives(self.estimator)
@@ -161,12 +161,12 @@ def check_cross_derivatives(estimator):
     )
 
 
-def inner_update(objectives, learners, inner_learning_rates):
-    """One step of every agent along its own learner's gradient: Eq. 3 for policy-gradient learners.
+def inner_update(objectives, agents, inner_learning_rates):
+    """One step of every agent along its own learner's gradient: Eq. 3 for policy-gradient agents.
 
     Args:
         objectives: Objectives at φ_l.
-        learners: one of `agents/` for each agent.
+        agents: one of `agents/` for each agent.
         inner_learning_rates: tuple over agents of tensors [S], α of this step.
 
     Returns:
@@ -177,12 +177,12 @@ def inner_update(objectives, learners, inner_learning_rates):
         InvalidInputError: if one of these is something else.
     """
     checks.check(isinstance(objectives, Objectives), "objectives", objectives, "Objectives")
-    n_agents, dtype = len(objectives.of_agents), objectives.estimator.game.dtype
+    n_agents, dtype = len(objectives.by_agent), objectives.estimator.game.dtype
     n_seeds, _ = arguments.seeds_and_tasks(objectives.link.joint_params)
-    arguments.check_agents("learners", learners, n_agents)
+    arguments.check_agents("agents", agents, n_agents)
     inner_learning_rates = arguments.rates("inner_learning_rates", inner_learning_rates, n_agents, dtype, [n_seeds])
     updated = []
-    for agent_index, (learner, rates) in enumerate(zip(learners, inner_learning_rates)):
+    for agent_index, (learner, rates) in enumerate(zip(agents, inner_learning_rates)):
         gradients = learner.gradients(objectives, agent_index)
         updated.append(
             tuple(
@@ -193,17 +193,17 @@ def inner_update(objectives, learners, inner_learning_rates):
     return tuple(updated)
 
 
-def as_it_is(function):
+def identity(function):
     """The function itself: nothing is compiled."""
     return function
 
 
-def extend(estimator, learners, inner_learning_rates, tasks, link, keys):
+def extend(estimator, agents, inner_learning_rates, tasks, link, keys):
     """Lets all agents learn together from one link on.
 
     Args:
         estimator: one of `estimators/`.
-        learners: one of `agents/` for each agent.
+        agents: one of `agents/` for each agent.
         inner_learning_rates: tuple over agents of tensors [S, number of steps].
         tasks: the tasks, with leading axes [S, N].
         link: the Link to start from.
@@ -217,19 +217,19 @@ def extend(estimator, learners, inner_learning_rates, tasks, link, keys):
     """
     link = checked_link(estimator, link)
     n_seeds, _ = arguments.seeds_and_tasks(link.joint_params)
-    arguments.check_agents("learners", learners, estimator.game.n_agents)
+    arguments.check_agents("agents", agents, estimator.game.n_agents)
     keys = arguments.keys_of_links("keys", keys, n_seeds)
     inner_learning_rates = arguments.rates(
         "inner_learning_rates", inner_learning_rates, estimator.game.n_agents, estimator.game.dtype,
         [n_seeds, len(keys)],
     )
     sample = functools.partial(sample_link, estimator)
-    return _extend(estimator, learners, inner_learning_rates, tasks, link, keys, sample, as_it_is)
+    return _extend(estimator, agents, inner_learning_rates, tasks, link, keys, sample, identity)
 
 
-def _extend(estimator, learners, inner_learning_rates, tasks, link, keys, sample, compiled):
-    update = compiled(
-        lambda link, tasks, rates: inner_update(Objectives(estimator, tasks, link), learners, rates)
+def _extend(estimator, agents, inner_learning_rates, tasks, link, keys, sample, compile_fn):
+    update = compile_fn(
+        lambda link, tasks, rates: inner_update(Objectives(estimator, tasks, link), agents, rates)
     )
     links = [link]
     for step, link_keys in enumerate(keys):
@@ -250,24 +250,24 @@ def for_each_task(joint_params, n_tasks):
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1), joint_params)
 
 
-def constant_rates(learners, n_seeds, n_steps, dtype):
+def constant_rates(agents, n_seeds, n_steps, dtype):
     """Every learner's own inner learning rate at each step: tuple over agents of tensors [S, n_steps]."""
     return tuple(
-        tf.fill([n_seeds, n_steps], tf.constant(learner.inner_learning_rate, dtype)) for learner in learners
+        tf.fill([n_seeds, n_steps], tf.constant(learner.inner_learning_rate, dtype)) for learner in agents
     )
 
 
-def adapt(estimator, learners, initial_params, tasks, keys, inner_learning_rates=None, compiled=as_it_is):
+def adapt(estimator, agents, initial_params, tasks, keys, inner_learning_rates=None, compile_fn=identity):
     """Lets all agents learn together from their initial policies.
 
     Args:
         estimator: one of `estimators/`.
-        learners: one of `agents/` for each agent.
+        agents: one of `agents/` for each agent.
         initial_params: JointParams θ with leaves [S, N, ...]; see `for_each_task`.
         tasks: the tasks, with leading axes [S, N].
         keys: L + 1 int64 tensors [S, 2], one for every link; their number sets the chain length L.
-        inner_learning_rates: tuple over agents of tensors [S, L]; by default the learners' own.
-        compiled: what is applied to every function that does the work of one link, here and in the
+        inner_learning_rates: tuple over agents of tensors [S, L]; by default the agents' own.
+        compile_fn: what is applied to every function that does the work of one link, here and in the
             meta-gradient, such as a `tf.function` with `jit_compile`. All links share what has been compiled, so
             that a longer chain does not take longer to compile.
 
@@ -280,19 +280,19 @@ def adapt(estimator, learners, initial_params, tasks, keys, inner_learning_rates
     """
     arguments.check_estimator("estimator", estimator)
     game = estimator.game
-    arguments.check_agents("learners", learners, game.n_agents)
+    arguments.check_agents("agents", agents, game.n_agents)
     initial_params = arguments.joint_params("initial_params", initial_params, estimator.policies)
     sizes = arguments.seeds_and_tasks(initial_params)
     tasks = arguments.tasks("tasks", tasks, game, sizes)
     keys = arguments.keys_of_links("keys", keys, sizes[0])
     checks.check(len(keys) > 0, "keys", keys, "keys for each of L + 1 links")
     if inner_learning_rates is None:
-        inner_learning_rates = constant_rates(learners, sizes[0], len(keys) - 1, game.dtype)
+        inner_learning_rates = constant_rates(agents, sizes[0], len(keys) - 1, game.dtype)
     inner_learning_rates = arguments.rates(
         "inner_learning_rates", inner_learning_rates, game.n_agents, game.dtype, [sizes[0], len(keys) - 1]
     )
-    checks.check(callable(compiled), "compiled", compiled, "a function of functions, such as tf.function")
-    sample = compiled(functools.partial(sample_link, estimator))
+    checks.check(callable(compile_fn), "compile_fn", compile_fn, "a function of functions, such as tf.function")
+    sample = compile_fn(functools.partial(sample_link, estimator))
     first = sample(initial_params, tasks, keys[0])
-    links = _extend(estimator, learners, inner_learning_rates, tasks, first, keys[1:], sample, compiled)
-    return Chain(tuple(learners), inner_learning_rates, tasks, links, compiled, estimator)
+    links = _extend(estimator, agents, inner_learning_rates, tasks, first, keys[1:], sample, compile_fn)
+    return Chain(tuple(agents), inner_learning_rates, tasks, links, compile_fn, estimator)

@@ -140,12 +140,28 @@ def seeds_and_tasks(structure):
 
 
 def tasks(parameter, value, game, sizes):
-    """Tasks of a game, tensor [S, N, ...] with the shape of its payoffs behind; anything where it has no payoffs."""
-    if np.size(game.payoffs) == 0:
+    """Tasks of a game: a structure like its `default_tasks`, with leading axes [S, N]; anything where it has none."""
+    reference = game.default_tasks
+    if not tf.nest.flatten(reference):
         return value
-    return tensor(
-        parameter, value, game.dtype, [*sizes, *np.shape(game.payoffs)], ", as many seeds and tasks as of parameters"
-    )
+    try:
+        leaves = tf.nest.flatten_up_to(reference, value)
+    except (TypeError, ValueError):
+        checks.check(False, parameter, value, f"tasks such as {descriptions.describe(reference)} with axes [S, N] in front")
+    checked = [
+        tensor(
+            parameter, leaf, _task_dtype(own, game.spec.dtype), [*sizes, *np.shape(own)],
+            ", as many seeds and tasks as of parameters",
+        )
+        for leaf, own in zip(leaves, tf.nest.flatten(reference))
+    ]
+    return tf.nest.pack_sequence_as(reference, checked)
+
+
+def _task_dtype(leaf, dtype):
+    """Floating numbers of tasks are in the dtype of the game."""
+    own = tf.as_dtype(np.asarray(leaf).dtype)
+    return dtype if own.is_floating else own.name
 
 
 def rates(parameter, value, n_agents, dtype, shape):
@@ -170,9 +186,9 @@ def check_estimator(parameter, value):
 
 def check_chain(estimator, chain, agent_index):
     """Raises `InvalidInputError` unless a chain was adapted with an estimator, and has an agent of this number."""
-    is_chain = hasattr(chain, "links") and hasattr(chain, "learners")
+    is_chain = hasattr(chain, "links") and hasattr(chain, "agents")
     checks.check(is_chain, "chain", chain, "a Chain, such as adapt returns")
-    checks.check_agent_index("agent_index", agent_index, len(chain.learners))
+    checks.check_agent_index("agent_index", agent_index, len(chain.agents))
     checks.check(
         chain.estimator is None or chain.estimator is estimator, "estimator", estimator,
         "the one that the chain was adapted with",
@@ -238,3 +254,10 @@ def table(parameter, value, allowed="an array of numbers"):
     checks.check(array is not None, parameter, value, allowed)
     checks.check(np.all(np.isfinite(array)), parameter, array.tolist(), "finite")
     return array
+
+
+def check_finite_as(parameter, table, dtype):
+    """Raises `InvalidInputError` unless a table of finite numbers stays so when it is rounded to a dtype."""
+    with np.errstate(over="ignore"):
+        is_finite = np.all(np.isfinite(table.astype(dtype)))
+    checks.check(is_finite, parameter, table.tolist(), f"finite as {dtype}")

@@ -5,11 +5,8 @@ import collections
 import gin
 
 from tf_metamapg import checks
-from tf_metamapg import critics
-from tf_metamapg import experiment
 from tf_metamapg import gin_reader
-from tf_metamapg import run_directory
-from tf_metamapg.agents import theorem
+from tf_metamapg import theorem
 from tf_metamapg.agents.fixed import Fixed
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
@@ -17,9 +14,10 @@ from tf_metamapg.agents.lola_taylor import LOLATaylor
 from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
-from tf_metamapg.agents.opponent_modelling import MaximumLikelihood
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.opponent_models import MaximumLikelihood
 from tf_metamapg.agents.sos import SOS
+from tf_metamapg.critics import baselines
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
@@ -38,17 +36,19 @@ from tf_metamapg.policies.mlp import gaussian_mlp_policy
 from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
-from tf_metamapg.policies.raw import raw_policy
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.policies.vector import vector_policy
+from tf_metamapg.runs import experiment
+from tf_metamapg.runs import run_directory
 
 _CONFIGURABLES = (
     StochasticGame, MatrixGame, IteratedMatrixGame, LinearQuadraticGame, bilinear_game, tandem_game, PayoffNoise,
-    tabular_policy, mlp_policy, lstm_policy, gaussian_mlp_policy, gaussian_lstm_policy, raw_policy,
+    tabular_policy, mlp_policy, lstm_policy, gaussian_mlp_policy, gaussian_lstm_policy, vector_policy,
     Personas, NormalPolicies,
     ExactEstimator, DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator,
     Fixed, PolicyGradient, LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, MetaPG, MetaMAPG, MaximumLikelihood,
-    critics.no_baseline, critics.leave_one_out_baseline, critics.linear_feature_baseline,
-    critics.ValueNetwork,
+    baselines.no_baseline, baselines.leave_one_out_baseline, baselines.linear_feature_baseline,
+    baselines.ValueNetwork,
     theorem.mean_over_chain, theorem.last_link,
     payoffs.prisoners_dilemma, payoffs.stag_hunt, payoffs.chicken, payoffs.matching_pennies,
     payoffs.rock_paper_scissors, payoffs.public_goods,

@@ -1,9 +1,9 @@
-"""What the learners that anticipate one step of the others have in common: two terms, each with its name."""
+"""What the agents that anticipate one step of the others have in common: two terms, each with its name."""
 
 import tensorflow as tf
 
 from tf_metamapg import checks
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.naive import PolicyGradient
 
 
 class Anticipating(PolicyGradient):
@@ -36,7 +36,7 @@ class Anticipating(PolicyGradient):
 
     def _over_others(self, objectives, agent_index, roles):
         """η Σ_{j≠i} (∇ᵢ∇ⱼVᵃ) ∇ⱼVᵇ for (a, b) = roles(i, j)."""
-        others = [other for other in range(len(objectives.of_agents)) if other != agent_index]
+        others = [other for other in range(len(objectives.by_agent)) if other != agent_index]
         terms = [tuple(map(tf.zeros_like, objectives.link.joint_params[agent_index]))]
         for other in others:
             differentiated, direction = roles(agent_index, other)
@@ -62,7 +62,7 @@ def cross_gradients(objectives, value_of, agent_index, other, direction):
     params = objectives.link.joint_params[agent_index]
     with tf.GradientTape() as outer_tape:
         outer_tape.watch(params)
-        gradients = objectives.anew().gradients(value_of, with_respect_to=other)
+        gradients = objectives.recompute().gradients(value_of, with_respect_to=other)
     # The direction is a factor from outside of the tape, not a constant: whoever differentiates this
     # learner's step further reaches it.
     return outer_tape.gradient(gradients, params, output_gradients=direction, unconnected_gradients="zero")

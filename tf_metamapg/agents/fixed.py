@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tf_metamapg import checks
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.naive import PolicyGradient
 
 
 class Fixed(PolicyGradient):
@@ -14,5 +14,5 @@ class Fixed(PolicyGradient):
 
     def gradients(self, objectives, agent_index):
         """Zeros; see `PolicyGradient.gradients`."""
-        checks.check_agent_index("agent_index", agent_index, len(objectives.of_agents))
+        checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         return tuple(map(tf.zeros_like, objectives.link.joint_params[agent_index]))

@@ -8,8 +8,8 @@ import tensorflow as tf
 from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg.agents.fixed import Fixed
-from tf_metamapg.agents.opponent_modelling import check_opponent_model
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.opponent_models import check_opponent_model
 
 
 class LOLADiCE(PolicyGradient):
@@ -48,22 +48,22 @@ class LOLADiCE(PolicyGradient):
         """See `PolicyGradient.gradients`."""
         estimator, tasks, link = objectives.estimator, objectives.tasks, objectives.link
         adaptation.check_cross_derivatives(estimator)
-        checks.check_agent_index("agent_index", agent_index, len(objectives.of_agents))
+        checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         if self._opponent_model is not None:
             link = self._opponent_model.estimate(estimator, link, agent_index)
-        learners = self._imagined_learners(estimator, agent_index)
+        agents = self._imagined_learners(estimator, agent_index)
         own_params = link.joint_params[agent_index]
         rates = adaptation.constant_rates(
-            learners, own_params[0].shape[0], self._n_lookahead_steps, estimator.game.dtype
+            agents, own_params[0].shape[0], self._n_lookahead_steps, estimator.game.dtype
         )
         keys = [adaptation.lookahead_keys(link, agent_index, step) for step in range(self._n_lookahead_steps)]
         with tf.GradientTape() as outer_tape:
             outer_tape.watch(own_params)
-            imagined = adaptation.extend(estimator, learners, rates, tasks, link, keys)[-1]
+            imagined = adaptation.extend(estimator, agents, rates, tasks, link, keys)[-1]
             objective = estimator.objectives(imagined.joint_params, tasks, imagined.sample)[agent_index]
         return adaptation.own_gradients(outer_tape, objective, own_params, agent_index)
 
     def _imagined_learners(self, estimator, agent_index):
-        learners = [PolicyGradient(self._assumed_learning_rate)] * estimator.game.n_agents
-        learners[agent_index] = Fixed()
-        return learners
+        agents = [PolicyGradient(self._assumed_learning_rate)] * estimator.game.n_agents
+        agents[agent_index] = Fixed()
+        return agents

@@ -1,15 +1,15 @@
 """What Meta-PG and Meta-MAPG have in common: an initial policy, and inner learning rates, that are learned."""
 
 from tf_metamapg import checks
-from tf_metamapg.agents import theorem
-from tf_metamapg.agents.opponent_modelling import check_opponent_model
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg import theorem
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.opponent_models import check_opponent_model
 
 
 class MetaAgent(PolicyGradient):
     """An agent that learns where to start; it adapts by policy gradient like every other agent."""
 
-    learns_initial_policy = True
+    is_meta_agent = True
 
     def __init__(
         self, inner_learning_rate=1.0, learn_inner_learning_rates=False, value_weights=theorem.mean_over_chain,
@@ -46,7 +46,7 @@ class MetaAgent(PolicyGradient):
         """All three terms of Theorem 1 for this agent's meta-value; see `theorem.meta_gradients`."""
         self.check_chain(estimator, chain, agent_index)
         if self._opponent_model is not None:
-            estimate = chain.compiled(lambda link: self._opponent_model.estimate(estimator, link, agent_index))
+            estimate = chain.compile_fn(lambda link: self._opponent_model.estimate(estimator, link, agent_index))
             chain = chain._replace(links=tuple(map(estimate, chain.links)))
         weights = self._value_weights(len(chain.links) - 1)
         checks.check(

@@ -36,8 +36,8 @@ class SOS(anticipation.Anticipating):
 
     def gradients(self, objectives, agent_index):
         """See `PolicyGradient.gradients`."""
-        checks.check_agent_index("agent_index", agent_index, len(objectives.of_agents))
-        agents = range(len(objectives.of_agents))
+        checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
+        agents = range(len(objectives.by_agent))
         naive = [objectives.gradients(agent, with_respect_to=agent) for agent in agents]
         look_ahead = [
             anticipation.add(own, self.anticipation(objectives, agent)) for agent, own in enumerate(naive)

@@ -9,9 +9,9 @@ term is zero. For K trajectories the bias is O(1/K), from plugging an estimated 
 
 import tensorflow as tf
 
-from tf_metamapg import critics
-from tf_metamapg import returns
-from tf_metamapg.estimators.sampled import ExpectedReadingEstimator
+from tf_metamapg.critics import baselines
+from tf_metamapg.estimators.sampled import ExpectedUpdateEstimator
+from tf_metamapg.numerics import returns
 
 
 @tf.custom_gradient
@@ -20,7 +20,7 @@ def magic_box(log_probs):
     return tf.ones_like(log_probs), lambda upstream: upstream * magic_box(log_probs)
 
 
-def dice_surrogates(joint_log_probs, credits):
+def dice_surrogates(joint_log_probs, step_weights):
     """Surrogates whose values and all of whose derivatives are those of the agents' values.
 
     mean_k Σ_t [□(Σ_{t' ≤ t} l_t') γ^t r_t + (1 − □(l_t)) γ^t b_t], Foerster et al. 2018. The baseline lowers the
@@ -28,7 +28,7 @@ def dice_surrogates(joint_log_probs, credits):
 
     Args:
         joint_log_probs: tensor [S, N, K, T], l_t = Σ_i log π^i(a_t|o_t), the sum over all agents.
-        credits: tuple over agents of pairs of tensors [S, N, K, T], γ^t r_t and γ^t b_t, with b_t what is
+        step_weights: tuple over agents of pairs of tensors [S, N, K, T], γ^t r_t and γ^t b_t, with b_t what is
             expected of the return to go; held constant.
 
     Returns:
@@ -37,23 +37,23 @@ def dice_surrogates(joint_log_probs, credits):
     """
     until_now, now = magic_box(returns.cumulative_sums(joint_log_probs)), magic_box(joint_log_probs)
     surrogates = []
-    for rewards, baselines in credits:
-        of_steps = until_now * tf.stop_gradient(rewards) + (1.0 - now) * tf.stop_gradient(baselines)
-        surrogates.append(tf.reduce_mean(tf.reduce_sum(of_steps, axis=-1), axis=-1))
+    for rewards, own_baselines in step_weights:
+        per_step = until_now * tf.stop_gradient(rewards) + (1.0 - now) * tf.stop_gradient(own_baselines)
+        surrogates.append(tf.reduce_mean(tf.reduce_sum(per_step, axis=-1), axis=-1))
     return tuple(surrogates)
 
 
-class DiceEstimator(ExpectedReadingEstimator):
+class DiceEstimator(ExpectedUpdateEstimator):
     """DiCE inner updates: the *expected* reading, from samples."""
 
     def __init__(
-        self, game, policies, n_trajectories=64, horizon=150, baseline=critics.leave_one_out_baseline
+        self, game, policies, n_trajectories=64, horizon=150, baseline=baselines.leave_one_out_baseline
     ):
         """See `SampledEstimator`; the mean return is what it is, so there is no λ."""
         super().__init__(game, policies, n_trajectories, horizon, baseline)
 
-    def credit(self, rewards, baselines):
+    def step_weight(self, rewards, baselines):
         return self.discounted(rewards), self.discounted(baselines)
 
-    def surrogates(self, log_probs, credits):
-        return dice_surrogates(tf.add_n(log_probs), credits)
+    def surrogates(self, log_probs, step_weights):
+        return dice_surrogates(tf.add_n(log_probs), step_weights)

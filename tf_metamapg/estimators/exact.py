@@ -5,7 +5,7 @@ import tensorflow as tf
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
-from tf_metamapg import features
+from tf_metamapg.policies import features
 
 
 class ExactEstimator(descriptions.Described):
@@ -33,7 +33,7 @@ class ExactEstimator(descriptions.Described):
         is_game = hasattr(game, "exact_values") and not isinstance(game, type)
         checks.check(is_game, "ExactEstimator.game", type(game).__name__, "a game with exact values")
         arguments.check_policies(
-            "ExactEstimator.policies", policies, ("reference_params", "behaviour"),
+            "ExactEstimator.policies", policies, ("reference_params", "strategy"),
             "a policy without memory over finitely many observations, or a vector", features.agent_specs(game),
         )
         self.game = game
@@ -64,8 +64,8 @@ class ExactEstimator(descriptions.Described):
         del sample
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
         tasks = arguments.tasks("tasks", tasks, self.game, arguments.seeds_and_tasks(joint_params))
-        behaviours = tuple(policy.behaviour(params) for policy, params in zip(self.policies, joint_params))
-        return self.game.exact_values(tasks, behaviours)
+        strategies = tuple(policy.strategy(params) for policy, params in zip(self.policies, joint_params))
+        return self.game.exact_values(tasks, strategies)
 
     def current_policy_objective(self, joint_params, sample, agent_index, later_values):
         """Zero: nothing is sampled, so nothing depends on θ through a sample."""
@@ -77,7 +77,7 @@ class ExactEstimator(descriptions.Described):
         """The same as `objectives`."""
         return self.objectives(joint_params, tasks, sample)
 
-    def average_rewards(self, joint_params, tasks, sample):
+    def mean_rewards(self, joint_params, tasks, sample):
         """The reward per step, (1 − γ) Vⁱ: tuple over agents of tensors [S, N]."""
         values = self.objectives(joint_params, tasks, sample)
         return tuple((1.0 - self.game.discount) * value for value in values)

@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
-from tf_metamapg import returns
 from tf_metamapg.estimators.dice import magic_box
-from tf_metamapg.estimators.sampled import ExpectedReadingEstimator
+from tf_metamapg.estimators.sampled import ExpectedUpdateEstimator
+from tf_metamapg.numerics import returns
 
 
-def loaded_dice_surrogates(joint_log_probs, credits):
+def loaded_dice_surrogates(joint_log_probs, step_weights):
     """Surrogates all of whose derivatives are those of the agents' values.
 
     mean_k Σ_t γ^t A_t (□(Σ_{t' ≤ t} l_t') − □(Σ_{t' < t} l_t')), Farquhar et al. 2019 with τ = 1, summed by
@@ -16,7 +16,7 @@ def loaded_dice_surrogates(joint_log_probs, credits):
 
     Args:
         joint_log_probs: tensor [S, N, K, T], l_t = Σ_i log π^i(a_t|o_t), the sum over all agents.
-        credits: tuple over agents of tensors [S, N, K, T], γ^t A_t − γ^(t+1) A_(t+1), held constant.
+        step_weights: tuple over agents of tensors [S, N, K, T], γ^t A_t − γ^(t+1) A_(t+1), held constant.
 
     Returns:
         tuple over agents of tensors [S, N] of zeros; differentiable any number of times in `joint_log_probs`.
@@ -24,16 +24,16 @@ def loaded_dice_surrogates(joint_log_probs, credits):
     boxes = magic_box(returns.cumulative_sums(joint_log_probs)) - 1.0
     return tuple(
         tf.reduce_mean(tf.reduce_sum(boxes * tf.stop_gradient(own_credits), axis=-1), axis=-1)
-        for own_credits in credits
+        for own_credits in step_weights
     )
 
 
-class LoadedDiceEstimator(ExpectedReadingEstimator):
+class LoadedDiceEstimator(ExpectedUpdateEstimator):
     """Loaded DiCE inner updates: the *expected* reading, from samples, with less variance than DiCE's."""
 
-    def credit(self, rewards, baselines):
+    def step_weight(self, rewards, baselines):
         advantages = self.discounted(self.advantages(rewards, baselines))
         return advantages - tf.pad(advantages[..., 1:], [[0, 0], [0, 0], [0, 0], [0, 1]])
 
-    def surrogates(self, log_probs, credits):
-        return loaded_dice_surrogates(tf.add_n(log_probs), credits)
+    def surrogates(self, log_probs, step_weights):
+        return loaded_dice_surrogates(tf.add_n(log_probs), step_weights)

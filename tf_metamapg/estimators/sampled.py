@@ -8,20 +8,20 @@ import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
-from tf_metamapg import critics
 from tf_metamapg import descriptions
-from tf_metamapg import features
-from tf_metamapg import returns
-from tf_metamapg import rollout
-from tf_metamapg import scoring
-from tf_metamapg.types import Trajectory
+from tf_metamapg.contracts import Trajectory
+from tf_metamapg.critics import baselines
+from tf_metamapg.estimators import scoring
+from tf_metamapg.numerics import returns
+from tf_metamapg.policies import features
+from tf_metamapg.simulators import in_graph
 
 
 class Sample(NamedTuple):
     """Trajectories, and what is computed from their rewards once, whoever differentiates them how often."""
 
     trajectory: Trajectory  # fields [S, N, K, T]
-    credits: tuple[Any, ...]  # for each agent, what the estimator's `credit` returned
+    step_weights: tuple[Any, ...]  # for each agent, what the estimator's `step_weight` returned
 
     __repr__ = descriptions.of_fields
 
@@ -32,7 +32,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
     Attributes:
         game: the game that is played.
         policies: one policy for each agent.
-        baseline: the critic, see `critics.py`.
+        baseline: the critic, see `baselines.py`.
         has_cross_derivatives: see `estimators/`.
         n_steps: environment steps that are simulated for each seed and task: K · T.
     """
@@ -40,7 +40,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
     has_cross_derivatives: bool
 
     def __init__(
-        self, game, policies, n_trajectories=64, horizon=150, baseline=critics.leave_one_out_baseline, gae_lambda=1.0
+        self, game, policies, n_trajectories=64, horizon=150, baseline=baselines.leave_one_out_baseline, gae_lambda=1.0
     ):
         """
         Args:
@@ -48,7 +48,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             policies: one policy for each agent.
             n_trajectories: K ≥ 1, the batch of one inner update.
             horizon: T ≥ 1, in time steps.
-            baseline: one of `critics.py`, what is subtracted from returns to go.
+            baseline: one of `baselines.py`, what is subtracted from returns to go.
             gae_lambda: λ of generalised advantages, in [0, 1]; smaller ones have less variance, and a bias.
 
         Raises:
@@ -60,7 +60,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             "a game that is played step by step; a differentiable game takes an ExactEstimator",
         )
         arguments.check_policies(
-            f"{kind}.policies", policies, ("reference_params", "sampler", "log_probs", "initial_memory", "n_uniforms"),
+            f"{kind}.policies", policies, ("reference_params", "sampler", "log_probs", "initial_state", "n_uniforms"),
             "a policy that acts step by step, such as tabular_policy(game, agent_index) makes",
             features.agent_specs(game),
         )
@@ -81,7 +81,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         self._gae_lambda = gae_lambda
 
     @abc.abstractmethod
-    def credit(self, rewards, baselines):
+    def step_weight(self, rewards, baselines):
         """What the surrogate of one agent weighs log-probabilities with.
 
         Args:
@@ -93,12 +93,12 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         """
 
     @abc.abstractmethod
-    def surrogates(self, log_probs, credits):
+    def surrogates(self, log_probs, step_weights):
         """The agents' surrogate objectives.
 
         Args:
             log_probs: tuple over agents of tensors [S, N, K, T].
-            credits: tuple over agents of what `credit` returned, held constant.
+            step_weights: tuple over agents of what `step_weight` returned, held constant.
 
         Returns:
             tuple over agents of tensors [S, N].
@@ -134,15 +134,15 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         n_seeds, n_tasks = arguments.seeds_and_tasks(joint_params)
         tasks = arguments.tasks("tasks", tasks, self.game, [n_seeds, n_tasks])
         keys = arguments.keys("keys", keys, n_seeds)
-        noise = rollout.draw_noise(
+        noise = in_graph.draw_uniforms(
             keys, self.game, self.policies, n_tasks, self._n_trajectories, self._horizon
         )
-        return self.credited(rollout.rollout(self.game, self.policies, joint_params, tasks, noise))
+        return self.make_sample(in_graph.rollout(self.game, self.policies, joint_params, tasks, noise))
 
-    def credited(self, trajectory):
+    def make_sample(self, trajectory):
         """A Trajectory with fields [S, N, K, T] → the Sample that it makes."""
         return Sample(trajectory, tuple(
-            self.credit(rewards, self._expected(trajectory, agent_index))
+            self.step_weight(rewards, self._expected(trajectory, agent_index))
             for agent_index, rewards in enumerate(trajectory.rewards)
         ))
 
@@ -192,7 +192,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         del tasks
         joint_params = self._checked(joint_params, sample)
         log_probs = scoring.score(self.policies, joint_params, sample.trajectory)
-        return self.surrogates(log_probs, sample.credits)
+        return self.surrogates(log_probs, sample.step_weights)
 
     def _checked(self, joint_params, sample):
         """The parameters, which must be those of as many seeds and tasks as a sample is of."""
@@ -231,7 +231,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             for rewards in sample.trajectory.rewards
         )
 
-    def average_rewards(self, joint_params, tasks, sample):
+    def mean_rewards(self, joint_params, tasks, sample):
         """The mean reward per step of each agent: tuple over agents of tensors [S, N].
 
         NaN where a parameter is not finite: such a policy's actions are all the first one, and mean nothing.
@@ -248,7 +248,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         return tuple(tf.where(finite, average, float("nan")) for average in averages)
 
 
-class ExpectedReadingEstimator(SampledEstimator):
+class ExpectedUpdateEstimator(SampledEstimator):
     """An estimator whose surrogates already account for what θ does to the distribution of trajectories."""
 
     has_cross_derivatives = True

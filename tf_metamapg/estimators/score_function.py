@@ -8,8 +8,8 @@ the gradient is unbiased, with a higher variance than that of `dice.py`.
 
 import tensorflow as tf
 
-from tf_metamapg import returns
 from tf_metamapg.estimators.sampled import SampledEstimator
+from tf_metamapg.numerics import returns
 
 
 def score_function_surrogate(own_log_probs, advantages):
@@ -34,11 +34,11 @@ class ScoreFunctionEstimator(SampledEstimator):
 
     has_cross_derivatives = False
 
-    def credit(self, rewards, baselines):
+    def step_weight(self, rewards, baselines):
         return self.discounted(self.advantages(rewards, baselines))
 
-    def surrogates(self, log_probs, credits):
-        return tuple(map(score_function_surrogate, log_probs, credits))
+    def surrogates(self, log_probs, step_weights):
+        return tuple(map(score_function_surrogate, log_probs, step_weights))
 
     def current_policy_surrogate(self, own_log_probs, later_values):
         """Σ_k Σ_t log π(a_t|o_t) · (later value − baseline): the first term of Eq. 7.

@@ -4,7 +4,7 @@ The interface of a game, which every floor above relies on:
 
     name, dtype, discount, n_agents            dtype is 'float32' or 'float64', discount is γ
     payoffs                                    the numbers in which tasks may differ, of any shape
-    exact_values(tasks, behaviours)            Vⁱ of every agent, if there is a closed form
+    exact_values(tasks, strategies)            Vⁱ of every agent, if there is a closed form
 
 and, of a game that is played step by step:
 
@@ -17,6 +17,6 @@ and, of a game that is played step by step:
 
 A game with finitely many observations and actions also has `n_observations`, the same for all agents, and
 `n_actions`, a tuple. A differentiable game has `n_params` instead, the sizes of the agents' vectors. A task
-replaces the payoffs; tasks have the leading axes [S, N]. Agents are numbered from 0. What `behaviours` are,
+replaces the payoffs; tasks have the leading axes [S, N]. Agents are numbered from 0. What `strategies` are,
 see `policies/`.
 """

@@ -1,7 +1,7 @@
 """Differentiable games: every agent's parameters are a vector of numbers, and values are functions of them.
 
-Nothing is sampled and there is no time: these are the games in which the dynamics of learners can be
-written down. They are played with `policies.raw.raw_policy`.
+Nothing is sampled and there is no time: these are the games in which the dynamics of agents can be
+written down. They are played with `policies.raw.vector_policy`.
 """
 
 import numpy as np

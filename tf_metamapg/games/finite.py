@@ -1,4 +1,4 @@
-"""What games with finitely many states and actions have in common: views, rewards and exact values."""
+"""What games with finitely many states and actions have in common: views, rewards, ends and exact values."""
 
 import abc
 import math
@@ -8,67 +8,67 @@ import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
-from tf_metamapg import tables
+from tf_metamapg.numerics import tables
 
 
 class FiniteGame(descriptions.Described, abc.ABC):
-    """A game with M states; every trajectory starts in state 0. Games differ in their transitions.
+    """A game with M states; games differ in their transitions. Tasks are payoffs.
 
     Attributes:
-        payoffs: float64 array [n_agents, M, A_0, .., A_{n-1}], or without the axis of states where rewards
-            do not depend on the state.
-        discount: γ.
-        dtype: the name of the floating type of payoffs, rewards and values.
-        name: what the game is called in figures and summaries.
-        n_agents: n.
-        n_actions: tuple (A_0, .., A_{n-1}).
+        spec: `contracts.GameSpec`; observations are Discrete, as many for every agent, and so are actions.
+        default_tasks: the payoffs, float64 array [n_agents, M, A_0, .., A_{n-1}], or without the axis of states where
+            rewards do not depend on the state.
         n_states: M.
-        n_observations: how many observations there are, the same for every agent.
-        n_uniforms: how many uniform numbers a transition takes.
-        observation_specs: tuple over agents of TensorSpecs of one observation.
-        action_specs: tuple over agents of TensorSpecs of one action.
+        n_reset_uniforms: how many uniform numbers a reset takes.
+        n_step_uniforms: how many uniform numbers a step takes.
     """
 
-    n_uniforms: int
+    n_transition_uniforms: int  # how many uniform numbers `_next_state` takes
 
-    def __init__(self, payoffs, n_states, views, discount, dtype, name):
+    def __init__(self, payoffs, views, discount, dtype, name, start=None, ends=None):
         """
         Args:
             payoffs: float64 array, checked by the subclass; see above.
-            n_states: M.
             views: int array [n_agents, M], what each agent sees in every state.
-            discount: γ, in [0, 1).
+            discount: γ, in [0, 1), or 1 where every episode surely ends.
             dtype: 'float32' or 'float64'.
             name: what the game is called in figures and summaries.
+            start: array [M] of probabilities of the state before the first step; by default it is state 0.
+            ends: array [M, J] of the probability that the game ends after each joint action, in row-major order; by
+                default it never does.
 
         Raises:
-            InvalidInputError: if one of the last three does not hold.
+            InvalidInputError: if discount, dtype or name cannot be used.
         """
         kind = type(self).__name__
-        check_discount_and_names(kind, discount, dtype, name)
-        check_finite_as(f"{kind}.payoffs", payoffs, dtype)
-        self.payoffs = payoffs
-        self.n_states = n_states
-        self.discount = float(discount)
-        self.dtype = dtype
-        self.name = name
-        self.n_agents = payoffs.shape[0]
-        self.n_actions = payoffs.shape[-self.n_agents :]
-        self.observation_specs = self.action_specs = (tf.TensorSpec([], tf.int32),) * self.n_agents
+        contracts.check_game_numbers(kind, discount, dtype, name, ends is not None)
+        arguments.check_finite_as(f"{kind}.payoffs", payoffs, dtype)
         self._views = np.asarray(views, np.int32)
-        self.n_observations = 1 + int(self._views.max())
+        n_agents, self.n_states = self._views.shape
+        self._n_actions = payoffs.shape[-n_agents:]
+        self.spec = contracts.GameSpec(
+            name=name, discount=float(discount), dtype=dtype, ends=ends is not None,
+            observations=(contracts.Discrete(1 + int(self._views.max())),) * n_agents,
+            actions=tuple(map(contracts.Discrete, self._n_actions)),
+        )
+        self.default_tasks = payoffs
+        self._start = start
+        self._ends = ends
+        self.n_reset_uniforms = 0 if start is None else 1
+        self.n_step_uniforms = self.n_transition_uniforms + (0 if ends is None else 1)
         # Rewards that do not depend on the state are those of one state that stands for all.
-        self._n_reward_states = 1 if payoffs.ndim == 1 + self.n_agents else n_states
+        self._n_reward_states = 1 if payoffs.ndim == 1 + n_agents else self.n_states
 
     @abc.abstractmethod
-    def next_state(self, state, joint_action, uniforms):
-        """The state after a joint action.
+    def _next_state(self, state, joint_action, uniforms):
+        """The state after a joint action, if the game goes on.
 
         Args:
             state: int32 tensor of any shape.
-            joint_action: tuple over agents of int32 tensors of that shape.
-            uniforms: list of `n_uniforms` tensors of that shape, uniform in [0, 1).
+            joint_action: int32 tensor of that shape, numbers of joint actions in row-major order.
+            uniforms: tensor [n_transition_uniforms, ...] with that shape behind.
 
         Returns:
             int32 tensor of that shape.
@@ -76,75 +76,110 @@ class FiniteGame(descriptions.Described, abc.ABC):
 
     @abc.abstractmethod
     def _state_transitions(self, joint_probs):
-        """P(s'|s) from the probabilities of joint actions in row-major order: [S, N, M, J] → [S, N, M, M]."""
+        """P(s'|s), if the game goes on, from the probabilities of joint actions: [S, N, M, J] → [S, N, M, M]."""
 
-    def initial_state(self, shape):
-        """The state before the first step: int32 zeros of the given shape."""
-        return tf.zeros(shape, tf.int32)
+    def reset(self, tasks, uniforms):
+        """See `contracts.Game.reset`: int32 tensor [S, N, K]."""
+        del tasks
+        if self._start is None:
+            return tf.zeros(uniforms.shape[1:], tf.int32)
+        cumulative = tf.constant(np.cumsum(self._start)[:-1], self.spec.dtype)
+        return tf.reduce_sum(tf.cast(uniforms[0][..., tf.newaxis] >= cumulative, tf.int32), axis=-1)
 
-    def observe(self, states, agent_index):
+    def step(self, tasks, state, joint_action, uniforms):
+        """See `contracts.Game.step`; all agents leave together."""
+        joint_action = self._joint_action_index(joint_action)
+        rewards = self._rewards(tasks, state, joint_action)
+        next_state = self._next_state(state, joint_action, uniforms)
+        if self._ends is None:
+            return next_state, rewards, ()
+        end_probs = tables.select(self._ends.ravel().astype(self.spec.dtype), self._row(state, joint_action))
+        return next_state, rewards, (uniforms[-1] >= end_probs,) * self.spec.n_agents
+
+    def observe(self, tasks, state, agent_index):
         """What an agent sees.
 
         Args:
-            states: int32 tensor of any shape.
+            tasks: not used.
+            state: int32 tensor of any shape.
             agent_index: which agent.
 
         Returns:
-            int32 tensor of the same shape, in [0, n_observations).
+            int32 tensor of the same shape.
 
         Raises:
             InvalidInputError: if there is no such agent.
         """
-        checks.check_agent_index("agent_index", agent_index, self.n_agents)
-        return tables.select(self._views[agent_index], states)
+        del tasks
+        checks.check_agent_index("agent_index", agent_index, self.spec.n_agents)
+        return tables.select(self._views[agent_index], state)
 
     def _joint_action_index(self, joint_action):
         """The row-major index of a joint action."""
         index = joint_action[0]
-        for action, n_actions in zip(joint_action[1:], self.n_actions[1:]):
+        for action, n_actions in zip(joint_action[1:], self._n_actions[1:]):
             index = index * n_actions + action
         return index
 
-    def rewards(self, payoffs, states, joint_actions):
-        """The rewards of joint actions.
+    def _row(self, state, joint_action):
+        """The number of a state and a joint action in tables [M, J]."""
+        return state * math.prod(self._n_actions) + joint_action
 
-        Args:
-            payoffs: tensor [S, N, ...] with the shape of the game's payoffs behind.
-            states: int32 tensor [S, N, K, T].
-            joint_actions: tuple over agents of int32 tensors [S, N, K, T].
-
-        Returns:
-            tuple over agents of tensors [S, N, K, T].
-        """
-        index = self._joint_action_index(joint_actions)
-        if self._n_reward_states > 1:
-            index += states * math.prod(self.n_actions)
+    def _rewards(self, payoffs, state, joint_action):
+        """Tuple over agents of tensors [S, N, K]."""
+        index = self._row(state, joint_action) if self._n_reward_states > 1 else joint_action
         n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
-        table = tf.reshape(payoffs, [n_seeds, n_tasks, self.n_agents, -1])
-        return tuple(
-            tables.select(table[:, :, agent_index], index) for agent_index in range(self.n_agents)
-        )
+        table = tf.reshape(payoffs, [n_seeds, n_tasks, self.spec.n_agents, -1])
+        return tuple(tables.select(table[:, :, agent], index) for agent in range(self.spec.n_agents))
 
-    def exact_values(self, payoffs, action_probs):
-        """The discounted values V = dᵀr, d = (I − γPᵀ)⁻¹ e_0, not normalised by 1 − γ.
+    def exact_values(self, tasks, strategies):
+        """The discounted values V = dᵀr, d = (I − γPᵀ)⁻¹ d₀, not normalised by 1 − γ.
 
         They are computed in float64 whatever the game's dtype: an error of P becomes one of V that is larger by the
         factor 1 / (1 − γ).
 
         Args:
-            payoffs: tensor [S, N, ...] with the shape of the game's payoffs behind.
-            action_probs: tuple over agents of tensors [S, N, n_observations, A_i], the
-                probabilities of agent i's actions for each of its observations, in float64 or float32.
+            tasks: payoffs, tensor [S, N, ...] with the shape of the game's payoffs behind.
+            strategies: tuple over agents of tensors [S, N, n_observations, A_i], the probabilities of agent i's
+                actions for each of its observations, in float64 or float32.
 
         Returns:
-            tuple over agents of tensors [S, N], differentiable any number of times with respect to
-            `action_probs` and `payoffs`.
+            tuple over agents of tensors [S, N], differentiable any number of times with respect to `strategies` and
+            `tasks`.
 
         Raises:
             InvalidInputError: if one of these is something else.
         """
-        action_probs = self._checked_probs(action_probs)
-        payoffs = arguments.tasks("payoffs", payoffs, self, arguments.seeds_and_tasks(action_probs))
+        strategies = self._checked_probs(strategies)
+        payoffs = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(strategies))
+        occupancies, nan_or_one = self._occupancies(strategies)
+        n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
+        table = tf.reshape(payoffs, [n_seeds, n_tasks, self.spec.n_agents, self._n_reward_states, -1])
+        values = tf.reduce_sum(occupancies[:, :, tf.newaxis] * tf.cast(table, occupancies.dtype), axis=[-2, -1])
+        values *= tf.cast(nan_or_one, values.dtype)[..., tf.newaxis]
+        return tuple(tf.unstack(tf.cast(values, self.spec.dtype), self.spec.n_agents, axis=-1))
+
+    def exact_lengths(self, tasks, strategies):
+        """E Σ_t γᵗ over the steps of an episode, the same for every agent; see `exact_values`.
+
+        Returns:
+            tuple over agents of tensors [S, N], differentiable any number of times with respect to `strategies`.
+        """
+        del tasks
+        strategies = self._checked_probs(strategies)
+        if not self.spec.ends:
+            ones = tf.ones(strategies[0].shape[:2], self.spec.dtype)
+            return (ones / (1.0 - self.spec.discount),) * self.spec.n_agents
+        occupancies, nan_or_one = self._occupancies(strategies)
+        lengths = tf.reduce_sum(occupancies, axis=[-2, -1]) * tf.cast(nan_or_one, occupancies.dtype)
+        return (tf.cast(lengths, self.spec.dtype),) * self.spec.n_agents
+
+    def _occupancies(self, action_probs):
+        """How often each state and joint action is expected, discounted.
+
+        Returns:
+            (float64 tensor [S, N, M, J]; [S, N], NaN where a probability is not finite and 1 elsewhere).
+        """
         joint_probs = self._joint_probs(map(_as_float64, action_probs))
         # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, such
         # probabilities are kept from it, and values and gradients are NaN for that seed and task alone.
@@ -152,26 +187,25 @@ class FiniteGame(descriptions.Described, abc.ABC):
         nan_or_one = tf.where(tf.reduce_all(is_finite, axis=[-2, -1]), 1.0, float("nan"))
         joint_probs = tf.where(is_finite, joint_probs, tf.zeros_like(joint_probs))
         identity = tf.eye(self.n_states, dtype=joint_probs.dtype)
+        going_on = joint_probs if self._ends is None else joint_probs * tf.constant(1.0 - self._ends)
+        start = identity[:, :1] if self._start is None else tf.constant(self._start)[:, tf.newaxis]
         # The discounted number of visits to each state serves every agent.
         visits = tf.linalg.solve(
-            identity - self.discount * tf.linalg.matrix_transpose(self._state_transitions(joint_probs)),
-            identity[:, :1] * tf.ones_like(joint_probs[..., :1]),
+            identity - self.spec.discount * tf.linalg.matrix_transpose(self._state_transitions(going_on)),
+            start * tf.ones_like(joint_probs[..., :1]),
         )
-        occupancies = (visits * joint_probs)[:, :, tf.newaxis]
-        n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
-        table = tf.reshape(payoffs, [n_seeds, n_tasks, self.n_agents, self._n_reward_states, -1])
-        values = tf.reduce_sum(occupancies * tf.cast(table, occupancies.dtype), axis=[-2, -1])
-        values *= tf.cast(nan_or_one, values.dtype)[..., tf.newaxis]
-        return tuple(tf.unstack(tf.cast(values, self.dtype), self.n_agents, axis=-1))
+        return visits * joint_probs, nan_or_one
 
-    def _checked_probs(self, action_probs):
+    def _checked_probs(self, strategies):
         """What exact values are a function of, as tensors."""
-        checks.check_length("action_probs", action_probs, self.n_agents)
+        checks.check_length("strategies", strategies, self.spec.n_agents)
         sizes, checked = ["S", "N"], []
-        for agent, (probs, n_actions) in enumerate(zip(action_probs, self.n_actions)):
+        for agent, (probs, observation, action) in enumerate(
+            zip(strategies, self.spec.observations, self.spec.actions)
+        ):
             dtype = "float32" if getattr(probs, "dtype", None) == "float32" else "float64"
-            shape = [*sizes, self.n_observations, n_actions]
-            checked.append(arguments.tensor(f"action_probs[{agent}]", probs, dtype, shape))
+            shape = [*sizes, observation.n, action.n]
+            checked.append(arguments.tensor(f"strategies[{agent}]", probs, dtype, shape))
             sizes = arguments.seeds_and_tasks(checked)
         return checked
 
@@ -192,19 +226,3 @@ def _as_float64(probs):
     probs = tf.cast(probs, tf.float64)
     return probs / tf.reduce_sum(probs, axis=-1, keepdims=True)
 
-
-def check_discount_and_names(kind, discount, dtype, name):
-    """Raises `InvalidInputError` unless a game's discount, dtype and name are such."""
-    checks.check_number(f"{kind}.discount", discount)
-    checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, "in [0, 1)")
-    checks.check_dtype(f"{kind}.dtype", dtype)
-    checks.check_name(f"{kind}.name", name)
-    as_dtype = np.dtype(dtype).type
-    checks.check(as_dtype(discount) < 1.0, f"{kind}.discount", discount, f"in [0, 1) when rounded to {dtype}")
-
-
-def check_finite_as(parameter, table, dtype):
-    """Raises `InvalidInputError` unless a table of finite numbers stays so when it is rounded to a dtype."""
-    with np.errstate(over="ignore"):
-        is_finite = np.all(np.isfinite(table.astype(dtype)))
-    checks.check(is_finite, parameter, table.tolist(), f"finite as {dtype}")

@@ -5,10 +5,10 @@ import tensorflow as tf
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
-from tf_metamapg import products
-from tf_metamapg import random
 from tf_metamapg.games.finite import check_discount_and_names
 from tf_metamapg.games.finite import check_finite_as
+from tf_metamapg.numerics import products
+from tf_metamapg.numerics import random
 
 
 class LinearQuadraticGame(descriptions.Described):

@@ -8,13 +8,13 @@
 
 of a policy for exact values
 
-    behaviour(params)                          what exact values are a function of: π(a|o) for all
+    strategy(params)                          what exact values are a function of: π(a|o) for all
                                                observations, in float64, or a vector; differentiable in params
 
 and of a policy that acts step by step:
 
     n_uniforms                                 how many uniform numbers an action takes
-    initial_memory(shape)                      what it remembers before the first step: a tuple of tensors
+    initial_state(shape)                      what it remembers before the first step: a tuple of tensors
     sampler(params)                            a function (observations, memory, uniforms) → (actions, memory)
     distribution(params, observations)         a TensorFlow Probability distribution of actions
     log_probs(params, observations, actions)   scores whole trajectories; differentiable in params

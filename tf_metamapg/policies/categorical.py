@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tf_metamapg import checks
-from tf_metamapg import tables
+from tf_metamapg.numerics import tables
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import signatures
 from tf_metamapg.policies.distributions import Categorical
@@ -61,7 +61,7 @@ class CategoricalPolicy(functional.KerasPolicy):
         with functional.bound(self._model, params):
             return self._model(tf.range(self.n_observations))
 
-    def behaviour(self, params):
+    def strategy(self, params):
         """π(a|o) for all observations: float64 tensor [S, N, n_observations, A], differentiable in `params`."""
         return tf.nn.softmax(tf.cast(self.logits(params), tf.float64))
 
@@ -77,7 +77,7 @@ class CategoricalPolicy(functional.KerasPolicy):
         """
         return Categorical(logits=tf.gather(self.logits(params), observations, batch_dims=2))
 
-    def initial_memory(self, shape):
+    def initial_state(self, shape):
         """Nothing."""
         del shape
         return ()

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_metamapg import random
+from tf_metamapg.numerics import random
 from tf_metamapg.policies.distributions import Categorical
 from tf_metamapg.policies.distributions import diagonal_normal
 

@@ -7,8 +7,8 @@ is computed with is a variable's value, whatever axes that has.
 import keras
 import tensorflow as tf
 
-from tf_metamapg import products
-from tf_metamapg import scan
+from tf_metamapg.numerics import products
+from tf_metamapg.numerics import scan
 
 
 class Dense(keras.layers.Layer):

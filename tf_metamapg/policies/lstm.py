@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import descriptions
-from tf_metamapg import features
-from tf_metamapg import random
+from tf_metamapg.numerics import random
+from tf_metamapg.policies import features
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import network
 from tf_metamapg.policies.layers import Dense
@@ -18,7 +18,7 @@ from tf_metamapg.policies.layers import LSTMCell
 class LSTM(keras.Model):
     """An LSTM with a dense layer behind."""
 
-    memory_names = ("hidden", "cell")
+    state_names = ("hidden", "cell")
 
     @staticmethod
     def n_params(n_features, n_outputs, units):
@@ -47,7 +47,7 @@ class LSTM(keras.Model):
         """The same as `step`."""
         return self.step(observations, memory)
 
-    def initial_memory(self, shape):
+    def initial_state(self, shape):
         """Zeros: (hidden, cell), tensors [*shape, units]."""
         return (tf.zeros([*shape, self._cell.units], self.compute_dtype),) * 2
 
@@ -62,7 +62,7 @@ class LSTM(keras.Model):
         *leading, n_trajectories, horizon, _ = inputs.shape
         axes = list(range(len(leading)))
         inputs = tf.transpose(inputs, [len(axes) + 1, *axes, len(axes), len(axes) + 2])
-        hidden, _ = self._cell.over_time(inputs, self.initial_memory([*leading, n_trajectories]))
+        hidden, _ = self._cell.over_time(inputs, self.initial_state([*leading, n_trajectories]))
         hidden = tf.transpose(hidden, [axis + 1 for axis in axes] + [len(axes) + 1, 0, len(axes) + 2])
         outputs = self._dense(tf.reshape(hidden, [*leading, n_trajectories * horizon, self._cell.units]))
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import descriptions
-from tf_metamapg import features
-from tf_metamapg import random
+from tf_metamapg.numerics import random
+from tf_metamapg.policies import features
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import network
 from tf_metamapg.policies.categorical import CategoricalPolicy
@@ -20,7 +20,7 @@ from tf_metamapg.policies.layers import Dense
 class MLP(keras.Model):
     """Dense layers with an activation in between."""
 
-    memory_names = ()
+    state_names = ()
 
     @staticmethod
     def n_params(n_features, n_outputs, hidden_units):
@@ -52,7 +52,7 @@ class MLP(keras.Model):
         """Observations [..., B, ...] → outputs [..., B, n_outputs], with the leading axes of the parameters."""
         return self._outputs(self._encode(observations))
 
-    def initial_memory(self, shape):
+    def initial_state(self, shape):
         """Nothing."""
         del shape
         return ()

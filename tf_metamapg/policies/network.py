@@ -36,19 +36,19 @@ class NetworkPolicy(functional.KerasPolicy):
         """What an exported policy can be asked; see `export.py`."""
         memory = [
             tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype, name=name)
-            for name, leaf in zip(model.memory_names, model.initial_memory([1]))
+            for name, leaf in zip(model.state_names, model.initial_state([1]))
         ]
         named = signatures.of_steps(model.step, self._head, self._observation_spec, self._n_observations, memory)
         if memory:
-            named["initial_memory"] = (
-                lambda batch_size: dict(zip(model.memory_names, model.initial_memory([batch_size]))),
+            named["initial_state"] = (
+                lambda batch_size: dict(zip(model.state_names, model.initial_state([batch_size]))),
                 [tf.TensorSpec([], tf.int32, name="batch_size")],
             )
         return named
 
-    def initial_memory(self, shape):
+    def initial_state(self, shape):
         """What is remembered before the first step, tuple of tensors [*shape, ...]; empty without a memory."""
-        return self._model.initial_memory(shape)
+        return self._model.initial_state(shape)
 
     def distribution(self, params, observations):
         """The distribution of actions, at every step of trajectories.

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
-from tf_metamapg import random
+from tf_metamapg.numerics import random
 
 
 class Personas(descriptions.Described):

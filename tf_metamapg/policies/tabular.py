@@ -6,9 +6,9 @@ import numpy as np
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
-from tf_metamapg import features
-from tf_metamapg import products
-from tf_metamapg import random
+from tf_metamapg.numerics import products
+from tf_metamapg.numerics import random
+from tf_metamapg.policies import features
 from tf_metamapg.policies.categorical import CategoricalPolicy
 from tf_metamapg.policies.categorical import check_game
 

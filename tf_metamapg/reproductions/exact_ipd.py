@@ -1,19 +1,19 @@
-"""Five learners with exact gradients in the iterated prisoner's dilemma, 400 runs each."""
+"""Five agents with exact gradients in the iterated prisoner's dilemma, 400 runs each."""
 
 import numpy as np
 
-from tf_metamapg import statistics
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
 from tf_metamapg.agents.look_ahead import LookAhead
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.sos import SOS
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import statistics
 
-TITLE = "Exact learners in the iterated prisoner's dilemma"
-SOURCE = "learners of Zhang & Lesser 2010, Foerster et al. 2017, Letcher et al. 2019, in closed form"
+TITLE = "Exact agents in the iterated prisoner's dilemma"
+SOURCE = "agents of Zhang & Lesser 2010, Foerster et al. 2017, Letcher et al. 2019, in closed form"
 DURATION = "45 s"
 
 # Learner, and the mean and standard deviation over 400 runs of other code for the same closed forms.
@@ -28,7 +28,7 @@ N_RECOMPUTED_RUNS = 400
 
 
 def reproduce(directory, n_runs=400, n_updates=200):
-    """Runs all learners and writes the results.
+    """Runs all agents and writes the results.
 
     Args:
         directory: where to.

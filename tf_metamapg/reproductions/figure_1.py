@@ -4,15 +4,15 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
-from tf_metamapg import random
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
 from tf_metamapg.agents.meta_mapg import MetaMAPG
-from tf_metamapg.agents.policy_gradient import PolicyGradient
+from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.tasks import PayoffNoise
-from tf_metamapg.policies.raw import raw_policy
+from tf_metamapg.numerics import random
+from tf_metamapg.policies.vector import vector_policy
 from tf_metamapg.reproductions import results
 
 TITLE = "Learning paths in the bilinear zero-sum game"
@@ -35,7 +35,7 @@ LEARNERS = {
 
 
 def reproduce(directory, n_updates=40):
-    """Follows all learners from one point and writes the results.
+    """Follows all agents from one point and writes the results.
 
     Args:
         directory: where to.
@@ -71,19 +71,19 @@ def reproduce(directory, n_updates=40):
 
 
 def _path(learner, start, n_updates):
-    """Where two learners of one kind go: array [n_updates + 1, 2]."""
+    """Where two agents of one kind go: array [n_updates + 1, 2]."""
     game = bilinear_game()
-    estimator = ExactEstimator(game, [raw_policy(game, agent_index) for agent_index in range(2)])
+    estimator = ExactEstimator(game, [vector_policy(game, agent_index) for agent_index in range(2)])
     keys = random.root_keys([0])
     tasks = PayoffNoise(game, width=0.0).sample(keys, n_tasks=1)
-    learners = [learner, learner]
+    agents = [learner, learner]
     points = [start]
     for _ in range(n_updates):
         params = tuple((tf.constant(points[-1][agent].reshape([1, 1, 1])),) for agent in range(2))
         # What learns its initial parameters moves along its meta-gradient, what does not along its own.
         chain_length = 1
-        chain = adaptation.adapt(estimator, learners, params, tasks, [keys] * (chain_length + 1))
-        if learner.learns_initial_policy:
+        chain = adaptation.adapt(estimator, agents, params, tasks, [keys] * (chain_length + 1))
+        if learner.is_meta_agent:
             terms = [learner.meta_gradients(estimator, chain, agent).total for agent in range(2)]
             step = [STEP * term.initial_params[0].numpy().item() for term in terms]
             points.append(points[-1] + np.array(step))

@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
-from tf_metamapg import random
-from tf_metamapg import scoring
-from tf_metamapg.agents import theorem
+from tf_metamapg import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
+from tf_metamapg.estimators import scoring
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.numerics import random
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 
@@ -111,10 +111,10 @@ def reproduce(directory, n_trajectories=256, horizon=20):
     tasks = PayoffNoise(game, width=0.0).sample(keys, n_tasks=1)
 
     def chain(closed, make_agent=_MetaMAPG):
-        learners = [make_agent(closed)] * 2
+        agents = [make_agent(closed)] * 2
         closable = _Estimator(estimator, closed)
         link_keys = [random.fold_in(keys, link) for link in range(2)]
-        return closable, adaptation.adapt(closable, learners, initial_params, tasks, link_keys)
+        return closable, adaptation.adapt(closable, agents, initial_params, tasks, link_keys)
 
     derivatives = {arrow: _derivative(arrow, *chain(_others(arrow))) for arrow in CANDIDATES}
     arrows = [arrow for arrow in CANDIDATES if derivatives[arrow] > 0.0]
@@ -158,7 +158,7 @@ def _derivative(arrow, estimator, chain):
         if target in AFTER:
             rates = tuple(of_agent[:, 0] for of_agent in chain.inner_learning_rates)
             objectives = adaptation.Objectives(estimator, chain.tasks, first)
-            updated = adaptation.inner_update(objectives, chain.learners, rates)
+            updated = adaptation.inner_update(objectives, chain.agents, rates)
             end = updated[AFTER.index(target)][0]
         else:
             link, params = (first, before) if target == FIRST else (last, after)
@@ -175,7 +175,7 @@ def _derivative(arrow, estimator, chain):
 
 
 def _meta_gradient(estimator, chain):
-    terms = chain.learners[OWN].meta_gradients(estimator, chain, OWN)
+    terms = chain.agents[OWN].meta_gradients(estimator, chain, OWN)
     return terms.total.initial_params[0].numpy().ravel()
 
 

@@ -1,4 +1,4 @@
-"""Naive learners, LOLA, Meta-PG and Meta-MAPG on the same held-out tasks of the iterated prisoner's dilemma."""
+"""Naive agents, LOLA, Meta-PG and Meta-MAPG on the same held-out tasks of the iterated prisoner's dilemma."""
 
 import numpy as np
 

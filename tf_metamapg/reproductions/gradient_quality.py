@@ -6,26 +6,26 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
-from tf_metamapg import critics
-from tf_metamapg import progress
-from tf_metamapg import random
 from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.critics import baselines
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
+from tf_metamapg.numerics import random
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import progress
 
 TITLE = "Sampled gradients against exact ones, by sample size"
 SOURCE = "question of Foerster et al. 2018; estimators of theirs and of Farquhar et al. 2019"
 DURATION = "3 min"
 
 ESTIMATORS = {
-    "score function": functools.partial(ScoreFunctionEstimator, baseline=critics.leave_one_out_baseline),
-    "DiCE": functools.partial(DiceEstimator, baseline=critics.no_baseline),
-    "DiCE with its baseline": functools.partial(DiceEstimator, baseline=critics.leave_one_out_baseline),
-    "Loaded DiCE": functools.partial(LoadedDiceEstimator, baseline=critics.leave_one_out_baseline),
+    "score function": functools.partial(ScoreFunctionEstimator, baseline=baselines.leave_one_out_baseline),
+    "DiCE": functools.partial(DiceEstimator, baseline=baselines.no_baseline),
+    "DiCE with its baseline": functools.partial(DiceEstimator, baseline=baselines.leave_one_out_baseline),
+    "Loaded DiCE": functools.partial(LoadedDiceEstimator, baseline=baselines.leave_one_out_baseline),
 }
 COLOURS = dict(zip(ESTIMATORS, ("C7", "C3", "C1", "C0")))
 # First- and second-order estimates are means over independent batches of so many trajectories.

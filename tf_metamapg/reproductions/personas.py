@@ -1,11 +1,11 @@
-"""What `personas_ipd` and `personas_rps` have in common: meta-agents among learners from a population."""
+"""What `personas_ipd` and `personas_rps` have in common: meta-agents among agents from a population."""
 
 import numpy as np
 
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 
-# Bindings of each method. The learners that choose no initial policy have one step for the whole chain, the best of
+# Bindings of each method. The agents that choose no initial policy have one step for the whole chain, the best of
 # these in meta-validation.
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 META_AGENTS = {
@@ -124,7 +124,7 @@ def _text(configs, curves, remarks):
             "Average reward per step of the meta-agent against held-out personas that learn, mean ± 95% interval over",
             f"{n_seeds} seeds, by inner updates of both; the area is the mean from the first update on. Configs:",
             ", ".join(f"`{config}.gin` ({policy})" for policy, config in configs.items()) + ".",
-            "LOLA-DiCE and naive learners start from initial policies as they are drawn; their inner step is the best",
+            "LOLA-DiCE and naive agents start from initial policies as they are drawn; their inner step is the best",
             "of", ", ".join(map(str, RATES)), "in meta-validation, and the time is that of all of these.",
             "All seeds meet the same personas, whose choice the intervals leave out; `personas_choice` measures it for",
             "tabular meta-agents. Methods can be compared with each other; policies cannot, as personas learn from",

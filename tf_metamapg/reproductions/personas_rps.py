@@ -1,4 +1,4 @@
-"""Meta-agents among learners that favour rock, paper or scissors."""
+"""Meta-agents among agents that favour rock, paper or scissors."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""What several reproductions have in common: configs, and learners that meet in the iterated prisoner's dilemma."""
+"""What several reproductions have in common: configs, and agents that meet in the iterated prisoner's dilemma."""
 
 import pathlib
 import time
@@ -7,14 +7,14 @@ import numpy as np
 
 from tf_metamapg import checks
 from tf_metamapg import configs
-from tf_metamapg import progress
-from tf_metamapg import random
-from tf_metamapg import run_directory
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
-from tf_metamapg.trainer import MetaTrainer
+from tf_metamapg.runs import progress
+from tf_metamapg.runs import run_directory
+from tf_metamapg.training.trainer import MetaTrainer
 
 _GIN_CONFIGS = pathlib.Path(__file__).parents[2] / "gin_configs"
 
@@ -66,7 +66,7 @@ def prisoners_dilemma(initial_stddev, dtype):
 def learning_curves(
     learner, make_estimator, initial_stddev, n_seeds, n_updates, dtype, description, jit_compile
 ):
-    """Lets two learners of one kind play from θ ~ N(0, σ²), γ = 0.96, without noise on the payoffs.
+    """Lets two agents of one kind play from θ ~ N(0, σ²), γ = 0.96, without noise on the payoffs.
 
     Args:
         learner: one of `agents/`.

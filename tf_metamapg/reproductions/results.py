@@ -6,8 +6,8 @@ import textwrap
 
 import matplotlib.figure
 
-from tf_metamapg import files
-from tf_metamapg import statistics
+from tf_metamapg.runs import files
+from tf_metamapg.runs import statistics
 
 # The same agent has the same colour in every figure.
 COLOURS = {
@@ -42,9 +42,9 @@ def save(directory, figure, header, rows, text):
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    with files.written_aside(directory / "figure.png") as aside:
+    with files.atomic(directory / "figure.png") as aside:
         figure.savefig(aside, format="png", dpi=150)
-    with files.written_aside(directory / "numbers.csv") as aside:
+    with files.atomic(directory / "numbers.csv") as aside:
         with open(aside, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([header, *rows])
     files.write_text(directory / "table.md", text)

@@ -1,0 +1,458 @@
+"""Proves that opponents are estimated from what they did, and that whoever differentiates reaches themselves."""
+
+import math
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_metamapg import adaptation
+from tf_metamapg import checks
+from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.meta_pg import MetaPG
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.opponent_models import MaximumLikelihood
+from tf_metamapg.contracts import Trajectory
+from tf_metamapg.estimators.dice import DiceEstimator
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.games import matrix
+from tf_metamapg.games import payoffs
+from tf_metamapg.games import stochastic
+from tf_metamapg.numerics import random
+from tf_metamapg.policies import mlp
+from tf_metamapg.policies import tabular
+
+MODES = (
+    ("eager", lambda function: function),
+    ("graph", lambda function: tf.function(function, autograph=False)),
+    ("xla", lambda function: tf.function(function, autograph=False, jit_compile=True)),
+)
+
+# Far enough for the closed form.
+PRECISE = MaximumLikelihood(max_iterations=300, tolerance=1e-8)
+
+
+class Setting:
+    """A random game with random tabular policies of every agent, other ones for every seed and task.
+
+    Each agent has numbers of its own for what it sees of the states.
+    """
+
+    def __init__(self, n_actions, n_states=3, shape=(2, 2), n_trajectories=200, horizon=8, dtype="float64"):
+        rng = np.random.default_rng(0)
+        self.n_actions, self.shape, self.n_agents = n_actions, shape, len(n_actions)
+        self.game = stochastic.StochasticGame(
+            payoffs=rng.normal(size=[self.n_agents, *n_actions]),
+            transitions=rng.dirichlet(np.full(n_states, 3.0), size=[n_states, *n_actions]),
+            views=[rng.permutation(n_states) for _ in n_actions], discount=0.9, dtype=dtype,
+        )
+        self.policies = [tabular.tabular_policy(self.game, agent) for agent in range(self.n_agents)]
+        self.estimator = DiceEstimator(self.game, self.policies, n_trajectories, horizon)
+        self.tasks = tf.constant(
+            self.game.payoffs + rng.normal(size=[*shape, self.n_agents, *n_actions]), dtype
+        )
+        self.logits = [
+            0.5 * rng.normal(size=[*shape, self.game.n_observations, size - 1]) for size in n_actions
+        ]
+        self.joint_params = tuple((tf.constant(own, dtype),) for own in self.logits)
+
+    def link(self):
+        """A Link at the policies."""
+        keys = random.root_keys(range(self.shape[0]))
+        return adaptation.sample_link(self.estimator, self.joint_params, self.tasks, keys)
+
+    def by_hand(self, agent, s, n, observations, actions):
+        """Where to find the maximum: the log ratios of counts, or the logits of the reference policy.
+
+        Returns:
+            array [n_observations, A − 1], and whether each observation occurred.
+        """
+        logits = self.policies[agent].reference_params[0].numpy().astype(np.float64)
+        occurred = np.zeros([len(logits)], bool)
+        for observation in range(len(logits)):
+            done = actions[s, n][observations[s, n] == observation]
+            if done.size:
+                counts = [np.sum(done == action) for action in range(self.n_actions[agent])]
+                logits[observation] = [math.log(count / counts[-1]) for count in counts[:-1]]
+                occurred[observation] = True
+        return logits, occurred
+
+
+class EstimateTest(tf.test.TestCase, parameterized.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.setting = Setting((2, 3, 2))
+        cls.link = cls.setting.link()
+
+    def estimate(self, link, agent_index):
+        return PRECISE.estimate(self.setting.estimator, link, agent_index).joint_params
+
+    @parameterized.parameters(0, 1, 2)
+    def test_every_opponent_is_estimated_by_its_counts(self, agent_index):
+        estimates = self.estimate(self.link, agent_index)
+        self.assertLen(estimates, 3)
+        for agent in range(3):
+            (estimate,) = estimates[agent]
+            self.assertEqual(estimate.dtype, tf.float64)
+            if agent == agent_index:
+                self.assertAllEqual(estimate, self.setting.logits[agent])
+                continue
+            observations = self.link.sample.trajectory.observations[agent].numpy()
+            actions = self.link.sample.trajectory.actions[agent].numpy()
+            for s, n in np.ndindex(2, 2):
+                expected, occurred = self.setting.by_hand(agent, s, n, observations, actions)
+                # So that an estimate of the others' or the true logits would show.
+                self.assertTrue(occurred.all())
+                self.assertAllGreater(np.abs(expected - self.setting.logits[agent][s, n]), 1e-5)
+                # Derivatives are f(p − p̂), with f the frequency of an observation, so that at a tolerance of
+                # 1e-8 a logit is within 1e-8/(f p(1 − p)) < 1e-6; frequencies have the 24 bits of float32.
+                self.assertAllClose(estimate[s, n], expected, rtol=0.0, atol=1e-5)
+
+    def test_the_rest_of_the_link_is_as_it_was(self):
+        setting = Setting((2, 2), shape=(1, 1), n_trajectories=20, horizon=4)
+        link = setting.link()
+        estimated = MaximumLikelihood(max_iterations=3).estimate(setting.estimator, link, agent_index=1)
+        self.assertIs(estimated.joint_params[1], link.joint_params[1])
+        self.assertIs(estimated.sample, link.sample)
+        self.assertIs(estimated.keys, link.keys)
+        self.assertNotAllClose(estimated.joint_params[0][0], link.joint_params[0][0], atol=1e-3)
+        # The link that was passed in still has its own.
+        self.assertAllEqual(link.joint_params[0][0], setting.logits[0])
+
+    def test_the_true_parameters_matter_through_the_trajectory_alone(self):
+        expected = self.estimate(self.link, 0)
+        rng = np.random.default_rng(1)
+        others = tuple((tf.constant(3.0 * rng.normal(size=leaf.shape)),) for (leaf,) in self.link.joint_params)
+        estimates = self.estimate(self.link._replace(joint_params=others), 0)
+        for agent in (1, 2):
+            # The parameters are added and subtracted again, which rounds.
+            self.assertAllClose(estimates[agent][0], expected[agent][0], rtol=0.0, atol=1e-14)
+        self.assertAllEqual(estimates[0][0], others[0][0])
+        # Another trajectory has another estimate.
+        flipped = self.link._replace(sample=tf.nest.map_structure(
+            lambda leaf: tf.reverse(leaf, axis=[0]), self.link.sample
+        ))
+        of_flipped = self.estimate(flipped, 0)
+        for agent in (1, 2):
+            self.assertAllClose(of_flipped[agent][0], tf.reverse(expected[agent][0], axis=[0]), rtol=0.0, atol=1e-5)
+            self.assertNotAllClose(expected[agent][0][0], expected[agent][0][1], atol=1e-2)
+
+    def test_derivatives_are_those_of_the_parameters(self):
+        rng = np.random.default_rng(2)
+        weights = [tf.constant(rng.normal(size=leaf.shape)) for (leaf,) in self.link.joint_params]
+        with tf.GradientTape(persistent=True) as outer_tape:
+            outer_tape.watch(self.link.joint_params)
+            with tf.GradientTape(persistent=True) as inner_tape:
+                inner_tape.watch(self.link.joint_params)
+                estimates = [leaf for (leaf,) in self.estimate(self.link, 1)]
+                sums = [tf.reduce_sum(weight * leaf) for weight, leaf in zip(weights, estimates)]
+                cubes = [tf.reduce_sum(weight * leaf**3) for weight, leaf in zip(weights, estimates)]
+            gradients = [inner_tape.gradient(cube, self.link.joint_params) for cube in cubes]
+        for agent in range(3):
+            of_sum = inner_tape.gradient(sums[agent], self.link.joint_params)
+            of_slope = outer_tape.gradient(gradients[agent][agent], self.link.joint_params)
+            for other in range(3):
+                if other == agent:
+                    # The estimate moves as its parameters do, and is taken where it is, not where they are.
+                    self.assertAllEqual(of_sum[other][0], weights[agent])
+                    self.assertAllClose(
+                        gradients[agent][other][0], 3 * weights[agent] * estimates[agent] ** 2, rtol=1e-13, atol=0.0
+                    )
+                    self.assertAllClose(
+                        of_slope[other][0], 6 * weights[agent] * estimates[agent], rtol=1e-13, atol=0.0
+                    )
+                else:
+                    for nothing in (of_sum, gradients[agent], of_slope):
+                        leaf = nothing[other][0]
+                        self.assertAllEqual(tf.zeros_like(weights[other]) if leaf is None else leaf, 0 * weights[other])
+
+    def test_consistency(self):
+        # The log ratio of counts over m visits has the variance 1/(m p(1 − p)) for large m, so that the sum
+        # of z² over M logits has the distribution χ² with M degrees of freedom. Both sums are below the
+        # quantile of 99.95 %, which is confidence 99.9 % for both, and the larger one above that of 0.05 %.
+        quantile = tfp.distributions.Chi2(np.float64(12)).quantile
+        errors = []
+        for n_trajectories in (100, 10000):
+            setting = Setting((2, 2), n_trajectories=n_trajectories)
+            link = setting.link()
+            estimate = PRECISE.estimate(setting.estimator, link, agent_index=0).joint_params[1][0][..., 0].numpy()
+            visits = np.stack([
+                np.sum(link.sample.trajectory.observations[1] == observation, axis=(2, 3)) for observation in range(3)
+            ], axis=-1)
+            truth = setting.logits[1][..., 0]
+            probability = 1 / (1 + np.exp(-truth))
+            scores = (estimate - truth) * np.sqrt(visits * probability * (1 - probability))
+            self.assertEqual(scores.size, 12)
+            self.assertBetween(np.sum(scores**2), quantile(0.0005), quantile(0.9995))
+            # Every observation is seen in a tenth of the 8K steps or more, and p(1 − p) is 0.15 or more.
+            smallest = 8 * n_trajectories * 0.1 * 0.15
+            self.assertGreater((visits * probability * (1 - probability)).min(), smallest)
+            errors.append(np.abs(estimate - truth).max())
+            self.assertLess(errors[-1], math.sqrt(quantile(0.9995) / smallest))
+        # As 1/√K it shrinks to a tenth; the errors of two samples leave some room.
+        self.assertLess(errors[1], errors[0] / 3)
+
+
+class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
+    """Five observations of which some never occurred, K = 2 trajectories of T = 6 steps."""
+
+    # What agent 1 saw and did: after observations 0 and 3 it did both; task 1 has another order of its own.
+    OBSERVATIONS = [[[0, 3, 3, 3, 0, 0], [0, 3, 3, 3, 3, 3]], [[0, 2, 2, 2, 2, 0], [0, 0, 0, 0, 2, 2]]]
+    ACTIONS = [[[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0]], [[0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 1, 0]]]
+
+    def link(self, setting):
+        own = tuple(np.array([array], np.int32) for array in (self.OBSERVATIONS, self.ACTIONS))
+        observations, actions = ((tf.zeros_like(array), tf.constant(array)) for array in own)
+        nothing = tf.zeros([1, 2, 2, 6], setting.game.dtype)
+        sample = setting.estimator.make_sample(Trajectory(observations, actions, (nothing, nothing)))
+        return adaptation.Link(setting.joint_params, sample, ((), ()))
+
+    @parameterized.named_parameters(*MODES)
+    def test_keep_the_logits_of_the_reference_policy(self, mode):
+        setting = Setting((2, 2), n_states=5, shape=(1, 2))
+        link = self.link(setting)
+        run = mode(lambda link: PRECISE.estimate(setting.estimator, link, agent_index=0).joint_params[1][0])
+        estimate = run(link)
+        reference = setting.policies[1].reference_params[0]
+        for n, n_seen in ((0, (0, 3)), (1, (0, 2))):
+            observations, actions = (field[1].numpy() for field in link.sample.trajectory[:2])
+            expected, occurred = setting.by_hand(1, 0, n, observations, actions)
+            self.assertAllEqual(np.flatnonzero(occurred), n_seen)
+            self.assertAllClose(estimate[0, n][occurred], expected[occurred], rtol=0.0, atol=1e-6)
+            self.assertAllClose(estimate[0, n][~occurred], reference[~occurred], rtol=0.0, atol=1e-14)
+        # Neither the true logits nor zero.
+        self.assertAllGreater(np.abs(setting.logits[1] - reference), 1e-3)
+        self.assertAllGreater(np.abs(reference), 1e-3)
+        # The counts of the first task by hand: 1 against 3, and 2 against 6.
+        self.assertAllClose(estimate[0, 0, 0, 0], math.log(1 / 3), rtol=0.0, atol=1e-6)
+        self.assertAllClose(estimate[0, 0, 3, 0], math.log(2 / 6), rtol=0.0, atol=1e-6)
+
+    def test_reference_is_that_of_the_policy_not_of_a_seed(self):
+        setting = Setting((2, 2), n_states=5, shape=(1, 2))
+        again = tabular.tabular_policy(setting.game, 1)
+        self.assertAllEqual(again.reference_params[0], setting.policies[1].reference_params[0])
+        self.assertEqual(again.reference_params[0].shape, [5, 1])
+
+    def test_float32(self):
+        # A derivative of 1e-4 is as near as the line search comes; the rarest of two observations has the
+        # frequency 4/12, so that a logit is within 1e-4/(1/3 · 3/16) < 2e-3.
+        setting = Setting((2, 2), n_states=5, shape=(1, 2), dtype="float32")
+        link = self.link(setting)
+        estimate = MaximumLikelihood().estimate(setting.estimator, link, agent_index=0).joint_params[1][0]
+        self.assertEqual(estimate.dtype, tf.float32)
+        self.assertAllClose(estimate[0, 0, 0, 0], math.log(1 / 3), rtol=0.0, atol=2e-3)
+        self.assertAllClose(estimate[0, 0, 3, 0], math.log(2 / 6), rtol=0.0, atol=2e-3)
+
+    @parameterized.parameters("float32", "float64")
+    def test_an_opponent_without_a_choice(self, dtype):
+        setting = Setting((2, 1), shape=(1, 2), n_trajectories=4, horizon=3, dtype=dtype)
+        (estimate,) = MaximumLikelihood().estimate(setting.estimator, setting.link(), agent_index=0).joint_params[1]
+        self.assertEqual(estimate.shape, [1, 2, 3, 0])
+        self.assertEqual(estimate.dtype, dtype)
+
+    @parameterized.parameters("float32", "float64")
+    def test_what_was_always_done_is_likely_and_finite(self, dtype):
+        # The likelihood has no maximum then; where BFGS stops is finite, and of the right sign.
+        setting = Setting((2, 2), n_states=5, shape=(1, 2), dtype=dtype)
+        link = self.link(setting)
+        always = tf.constant(np.stack([np.zeros([2, 6]), np.ones([2, 6])])[np.newaxis], tf.int32)
+        trajectory = link.sample.trajectory
+        trajectory = trajectory._replace(actions=(trajectory.actions[0], always))
+        link = link._replace(sample=setting.estimator.make_sample(trajectory))
+        estimate = MaximumLikelihood().estimate(setting.estimator, link, agent_index=0).joint_params[1][0]
+        self.assertTrue(np.isfinite(estimate).all())
+        self.assertAllGreater(tf.gather(estimate[0, 0, :, 0], [0, 3]), 5.0)
+        self.assertAllLess(tf.gather(estimate[0, 1, :, 0], [0, 2]), -5.0)
+
+    def test_max_iterations(self):
+        # One iteration leaves the reference policy, and does not arrive.
+        setting = Setting((2, 2), n_states=5, shape=(1, 2))
+        link = self.link(setting)
+        after_one, after_many = (
+            MaximumLikelihood(n_iterations, 1e-8).estimate(setting.estimator, link, 0).joint_params[1][0].numpy()
+            for n_iterations in (1, 300)
+        )
+        reference = setting.policies[1].reference_params[0].numpy()
+        for n, n_seen in ((0, [0, 3]), (1, [0, 2])):
+            self.assertAllGreater(np.abs(after_one[0, n, n_seen] - reference[n_seen]), 1e-3)
+            self.assertGreater(np.abs(after_one[0, n, n_seen] - after_many[0, n, n_seen]).max(), 1e-3)
+
+    def test_tolerance(self):
+        # No derivative is larger than 10, not even at the start.
+        setting = Setting((2, 2), n_states=5, shape=(1, 2))
+        estimate = MaximumLikelihood(tolerance=10.0).estimate(setting.estimator, self.link(setting), 0)
+        expected = np.broadcast_to(setting.policies[1].reference_params[0], [1, 2, 5, 1])
+        self.assertAllClose(estimate.joint_params[1][0], expected, rtol=0.0, atol=1e-14)
+
+    def test_large_policies_are_refused(self):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
+        policies = [tabular.tabular_policy(game, 0), mlp.mlp_policy(game, 1, hidden_units=(200,))]
+        estimator = DiceEstimator(game, policies, n_trajectories=2, horizon=2)
+        keys = random.root_keys([0])
+        joint_params = tuple(
+            tuple(leaf[:, tf.newaxis] for leaf in policy.initial_params([0])) for policy in policies
+        )
+        link = adaptation.sample_link(estimator, joint_params, tf.constant(game.payoffs, tf.float32)[None, None], keys)
+        with self.assertRaisesRegex(
+            checks.InvalidInputError, "^opponent_model = 'MaximumLikelihood': must be for policies of at most 1000"
+        ):
+            MaximumLikelihood().estimate(estimator, link, 0)
+
+
+class RecordingModel:
+    """An opponent model that knows the truth, and notes what it was asked."""
+
+    def __init__(self, shift=0.0):
+        self.asked = []
+        self._shift = shift
+
+    def estimate(self, estimator, link, agent_index):
+        del estimator
+        self.asked.append((link, agent_index))
+        return link._replace(joint_params=tuple(
+            params if index == agent_index else tuple(leaf + self._shift for leaf in params)
+            for index, params in enumerate(link.joint_params)
+        ))
+
+
+class LearnersTest(tf.test.TestCase, parameterized.TestCase):
+
+    def chain(self, setting, agents):
+        keys = random.root_keys(range(setting.shape[0]))
+        link_keys = [random.fold_in(keys, index) for index in range(2)]
+        return adaptation.adapt(setting.estimator, agents, setting.joint_params, setting.tasks, link_keys)
+
+    @parameterized.parameters(MetaMAPG, MetaPG)
+    def test_meta_agents_see_every_link_through_the_model(self, kind):
+        setting = Setting((2, 2), n_trajectories=8, horizon=3)
+        chain = self.chain(setting, [PolicyGradient(0.3), PolicyGradient(0.3)])
+        plain = kind().meta_gradients(setting.estimator, chain, agent_index=1)
+        truthful, wrong = RecordingModel(), RecordingModel(shift=0.5)
+        self.assertAllClose(
+            tf.nest.flatten(kind(opponent_model=truthful).meta_gradients(setting.estimator, chain, agent_index=1)),
+            tf.nest.flatten(plain), rtol=1e-13, atol=1e-13,
+        )
+        self.assertLen(truthful.asked, 2)
+        for (asked_link, agent_index), link in zip(truthful.asked, chain.links):
+            self.assertIs(asked_link, link)
+            self.assertEqual(agent_index, 1)
+        # What it says of the opponent is what the chain is differentiated at.
+        shifted = chain._replace(links=tuple(
+            link._replace(joint_params=((link.joint_params[0][0] + 0.5,), link.joint_params[1])) for link in chain.links
+        ))
+        of_wrong = kind(opponent_model=wrong).meta_gradients(setting.estimator, chain, agent_index=1)
+        expected = kind().meta_gradients(setting.estimator, shifted, agent_index=1)
+        self.assertAllClose(tf.nest.flatten(of_wrong), tf.nest.flatten(expected), rtol=1e-13, atol=1e-13)
+        # DiCE's own surrogate has other weights for the opponent's actions then.
+        if kind is MetaMAPG:
+            self.assertNotAllClose(
+                of_wrong.opponent_shaping.initial_params[0], plain.opponent_shaping.initial_params[0], rtol=1e-3
+            )
+
+    def test_lola_dice_sees_its_link_through_the_model(self):
+        setting = Setting((2, 2), n_trajectories=8, horizon=3)
+        truthful, wrong = RecordingModel(), RecordingModel(shift=0.5)
+        (link, *_) = self.chain(setting, [LOLADiCE(0.3, 0.3), PolicyGradient(0.3)]).links
+
+        def gradients(model, link):
+            learner = LOLADiCE(0.3, 0.3, opponent_model=model)
+            return learner.gradients(adaptation.Objectives(setting.estimator, setting.tasks, link), agent_index=0)[0]
+
+        plain = gradients(None, link)
+        self.assertAllEqual(gradients(truthful, link), plain)
+        self.assertLen(truthful.asked, 1)
+        self.assertIs(truthful.asked[0][0], link)
+        self.assertEqual(truthful.asked[0][1], 0)
+        shifted = link._replace(joint_params=(link.joint_params[0], (link.joint_params[1][0] + 0.5,)))
+        of_wrong = gradients(wrong, link)
+        self.assertAllClose(of_wrong, gradients(None, shifted), rtol=1e-13, atol=1e-13)
+        self.assertNotAllClose(of_wrong, plain, rtol=1e-3)
+
+    def test_maximum_likelihood_in_a_meta_gradient(self):
+        # What opponent shaping is worth at the estimates, by estimating before.
+        setting = Setting((2, 2), shape=(1, 2), n_trajectories=8, horizon=3)
+        chain = self.chain(setting, [PolicyGradient(0.3), PolicyGradient(0.3)])
+        model = MaximumLikelihood(max_iterations=2)
+        terms = MetaMAPG(opponent_model=model).meta_gradients(setting.estimator, chain, agent_index=0)
+        estimated = chain._replace(links=tuple(
+            tf.nest.map_structure(tf.stop_gradient, model.estimate(setting.estimator, link, 0)) for link in chain.links
+        ))
+        expected = MetaMAPG().meta_gradients(setting.estimator, estimated, agent_index=0)
+        self.assertAllClose(tf.nest.flatten(terms), tf.nest.flatten(expected), rtol=1e-12, atol=1e-12)
+        # The path through the opponent is alive.
+        self.assertAllGreater(np.abs(terms.opponent_shaping.initial_params[0]).max(), 1e-3)
+
+
+class BadInputTest(tf.test.TestCase, parameterized.TestCase):
+
+    def assert_message(self, caught, message):
+        self.assertEqual(str(caught.exception), message)
+        self.assertNotIn("\n", message)
+
+    @parameterized.parameters(0, -1, 1.5, "50", None, True)
+    def test_max_iterations(self, max_iterations):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            MaximumLikelihood(max_iterations=max_iterations)
+        self.assert_message(
+            caught, f"MaximumLikelihood.max_iterations = {max_iterations!r}: must be an integer ≥ 1"
+        )
+
+    @parameterized.parameters(
+        (0.0, "> 0"), (-1e-5, "> 0"), (math.nan, "a finite number"), (math.inf, "a finite number"),
+        ("1e-5", "a finite number"), (None, "a finite number"), (True, "a finite number"),
+    )
+    def test_tolerance(self, tolerance, allowed):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            MaximumLikelihood(tolerance=tolerance)
+        self.assert_message(caught, f"MaximumLikelihood.tolerance = {tolerance!r}: must be {allowed}")
+
+    def test_what_it_starts_from_is_nobody_s_policy(self):
+        setting = Setting((2, 2))
+        for policy in setting.policies:
+            initial = policy.initial_params(range(50))[0].numpy()
+            self.assertAllGreater(np.max(np.abs(initial - policy.reference_params[0]), axis=(1, 2)), 0.1)
+
+    @parameterized.parameters(MetaMAPG, LOLADiCE)
+    def test_exact_values_have_nothing_to_estimate_from(self, kind):
+        setting = Setting((2, 2))
+        estimator = ExactEstimator(setting.game, setting.policies)
+        keys = random.root_keys(range(setting.shape[0]))
+        link = adaptation.sample_link(estimator, setting.joint_params, setting.tasks, keys)
+        message = (
+            "estimator = 'ExactEstimator': must be one that samples, such as LoadedDiceEstimator, for agents"
+            " with an opponent model"
+        )
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            MaximumLikelihood().estimate(estimator, link, agent_index=0)
+        self.assert_message(caught, message)
+        learner = kind(opponent_model=MaximumLikelihood())
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            if kind is LOLADiCE:
+                learner.gradients(adaptation.Objectives(estimator, setting.tasks, link), agent_index=0)
+            else:
+                agents, rates = (learner, PolicyGradient()), (tf.zeros([2, 0]),) * 2
+                chain = adaptation.Chain(agents, rates, setting.tasks, (link,), adaptation.identity)
+                learner.meta_gradients(estimator, chain, agent_index=0)
+        self.assert_message(caught, message)
+
+    @parameterized.product(kind=(MetaMAPG, MetaPG, LOLADiCE), opponent_model=(MaximumLikelihood, "mle", 0, False, {}))
+    def test_opponent_model(self, kind, opponent_model):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            kind(opponent_model=opponent_model)
+        self.assert_message(
+            caught, f"{kind.__name__}.opponent_model = {opponent_model!r}: must be None or an opponent model, such as "
+            "@MaximumLikelihood() with parentheses",
+        )
+
+    @parameterized.parameters(MetaMAPG, MetaPG, LOLADiCE)
+    def test_opponent_models_that_are_allowed(self, kind):
+        for opponent_model in (None, MaximumLikelihood(), RecordingModel()):
+            self.assertIsInstance(kind(opponent_model=opponent_model), kind)
+
+
+if __name__ == "__main__":
+    tf.test.main()

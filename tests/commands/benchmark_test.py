@@ -1,0 +1,164 @@
+"""Proves that `bin/benchmark` measures what it says, that its numbers add up, and that it says what is wrong."""
+
+import contextlib
+import io
+import json
+import pathlib
+import tempfile
+import time
+from unittest import mock
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tests import command_line
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.benchmarks import reference_loop
+from tf_metamapg.benchmarks import workloads
+from tf_metamapg.commands import benchmark
+from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.tabular import tabular_policy
+
+SMALL = {"n_trajectories": 4, "horizon": 5}
+
+
+class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.named_parameters(
+        ("meta_updates", workloads.META_WORKLOADS, "tabular", 2),
+        ("agents", workloads.LEARNER_WORKLOADS, "dice_128", 3),
+    )
+    def test_measure(self, table, name, n_rollouts):
+        workload = table[name]._replace(n_tasks=2, **SMALL)
+        started = time.time() - 100.0
+        with (
+            mock.patch.dict(table, {name: workload}), mock.patch.dict(workloads.WORKLOADS, {name: workload}),
+            mock.patch.object(workloads, "_SECONDS_PER_REPEAT", 0.01),
+        ):
+            measured = workloads.measure(name, started, n_repeats=2)
+        self.assertEqual(measured["env_steps_per_update"], n_rollouts * 2 * 4 * 5)
+        self.assertAllClose(
+            measured["meta_update_ns"], 1e9 * measured["meta_update_seconds"] / measured["env_steps_per_update"]
+        )
+        # The first update came a hundred seconds after the start that was named; compiling is a part of it.
+        self.assertBetween(measured["first_update_seconds"], 100.0 + measured["compile_seconds"], 200.0)
+        self.assertGreater(measured["compile_seconds"], measured["meta_update_seconds"])
+        for value in ("rollout_ns", "meta_update_seconds"):
+            self.assertBetween(measured[value], *measured[f"{value}_spread"])
+        self.assertBetween(measured["peak_mb"], 100.0, 24000.0)
+
+    def test_help_names_all_workloads(self):
+        for name in workloads.WORKLOADS:
+            self.assertRegex(benchmark.__doc__, rf"\b{name}\b")
+
+    def test_workloads_are_those_that_were_named(self):
+        sizes = {name: workload[2:] for name, workload in workloads.META_WORKLOADS.items()}
+        # Seeds, tasks, K, T, L.
+        self.assertEqual(sizes, {
+            "tabular": (1, 32, 64, 150, 1), "wide": (20, 8, 64, 150, 1), "chain": (1, 1, 64, 150, 7),
+            "long": (1, 8, 64, 1000, 1), "authors": (1, 1, 64, 150, 7),
+        })
+        recurrent = workloads.META_WORKLOADS["authors"]
+        self.assertEqual(recurrent.policies, (lstm_policy, tabular_policy))
+        self.assertEqual(recurrent.agents, (MetaMAPG, PolicyGradient))
+        for name, n_trajectories in (("dice_128", 128), ("dice_1024", 1024)):
+            self.assertEqual(workloads.LEARNER_WORKLOADS[name][2:6], (1, 1, n_trajectories, 150))
+
+
+class ReferenceLoopTest(tf.test.TestCase):
+
+    def test_it_plays_the_game(self):
+        nanoseconds, mean_rewards = reference_loop.nanoseconds_per_step(n_repeats=2)
+        self.assertGreater(nanoseconds, 0.0)
+        # Two agents that toss coins get −1.5 with a variance of 1.25; confidence 99.9 % for both means:
+        # z = Φ⁻¹(1 − 0.001 / 4) = 3.48.
+        self.assertAllInRange(np.abs(mean_rewards + 1.5), 0.0, 3.48 * np.sqrt(1.25 / (2 * 10_000 * 150)))
+
+    def test_without_a_compiler(self):
+        with mock.patch.object(reference_loop.shutil, "which", return_value=None):
+            self.assertIsNone(reference_loop.nanoseconds_per_step(n_repeats=1))
+
+
+class CommandTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.directory = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+
+    def run_command(self, *arguments):
+        for name in ("json", "repeats", "started", "scaling"):
+            benchmark.FLAGS[name].unparse()
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.redirect_stderr(io.StringIO()) as stderr
+        ):
+            status = benchmark.run(["bin/benchmark", *map(str, arguments)])
+        return command_line.Outcome(status, stdout.getvalue(), stderr.getvalue())
+
+    def test_table_and_json(self):
+        measured = {
+            "rollout_ns": 12.25, "meta_update_ns": 48.5, "meta_update_seconds": 0.0123, "first_update_seconds": 9.5,
+            "compile_seconds": 6.5, "peak_mb": 812.0,
+        }
+        with mock.patch.object(benchmark, "_measure_aside", lambda program, name: dict(measured)):
+            outcome = self.run_command("tabular", "chain", f"--json={self.directory / 'benchmark.json'}", "--repeats=1")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        for name in ("tabular", "chain"):
+            row = next(line for line in outcome.stdout.splitlines() if line.startswith(name))
+            self.assertEqual(row.split()[1:], ["12.2", "48.5", "0.0123", "9.5", "6.5", "812"])
+        self.assertIn(reference_loop.DESCRIPTION, outcome.stdout)
+        written = json.loads((self.directory / "benchmark.json").read_text("utf-8"))
+        self.assertEqual(written["workloads"], {"tabular": measured, "chain": measured})
+        self.assertGreater(written["reference_loop"]["ns_per_step"], 0.0)
+
+    def test_scaling(self):
+        # A cost of one second for each task, and of its square root for the horizon.
+        def measure_aside(program, name):
+            del program
+            axis, size = name.split("=")
+            seconds = {"n_tasks": float(size), "horizon": float(size) ** 0.5}.get(axis, 1.0)
+            return {"meta_update_ns": 48.5, "meta_update_seconds": seconds, "peak_mb": 812.0}
+
+        with mock.patch.object(benchmark, "_measure_aside", measure_aside):
+            outcome = self.run_command("--scaling", f"--json={self.directory / 'scaling.json'}")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        rows = {line.split()[0]: line.split()[1:] for line in outcome.stdout.splitlines() if "=" in line}
+        self.assertEqual(rows["n_tasks=32"], ["48.5", "32.0000", "812"])
+        self.assertEqual(rows["n_tasks=64"], ["48.5", "64.0000", "1.00", "812"])
+        self.assertEqual(rows["horizon=600"][2], "0.50")
+        self.assertEqual(rows["chain_length=7"][2], "0.00")
+        written = json.loads((self.directory / "scaling.json").read_text("utf-8"))
+        self.assertCountEqual(written["scaling"], rows)
+        doubled = workloads.SCALING["n_tasks"]["n_tasks=64"]
+        self.assertEqual(doubled, workloads.WORKLOADS["tabular"]._replace(n_tasks=64))
+
+    @parameterized.parameters(
+        (("no_such",), "workload = 'no_such': must be one of tabular, wide"),
+        (("tabular", "--repeats=0"), "--repeats = 0: must be an integer ≥ 1"),
+        (("tabular", "--json=no/such/file"), "--json = 'no/such/file': must be a file in a writable directory"),
+        (("tabular", "--json=/"), "--json = '/': must be a file in a writable directory"),
+        (("tabular", "--json="), "--json = '': must be a file in a writable directory"),
+        (("--no_such_flag",), "Unknown command line flag"),
+        (("--started=0",), "--started = 0.0: must be left to the command"),
+        (("no_such", "--started=0"), "workload = 'no_such': must be one of tabular, wide"),
+    )
+    def test_mistakes(self, arguments, part):
+        outcome = self.run_command(*arguments)
+        self.assertEqual((outcome.status, outcome.stdout), (2, ""))
+        self.assertStartsWith(outcome.stderr, "error: ")
+        self.assertIn(part, outcome.stderr)
+        self.assertLen(outcome.stderr.splitlines(), 1)
+
+    def test_a_process_that_fails(self):
+        program = self.directory / "program.py"
+        program.write_text("import sys; print('a\\nnotice', file=sys.stderr); sys.exit('error: no memory')")
+        benchmark.FLAGS(["bin/benchmark"])
+        with self.assertRaisesRegex(
+            ChildProcessError, "^the process of tabular ended with status 1: error: no memory$"
+        ):
+            benchmark._measure_aside(str(program), "tabular")
+
+
+if __name__ == "__main__":
+    tf.test.main()

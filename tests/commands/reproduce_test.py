@@ -1,0 +1,355 @@
+"""Proves that `bin/reproduce` leaves figures, raw numbers and tables, and that the small ones say what is known."""
+
+import contextlib
+import csv
+import functools
+import io
+import json
+import os
+import pathlib
+import tempfile
+from unittest import mock
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tests import command_line
+from tf_metamapg.commands import reproduce
+from tf_metamapg.reproductions import dice_ipd
+from tf_metamapg.reproductions import exact_ipd
+from tf_metamapg.reproductions import figure_1
+from tf_metamapg.reproductions import figure_2
+from tf_metamapg.reproductions import figure_3
+from tf_metamapg.reproductions import gradient_quality
+from tf_metamapg.reproductions import personas
+from tf_metamapg.reproductions import personas_choice
+from tf_metamapg.reproductions import personas_ipd
+from tf_metamapg.reproductions import personas_rps
+from tf_metamapg.reproductions import results
+from tf_metamapg.reproductions import shape_naive_learner
+from tf_metamapg.runs import statistics
+
+ROOT = pathlib.Path(__file__).parents[2]
+RESULTS = ROOT / "results"
+
+
+def cells(table, *first):
+    """The cells of the row of a Markdown table that begins with these."""
+    row = next(line for line in table.splitlines() if line.startswith("| " + " | ".join(first) + " |"))
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.directory = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+
+    def reproduced(self, reproduction, **sizes):
+        """Runs a reproduction and returns its raw numbers as a list of dicts, and its table as text."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            reproduction.reproduce(self.directory, **sizes)
+        self.assertStartsWith((self.directory / "figure.png").read_bytes(), b"\x89PNG")
+        with open(self.directory / "numbers.csv", newline="", encoding="utf-8") as file:
+            numbers = list(csv.DictReader(file))
+        return numbers, (self.directory / "table.md").read_text("utf-8")
+
+    def test_figure_1(self):
+        numbers, table = self.reproduced(figure_1, n_updates=3)
+        self.assertLen(numbers, len(figure_1.LEARNERS) * 4)
+        last = {row["learner"]: np.hypot(float(row["x"]), float(row["y"])) for row in numbers}
+        # Naive agents turn and grow by √(1 + α²) with each step; the others come closer.
+        self.assertAllClose(last["naive"], np.sqrt(2) * (1 + figure_1.STEP**2) ** 1.5, rtol=1e-12, atol=0)
+        for name in set(figure_1.LEARNERS) - {"naive"}:
+            self.assertLess(last[name], np.sqrt(2))
+        # What the step's matrix gives and the closed form agree in every printed digit.
+        for line in table.splitlines()[-len(figure_1.LEARNERS) :]:
+            _, measured, closed_form, _ = [cell.strip() for cell in line.strip("|").split("|")]
+            self.assertEqual(measured, closed_form)
+
+    def test_figure_2(self):
+        numbers, _ = self.reproduced(figure_2, n_trajectories=8, horizon=5)
+        self.assertLen(numbers, len(figure_2.CANDIDATES))
+        arrows = {(row["from"], row["to"]) for row in numbers if float(row["derivative"]) > 0.0}
+        self.assertEqual(arrows, {
+            ("θⁱ", "τ_θ"), ("θ⁻ⁱ", "τ_θ"), ("θⁱ", "φⁱ"), ("θ⁻ⁱ", "φ⁻ⁱ"), ("τ_θ", "φⁱ"), ("τ_θ", "φ⁻ⁱ"),
+            ("φⁱ", "τ_φ"), ("φ⁻ⁱ", "τ_φ"),
+        })
+        own = {("θⁱ", "τ_θ"), ("θⁱ", "φⁱ"), ("τ_θ", "φⁱ"), ("φⁱ", "τ_φ")}
+        through_opponent = {("τ_θ", "φ⁻ⁱ"), ("φ⁻ⁱ", "τ_φ")}
+        for name, expected in (("Meta-PG", own), ("Meta-MAPG", own | through_opponent)):
+            column = f"change of the {name} gradient if closed"
+            carried = {(row["from"], row["to"]) for row in numbers if float(row[column]) > 0.0}
+            self.assertEqual(carried, expected)
+
+    def test_exact_ipd(self):
+        numbers, table = self.reproduced(exact_ipd, n_runs=3, n_updates=2)
+        self.assertLen(numbers, len(exact_ipd.LEARNERS) * 3)
+        # What it is compared with has been computed again, and was not published.
+        self.assertIn("| recomputed from the closed form, 400 runs |", table)
+        self.assertNotIn("published,", table)
+        for name in exact_ipd.LEARNERS:
+            self.assertIn(f"| {name} |", table)
+            of_learner = [row for row in numbers if row["learner"] == name]
+            self.assertEqual([row["seed"] for row in of_learner], ["0", "1", "2"])
+            mean = np.mean([float(row[f"average_reward_{agent}"]) for row in of_learner for agent in range(2)])
+            self.assertIn(f"| {mean:.3f} (".replace("-", "−"), table)
+
+    def test_dice_ipd(self):
+        numbers, table = self.reproduced(
+            dice_ipd, n_seeds=2, n_updates=9, n_trajectories=4, horizon=5, jit_compile=False
+        )
+        self.assertLen(numbers, len(dice_ipd.RELEASED) * 2)
+        for steps in dice_ipd.RELEASED:
+            values = [float(row["average_reward_last_10"]) for row in numbers if row["lookahead_steps"] == str(steps)]
+            self.assertIn(f"| {steps} | {np.mean(values):.3f} ± ".replace("-", "−"), table)
+            self.assertAllInRange(values, -3.0, 0.0)
+
+    def test_gradient_quality(self):
+        numbers, table = self.reproduced(
+            gradient_quality, n_policies=2, n_samples=300, n_draws=2, meta_sample_sizes=(4, 8), horizon=5,
+            jit_compile=False,
+        )
+        counts = {}
+        for row in numbers:
+            counts[row["estimator"], row["quantity"]] = counts.get((row["estimator"], row["quantity"]), 0) + 1
+            self.assertBetween(float(row["correlation_or_cosine"]), -1.0 - 1e-6, 1.0 + 1e-6)
+        for name in gradient_quality.ESTIMATORS:
+            # Two policies, sample sizes 100 and 300; two draws, two K.
+            self.assertEqual(counts[name, "first order"], 4)
+            if name != "score function":
+                self.assertEqual((counts[name, "second order"], counts[name, "meta-gradient"]), (4, 4))
+        self.assertNotIn(("score function", "second order"), counts)
+        self.assertIn("| score function |", table)
+
+    def test_trajectories_needed_for_a_cosine(self):
+        cosines = np.array([[0.5, 0.9, 1.0], [0.7, 0.9, 1.0]])
+        # Half-way between 10 and 100 on a logarithmic scale.
+        self.assertAllClose(gradient_quality._needed(np.array([1, 10, 100]), cosines), 10**1.5)
+        self.assertEqual(gradient_quality._needed(np.array([1, 10, 100]), cosines + 0.4), 1.0)
+        self.assertIsNone(gradient_quality._needed(np.array([1, 10, 100]), cosines - 0.2))
+
+    # `configs_test` runs all configs.
+    @mock.patch.object(figure_3, "METHODS", {name: figure_3.METHODS[name] for name in ("LOLA-DiCE", "Meta-MAPG")})
+    def test_figure_3_and_what_was_killed_goes_on(self):
+        bindings = [
+            binding for binding in command_line.TINY if "n_meta_updates" not in binding
+        ] + ["train.n_meta_updates = 1"]
+        numbers, table = self.reproduced(figure_3, bindings=bindings)
+        self.assertLen(numbers, len(figure_3.METHODS) * 2 * 2)
+        for name in figure_3.METHODS:
+            rewards = [
+                float(row[f"average_reward_{agent}"])
+                for row in numbers if row["method"] == name and row["inner_updates"] == "1" for agent in range(2)
+            ]
+            row = next(line for line in table.splitlines() if line.startswith(f"| {name} |"))
+            self.assertStartsWith(row.split("|")[3].strip(), f"{np.mean(rewards):.3f}".replace("-", "−"))
+        again, _ = self.reproduced(figure_3, bindings=bindings)
+        self.assertEqual(again, numbers)
+
+    @mock.patch.object(
+        shape_naive_learner, "SHAPERS", {name: shape_naive_learner.SHAPERS[name] for name in ("LOLA (b)", "Meta-MAPG")}
+    )
+    def test_shape_naive_learner(self):
+        numbers, table = self.reproduced(shape_naive_learner, bindings=(*command_line.TINY, "train.validate_every = 1"))
+        self.assertLen(numbers, 2 * 2 * 2)
+        # LOLA is the full Taylor gradient there.
+        self.assertIn("| 2 | −1.304 / −1.526 |", next(line for line in table.splitlines() if "LOLA (b) |" in line))
+        # What learns nothing in meta-training has a new initial policy in every task, as in what is published.
+        config = (self.directory / "runs" / "lola_b" / "config.gin").read_text("utf-8")
+        self.assertIn("@NormalPolicies, @NormalPolicies", " ".join(config.split()))
+        self.assertIn("train.agents = [@LOLATaylor(), @PolicyGradient()]", config)
+        for name in shape_naive_learner.SHAPERS:
+            # Before the only update.
+            of_shaper = [row for row in numbers if row["shaper"] == name and row["updates"] == "0"]
+            row = cells(table, name)
+            for cell, column in ((row[1], "reward_of_shaper"), (row[3], "reward_of_learner")):
+                mean = np.mean([float(entry[column]) for entry in of_shaper])
+                self.assertStartsWith(cell, f"{mean:.3f}".replace("-", "−"))
+
+    @mock.patch.object(personas, "RATES", (0.1, 3.0))
+    @mock.patch.object(personas, "META_AGENTS", {
+        name: (*bindings, "train.n_meta_updates = 1") for name, bindings in personas.META_AGENTS.items()
+    })
+    def test_personas(self):
+        bindings = [binding for binding in command_line.TINY if "meta_updates" not in binding]
+        numbers, table = self.reproduced(personas, configs={"tabular": "personas_rps_tabular"}, bindings=bindings)
+        self.assertLen(numbers, 4 * 2 * 2)
+        for method in personas.METHODS:
+            rewards = [
+                float(row["average_reward"])
+                for row in numbers if row["method"] == method and row["inner_updates"] != "0"
+            ]
+            row = cells(table, "tabular", method)
+            self.assertStartsWith(row[2], results.signed(np.mean(rewards)))
+            curve = [
+                np.mean([
+                    float(row["average_reward"])
+                    for row in numbers if row["method"] == method and row["inner_updates"] == update
+                ]) for update in ("0", "1")
+            ]
+            self.assertEqual(row[5], f"{results.signed(max(curve))} at {np.argmax(curve)}")
+            self.assertIn(row[6], ("learned",) if method.startswith("Meta") else ("0.1", "3"))
+        # The inner step is the one that was best in meta-validation.
+        validated = {
+            rate: json.loads((self.directory / "runs" / f"tabular_naive_{rate}" / "summary.json").read_text("utf-8"))
+            for rate in personas.RATES
+        }
+        areas = {
+            rate: np.mean(np.array(summary["meta_validation"]["average_reward"])[:, 1:, 0])
+            for rate, summary in validated.items()
+        }
+        best = max(areas, key=areas.get)
+        row = next(line for line in table.splitlines() if line.startswith("| tabular | naive |"))
+        self.assertIn(f"| {best:g} |", row)
+
+    @mock.patch.object(personas_choice, "CONFIGS", {"rock-paper-scissors": "personas_rps_tabular"})
+    def test_personas_choice(self):
+        bindings = [
+            binding for binding in command_line.TINY if "n_seeds" not in binding and "meta_updates" not in binding
+        ] + ["train.n_meta_updates = 1"]
+        numbers, table = self.reproduced(personas_choice, n_populations=2, n_seeds=2, bindings=bindings)
+        self.assertLen(numbers, 2 * 2 * 2)
+        areas = {
+            method: np.array([
+                float(row["average_reward"])
+                for row in numbers if row["method"] == method and row["inner_updates"] == "1"
+            ]) for method in personas.META_AGENTS
+        }
+        areas["Meta-MAPG less Meta-PG"] = areas["Meta-MAPG"] - areas["Meta-PG"]
+        for name, of_populations in areas.items():
+            self.assertLen(np.unique(of_populations), 2)
+            row = cells(table, "rock-paper-scissors", name)
+            self.assertEqual(row[2], results.with_interval(of_populations))
+            self.assertEqual(row[3], f"{np.std(of_populations, ddof=1):.3f}")
+        # Of each population, the mean of the seeds.
+        of_run = json.loads((
+            self.directory / "runs" / "personas_rps_tabular_1_meta_pg" / "summary.json"
+        ).read_text("utf-8"))["meta_test"]["average_reward"]
+        self.assertAllClose(areas["Meta-PG"][1], np.mean(np.array(of_run)[:, 1, 0]), rtol=1e-6, atol=0.0)
+
+    def test_updates_needed(self):
+        values = np.array([[-2.0, -1.5, -1.0], [-2.0, -1.0, -1.0]])
+        self.assertIn("needs 2 updates", figure_3._needed(values, -1.0))
+        self.assertIn("2 of 2 seeds do at some time, after 1 in the median", figure_3._needed(values, -1.0))
+        self.assertIn("does not reach that in 2 updates; no seed does", figure_3._needed(values, -0.5))
+
+
+class StoredResultsTest(tf.test.TestCase, parameterized.TestCase):
+    """What `results/` holds is what the commands make of its raw numbers."""
+
+    def test_report(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(ROOT)
+        report = (RESULTS / "RESULTS.md").read_text("utf-8")
+        self.assertEqual(report, reproduce._report(pathlib.Path("results")))
+        for name in reproduce.REPRODUCTIONS:
+            self.assertIn(f"`bin/reproduce {name} --output_dir=results`", report)
+
+    @parameterized.parameters((personas_ipd, "personas_ipd"), (personas_rps, "personas_rps"))
+    def test_personas(self, module, name):
+        with open(RESULTS / name / "numbers.csv", newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        self.assertEqual(header, list(personas.HEADER))
+        directory = pathlib.Path(self.get_temp_dir())
+        personas.write(directory, module.reproduce.keywords["configs"], rows)
+        for file in ("table.md", "numbers.csv"):
+            self.assertEqual((directory / file).read_bytes(), (RESULTS / name / file).read_bytes())
+
+    def test_naive_learner_meets_what_is_published(self):
+        """By Lu et al. 2022, of the reward of naive agents and of LOLA, and of the learner that meets LOLA."""
+        with open(RESULTS / "shape_naive_learner" / "numbers.csv", newline="", encoding="utf-8") as file:
+            numbers = list(csv.DictReader(file))
+        for name, column, published, digits in (
+            ("naive", "reward_of_shaper", -1.98, 2), ("LOLA (b)", "reward_of_shaper", -1.304, 3),
+            ("LOLA (b)", "reward_of_learner", -1.526, 3),
+        ):
+            rewards = [float(row[column]) for row in numbers if row["shaper"] == name and row["updates"] != "100"]
+            mean, half_width = statistics.mean_and_interval(np.reshape(rewards, [-1, 100]).mean(axis=1))
+            self.assertLess(half_width, 0.02)
+            self.assertLess(abs(mean - published), half_width + 0.5 * 10**-digits)
+        self.assertGreater(len({row["seed"] for row in numbers if row["shaper"] == "LOLA (a)"}), 10)
+
+
+class CommandTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.directory = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+
+    def run_command(self, *arguments):
+        for name in ("list", "output_dir"):
+            reproduce.FLAGS[name].unparse()
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.redirect_stderr(io.StringIO()) as stderr
+        ):
+            status = reproduce.run(["bin/reproduce", *map(str, arguments)])
+        return command_line.Outcome(status, stdout.getvalue(), stderr.getvalue())
+
+    def test_list(self):
+        outcome = self.run_command("--list")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        for name, module in reproduce.REPRODUCTIONS.items():
+            for part in (name, module.TITLE, module.DURATION, module.SOURCE):
+                self.assertIn(part, outcome.stdout)
+
+    def test_help(self):
+        outcome = self.run_command("--help")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        for part in ("bin/reproduce --list", "--output_dir", "RESULTS.md"):
+            self.assertIn(part, outcome.stdout)
+
+    def test_what_is_tracked_is_replaced_only_when_told_so(self):
+        ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+        first, *_ = pathlib.Path(reproduce.FLAGS["output_dir"].default).parts
+        self.assertIn(f"/{first}/", ignored)
+
+    def test_results_are_collected(self):
+        output_dir = self.directory / "results"
+        small = mock.patch.object(figure_1, "reproduce", functools.partial(figure_1.reproduce, n_updates=1))
+        with small, mock.patch.dict(os.environ, HOME=str(self.directory)):
+            outcome = self.run_command("figure_1", "--output_dir=~/results")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        table = (output_dir / "figure_1" / "table.md").read_text("utf-8")
+        self.assertIn(table, outcome.stdout)
+        report = (output_dir / "RESULTS.md").read_text("utf-8")
+        self.assertIn(table, report)
+        self.assertIn("(figure_1/figure.png)", report)
+        self.assertIn(f"`bin/reproduce figure_1 --output_dir={output_dir}`", report)
+        self.assertIn(f"## {figure_1.TITLE}", report)
+        self.assertNotIn(figure_2.TITLE, report)
+
+    @parameterized.parameters(
+        ((), "name what to reproduce, one of figure_1"), (("figure_9",), "name = 'figure_9': must be one of figure_1"),
+        (("figure_1", "figure_9"), "name = 'figure_9'"), (("--no_such_flag",), "Unknown command line flag"),
+    )
+    def test_bad_names(self, arguments, part):
+        outcome = self.run_command(*arguments, f"--output_dir={self.directory / 'results'}")
+        self.assertEqual((outcome.status, outcome.stdout), (2, ""))
+        self.assertStartsWith(outcome.stderr, "error: ")
+        self.assertIn(part, outcome.stderr)
+        self.assertLen(outcome.stderr.splitlines(), 1)
+        self.assertFalse((self.directory / "results").exists())
+
+    @parameterized.parameters("", "{}/taken")
+    def test_output_directory_that_cannot_be_used(self, output_dir):
+        (self.directory / "taken").mkdir()
+        (self.directory / "taken" / "figure_1").write_text("years of work")
+        outcome = self.run_command("figure_1", f"--output_dir={output_dir.format(self.directory)}")
+        self.assertEqual((outcome.status, outcome.stdout), (2, ""))
+        self.assertStartsWith(outcome.stderr, "error: --output_dir")
+        self.assertLen(outcome.stderr.splitlines(), 1)
+        self.assertEqual((self.directory / "taken" / "figure_1").read_text(), "years of work")
+
+    def test_output_directory_that_is_a_file(self):
+        path = self.directory / "thesis.tex"
+        path.write_text("years of work")
+        outcome = self.run_command("figure_1", f"--output_dir={path}")
+        self.assertEqual((outcome.status, outcome.stdout), (2, ""))
+        self.assertStartsWith(outcome.stderr, f"error: --output_dir={path}: cannot be written")
+        self.assertEqual(path.read_text(), "years of work")
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,399 @@
+"""The expectation of each sampled estimator, by its own code on every possible trajectory set."""
+
+import inspect
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tests import oracle as oracle_lib
+from tests.tiny_game import TinyGame
+import tf_metamapg
+from tf_metamapg import adaptation
+from tf_metamapg import checks
+from tf_metamapg import theorem
+from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.lola_taylor import LOLATaylor
+from tf_metamapg.agents.look_ahead import LookAhead
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.sos import SOS
+from tf_metamapg.critics import baselines
+from tf_metamapg.estimators.dice import DiceEstimator
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.estimators.sampled import SampledEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
+
+DISCOUNT = 0.8
+BASELINES = {False: baselines.no_baseline, True: baselines.leave_one_out_baseline}
+ESTIMATORS = [
+    member for _, member in inspect.getmembers(tf_metamapg, inspect.isclass)
+    if hasattr(member, "has_cross_derivatives") or issubclass(member, SampledEstimator)
+]
+
+
+class Enumeration(TinyGame):
+    """A tiny game whose agents adapt, and all chains of sets that can be sampled."""
+
+    def __init__(self, n_agents, horizon, discount=DISCOUNT):
+        super().__init__(n_agents, horizon, discount)
+        self.rates = np.linspace(0.7, 1.3, n_agents)
+        self.agents = [PolicyGradient(rate) for rate in self.rates]
+
+    def estimator(self, estimator_class, leave_one_out=False):
+        if estimator_class is ExactEstimator:
+            return ExactEstimator(self.game, self.policies)
+        return estimator_class(
+            self.game, self.policies, n_trajectories=1, horizon=1, baseline=BASELINES[leave_one_out]
+        )
+
+    def sample(self, estimator, members):
+        """As that of a tiny game, but for an exact estimator nothing."""
+        return () if isinstance(estimator, ExactEstimator) else super().sample(estimator, members)
+
+    def link(self, estimator, members):
+        """The initial policies with one K-set for each seed, [Z, K]."""
+        joint_params = tuple(
+            (tf.constant(np.broadcast_to(table[:, None], (len(members), 1, len(table), 1))),)
+            for table in self.logits
+        )
+        keys = tf.zeros([len(members), 2], tf.int64)  # nothing more is drawn
+        return adaptation.Link(joint_params, self.sample(estimator, members[:, None]), keys)
+
+    def all_chains(self, estimator, members, orders, chain_length=1):
+        """Every combination of K-sets along a chain.
+
+        Args:
+            estimator: one of `estimators/`.
+            members: the sets of every link but the last, [Z, K].
+            orders: in how many orders each is sampled, [Z].
+            chain_length: L.
+
+        Returns:
+            Chain with one seed for each combination, and their probabilities [S].
+        """
+        # One trajectory stands for the last link, whose contribution to the estimate is a mean over trajectories.
+        n_last = len(self.oracle.actions)
+        sets = [members] * chain_length + [np.arange(n_last)[:, None]]
+        orders = [orders] * chain_length + [np.ones(n_last)]
+        lengths = [len(of_link) for of_link in sets]
+        chosen = np.unravel_index(np.arange(np.prod(lengths)), lengths)
+        n_chains = len(chosen[0])
+        tasks = self.tasks(n_chains, 1)
+        rates = adaptation.constant_rates(self.agents, n_chains, chain_length, tf.float64)
+        links, probs = [], np.ones(n_chains)
+        for index, (of_link, of_order, choice) in enumerate(zip(sets, orders, chosen)):
+            link = self.link(estimator, of_link[choice])
+            if index > 0:
+                one_rate = [of_agent[:, index - 1] for of_agent in rates]
+                objectives = adaptation.Objectives(estimator, tasks, links[-1])
+                updated = adaptation.inner_update(objectives, self.agents, one_rate)
+                link = link._replace(joint_params=updated)
+            links.append(link)
+            logits = np.stack([params[0].numpy()[:, 0, :, 0] for params in link.joint_params], axis=1)
+            probs = probs * of_order[choice] * self.oracle.probs_at(logits, of_link[choice])
+        return adaptation.Chain(tuple(self.agents), rates, tasks, tuple(links), adaptation.identity), probs
+
+
+def expected_terms(estimator, chain, probs, agent, weights=(0.0, 1.0)):
+    """E of the three terms of Theorem 1, each [n_observations]."""
+    terms = theorem.meta_gradients(estimator, chain, agent, weights)
+    return [np.einsum("s,so->o", probs, term.initial_params[0].numpy()[..., 0]) for term in terms]
+
+
+class OracleTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(2, 3)
+    def test_policies_of_coins_by_hand(self, n_agents):
+        """With all logits zero every joint action is as likely, and the states follow a chain of three."""
+        setting = Enumeration(n_agents, horizon=2)
+        probs = setting.oracle.probs(np.zeros_like(setting.logits))
+        self.assertLen(probs, 2**n_agents * 2 * 2**n_agents)
+        self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
+        after = setting.transitions[0].reshape([-1, 3]).mean(axis=0)
+        rewards = setting.payoffs.reshape([n_agents, 3, -1]).mean(axis=2)
+        expected = rewards[:, 0] + DISCOUNT * rewards @ after
+        self.assertAllClose(setting.oracle.values(np.zeros_like(setting.logits)), expected, rtol=1e-12, atol=0.0)
+
+    def test_sets_without_order_stand_for_those_with(self):
+        oracle, logits = Enumeration(2, 2).oracle, Enumeration(2, 2).logits
+        members, orders = oracle.multisets(3)
+        self.assertEqual(orders.sum(), 32**3)
+        probs = oracle.set_probs(logits, members)
+        self.assertAllClose(orders @ probs, 1.0, rtol=1e-12, atol=0.0)
+        repeated = np.broadcast_to(logits, [len(members), *logits.shape])
+        self.assertAllClose(oracle.probs_at(repeated, members), probs, rtol=1e-12, atol=0.0)
+
+    @parameterized.parameters(2, 3)
+    def test_it_is_the_same_game_as_that_of_the_package(self, n_agents):
+        """What the game without end adds to the oracle's three steps is of order γ³."""
+        discount = 0.01
+        setting = Enumeration(n_agents, 3, discount)
+        estimator = setting.estimator(ExactEstimator)
+        link = setting.link(estimator, np.zeros([1, 1], int))
+        values = estimator.objectives(link.joint_params, setting.tasks(1, 1), link.sample)
+        remainder = discount**3 / (1 - discount) * np.abs(setting.payoffs).max()
+        for value, expected in zip(values, setting.oracle.values(setting.logits)):
+            self.assertLess(abs(value.numpy()[0, 0] - expected), remainder)
+
+
+class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        (2, 1, 1, False), (2, 1, 3, True), (2, 2, 2, False), (2, 2, 2, True), (2, 2, 3, True), (2, 3, 1, False),
+        (3, 1, 2, True), (3, 1, 3, False), (3, 2, 1, False),
+    )
+    def test_it_is_unbiased_and_so_is_each_term(self, n_agents, horizon, size, leave_one_out):
+        setting = Enumeration(n_agents, horizon)
+        estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
+        chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size))
+        self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
+        for agent in range(n_agents):
+            terms = expected_terms(estimator, chain, probs, agent)
+            arguments = (setting.rates, size, agent, leave_one_out)
+            expected = oracle_lib.own_gradient(
+                lambda logits, arguments=arguments: setting.oracle.sampled_meta_value(logits, *arguments),
+                setting.logits, agent,
+            )
+            current_policy, self_shaping = setting.oracle.sampled_terms(setting.logits, *arguments)
+            self.assertLess(np.max(np.abs(sum(terms) - expected)), 1e-9)
+            self.assertLess(np.max(np.abs(terms[0] - current_policy)), 1e-9)
+            self.assertLess(np.max(np.abs(terms[1] - self_shaping)), 1e-9)
+            self.assertAllEqual(terms[2], np.zeros_like(expected))
+            # Far above the tolerance, so that no term is right for being nothing.
+            self.assertGreater(np.max(np.abs(terms[0])), 1e-5)
+            self.assertGreater(np.max(np.abs(terms[1])), 1e-3)
+
+    @parameterized.parameters((2, 1, False), (2, 2, True))
+    def test_the_order_of_the_trajectories_does_not_matter(self, horizon, size, leave_one_out):
+        setting = Enumeration(2, horizon)
+        estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
+        members = setting.oracle.all_sets(size)
+        by_order, by_set = (
+            expected_terms(estimator, *setting.all_chains(estimator, *sets), agent=1)
+            for sets in ((members, np.ones(len(members))), setting.oracle.multisets(size))
+        )
+        self.assertAllClose(by_order, by_set, rtol=0.0, atol=1e-12)
+
+    @parameterized.parameters((2, 1, 1, False), (2, 1, 2, True), (2, 2, 1, False), (3, 1, 1, False))
+    def test_a_chain_of_two_updates_is_unbiased(self, n_agents, horizon, size, leave_one_out):
+        """Each link before a valued one has a score term; link 1 is valued and sampled from."""
+        setting = Enumeration(n_agents, horizon)
+        estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
+        chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size), chain_length=2)
+        self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
+        for agent, weights in ((0, (0.0, 0.5, 0.5)), (n_agents - 1, (0.3, -0.4, 0.9))):
+            terms = expected_terms(estimator, chain, probs, agent, weights)
+            expected = oracle_lib.own_gradient(
+                lambda logits, agent=agent, weights=weights: setting.oracle.sampled_meta_value(
+                    logits, setting.rates, size, agent, leave_one_out, weights
+                ),
+                setting.logits, agent,
+            )
+            self.assertLess(np.max(np.abs(sum(terms) - expected)), 1e-9)
+            self.assertAllEqual(terms[2], np.zeros_like(expected))
+            self.assertGreater(np.max(np.abs(terms[0])), 1e-3)
+            self.assertGreater(np.max(np.abs(terms[1])), 1e-3)
+
+    def test_a_baseline_of_the_inner_update_changes_the_variance_of_the_estimate(self):
+        """The two meta-values differ, as φ is another function of the samples; here the noise of φ is compared."""
+        setting = Enumeration(2, 2)
+        members, orders = setting.oracle.multisets(2)
+        probs = orders * setting.oracle.set_probs(setting.logits, members)
+        rates = [tf.fill([len(members)], rate) for rate in setting.rates]
+        means, variances = [], []
+        for leave_one_out in (False, True):
+            estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
+            objectives = adaptation.Objectives(
+                estimator, setting.tasks(len(members), 1), setting.link(estimator, members)
+            )
+            updated = adaptation.inner_update(objectives, setting.agents, rates)
+            adapted = np.stack([params[0].numpy()[:, 0, :, 0] for params in updated], axis=1)
+            means.append(np.einsum("z,zjo->jo", probs, adapted))
+            variances.append(np.sum(probs[:, None, None] * (adapted - means[-1]) ** 2))
+        self.assertAllClose(*means, rtol=0.0, atol=1e-12)
+        self.assertAllClose(
+            means[0], setting.oracle.expected_update(setting.logits, setting.rates), rtol=0.0, atol=1e-12
+        )
+        self.assertLess(variances[1], 0.8 * variances[0])
+
+    def test_baseline_of_the_current_policy_term_is_the_other_tasks(self):
+        """With two tasks of independent sets, each is the other's baseline: less variance, and the same mean."""
+        setting = Enumeration(n_agents=2, horizon=1)
+        members = setting.oracle.all_sets(2)
+        probs = setting.oracle.set_probs(setting.logits, members)
+        adapted = setting.logits + setting.rates[:, None] * setting.oracle.score_gradients(
+            setting.logits, members, False
+        )
+        later_values = setting.oracle.values(adapted)[:, 0]
+        first, second = np.divmod(np.arange(len(members) ** 2), len(members))
+        pairs = np.stack([first, second], axis=1)
+        estimator = setting.estimator(ScoreFunctionEstimator)
+        joint_params = tuple(
+            (tf.constant(np.broadcast_to(table[:, None], [len(pairs), 2, len(table), 1])),) for table in setting.logits
+        )
+        with tf.GradientTape() as tape:
+            tape.watch(joint_params)
+            objective = estimator.current_policy_objective(
+                joint_params, setting.sample(estimator, members[pairs]), 0, tf.constant(later_values[pairs])
+            )
+        with_baseline = tape.gradient(objective, joint_params[0])[0].numpy()[:, :, 0, 0]  # the first observation
+        scores = setting.oracle.scores(setting.logits)[members][:, :, 0, 0, 0].sum(axis=1)
+        without = scores[pairs] * later_values[pairs]
+        of_pairs = probs[first] * probs[second]
+        self.assertAllClose(of_pairs @ with_baseline, of_pairs @ without, rtol=0.0, atol=1e-12)
+        self.assertAllClose(with_baseline[:, 0], scores[first] * (later_values[first] - later_values[second]))
+        self.assertGreater(np.max(np.abs(of_pairs @ without)), 1e-3)
+        self.assertTrue(np.all(of_pairs @ with_baseline**2 < 0.8 * (of_pairs @ without**2)))
+
+
+class ExpectedReadingTest(tf.test.TestCase, parameterized.TestCase):
+
+    # Without a baseline the two differ by a constant.
+    @parameterized.parameters((DiceEstimator, False), (DiceEstimator, True), (LoadedDiceEstimator, True))
+    def test_bias_of_each_term_falls_as_one_over_k(self, base, leave_one_out):
+        """From every multiset of K trajectories of one step: the bias halves when K doubles."""
+        setting = Enumeration(n_agents=2, horizon=1)
+        estimator = setting.estimator(base, leave_one_out)
+        biases = []
+        for size in (8, 16, 32):
+            chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size))
+            self.assertAllClose(np.sum(probs), 1.0, rtol=1e-11, atol=0.0)
+            for agent in range(2):
+                terms = expected_terms(estimator, chain, probs, agent)
+                limits = setting.oracle.expected_terms(setting.logits, setting.rates, agent)
+                total = oracle_lib.own_gradient(
+                    lambda logits, agent=agent: setting.oracle.expected_meta_value(logits, setting.rates, agent),
+                    setting.logits, agent,
+                )
+                self.assertAllClose(sum(limits), total, rtol=0.0, atol=1e-10)
+                self.assertAllEqual(terms[0], np.zeros_like(total))
+                biases.append([np.max(np.abs(term - limit)) for term, limit in zip(terms[1:], limits)])
+        biases = np.reshape(biases, [3, 2, 2])  # of K, agent and term
+        self.assertAllInRange(biases[0], 1e-4, 1.0)
+        self.assertAllInRange(biases[0] / biases[1], 1.4, 2.6)
+        self.assertAllInRange(biases[1] / biases[2], 1.7, 2.3)
+
+    @parameterized.product(agent=[0, 2], base=[DiceEstimator, LoadedDiceEstimator])
+    def test_shaping_of_two_opponents_nears_its_limit(self, agent, base):
+        setting = Enumeration(n_agents=3, horizon=1)
+        limits = np.array(setting.oracle.expected_terms(setting.logits, setting.rates, agent))
+        self.assertGreater(np.max(np.abs(limits[1])), 1e-3)
+        estimator = setting.estimator(base)
+        biases = []
+        for size in (2, 4):
+            chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size))
+            biases.append(np.array(expected_terms(estimator, chain, probs, agent)[1:]) - limits)
+        # With the leading term of the bias gone (2 · half − whole), what is left is of second order.
+        for whole, half in zip(*biases):
+            self.assertGreater(np.max(np.abs(whole)), 1e-4)
+            self.assertLess(np.max(np.abs(half)), 0.65 * np.max(np.abs(whole)))
+            self.assertLess(np.max(np.abs(2 * half - whole)), 0.5 * np.max(np.abs(half)))
+
+    @parameterized.parameters(2, 3)
+    def test_exact_terms_of_a_game_without_end_are_those_of_the_oracle_when_the_future_does_not_count(self, n_agents):
+        """With γ = 0 the oracle's H = 1 is all there is."""
+        setting = Enumeration(n_agents, horizon=1)
+        setting.game.discount = 0.0
+        estimator = setting.estimator(ExactEstimator)
+        tasks, first = setting.tasks(1, 1), setting.link(estimator, np.zeros([1, 1], int))
+        rates = adaptation.constant_rates(setting.agents, 1, 1, tf.float64)
+        updated = adaptation.inner_update(
+            adaptation.Objectives(estimator, tasks, first), setting.agents, [of_agent[:, 0] for of_agent in rates]
+        )
+        links = (first, first._replace(joint_params=updated))
+        chain = adaptation.Chain(tuple(setting.agents), rates, tasks, links, adaptation.identity)
+        for agent in range(n_agents):
+            terms = expected_terms(estimator, chain, np.ones(1), agent)
+            limits = setting.oracle.expected_terms(setting.logits, setting.rates, agent)
+            self.assertAllEqual(terms[0], np.zeros_like(terms[0]))
+            self.assertAllClose(terms[1], limits[0], rtol=0.0, atol=1e-10)
+            self.assertAllClose(terms[2], limits[1], rtol=0.0, atol=1e-10)
+            self.assertGreater(np.max(np.abs(limits)), 1e-2)
+
+
+class MixingTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_mixing_the_readings_counts_opponent_shaping_twice(self):
+        """DiCE's surrogate with the other reading's current-policy term is far from both meta-values."""
+        setting = Enumeration(n_agents=2, horizon=1)
+
+        class Mixed(LoadedDiceEstimator):
+            current_policy_surrogate = ScoreFunctionEstimator.current_policy_surrogate
+
+        terms = []
+        for base in (Mixed, LoadedDiceEstimator, ScoreFunctionEstimator):
+            estimator = setting.estimator(base)
+            chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(3))
+            terms.append(expected_terms(estimator, chain, probs, 0))
+        mixed, dice, score_function = terms
+        self.assertAllClose(sum(mixed), sum(dice) + mixed[0], rtol=1e-12, atol=1e-15)
+        # What is added is the other reading's account of the same effect.
+        self.assertAllClose(mixed[0], score_function[0], rtol=1e-9, atol=1e-15)
+        excess = np.linalg.norm(sum(mixed) - sum(score_function))
+        self.assertGreater(excess, 0.5 * np.linalg.norm(mixed[0]))
+
+    def test_every_estimator_is_looked_at(self):
+        self.assertIn(ExactEstimator, ESTIMATORS)
+        # By name, as gin makes a subclass of the same name of whatever it may configure.
+        names = {(known.__module__, known.__name__) for known in ESTIMATORS}
+        for estimator_class in _subclasses(SampledEstimator):
+            if estimator_class.__module__.startswith("tf_metamapg.") and not inspect.isabstract(estimator_class):
+                self.assertIn((estimator_class.__module__, estimator_class.__name__), names)
+
+    @parameterized.parameters(*ESTIMATORS)
+    def test_no_estimator_counts_the_same_effect_twice(self, estimator_class):
+        """Either θ reaches the others' updates through the samples, or through their objectives; never both."""
+        setting = Enumeration(n_agents=2, horizon=2)
+        members = setting.oracle.all_sets(1)
+        estimator = setting.estimator(estimator_class)
+        link, tasks = setting.link(estimator, members), setting.tasks(len(members), 1)
+        params = link.joint_params
+        with tf.GradientTape(persistent=True) as outer_tape:
+            outer_tape.watch(params)
+            through_samples = estimator.current_policy_objective(
+                params, link.sample, 0, tf.constant(np.random.default_rng(0).normal(size=[len(members), 1]))
+            )
+            with tf.GradientTape() as inner_tape:
+                inner_tape.watch(params)
+                objective = estimator.objectives(params, tasks, link.sample)[1]
+            update = inner_tape.gradient(objective, params[1])
+        alive = [
+            gradient is not None and np.max(np.abs(gradient)) > 1e-3
+            for gradient in (
+                outer_tape.gradient(through_samples, params[0][0]), outer_tape.gradient(update, params[0][0])
+            )
+        ]
+        self.assertIsInstance(estimator.has_cross_derivatives, bool)
+        self.assertEqual(alive, [not estimator.has_cross_derivatives, estimator.has_cross_derivatives])
+
+    @parameterized.parameters(LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS)
+    def test_learners_that_look_at_others_gradients_refuse_the_sampled_reading(self, learner_class):
+        setting = Enumeration(n_agents=2, horizon=1)
+        members, tasks = setting.oracle.all_sets(1), setting.tasks(4, 1)
+        estimator = setting.estimator(ScoreFunctionEstimator)
+        learner = learner_class()
+        objectives = adaptation.Objectives(estimator, tasks, setting.link(estimator, members))
+        for agent in range(2):
+            with self.assertRaises(checks.InvalidInputError) as caught:
+                learner.gradients(objectives, agent)
+            self.assertEqual(
+                str(caught.exception),
+                "estimator = 'ScoreFunctionEstimator': must be ExactEstimator, DiceEstimator or "
+                "LoadedDiceEstimator for agents that look at the others' gradients",
+            )
+            # The same learner with an estimator of the other reading is fine.
+            dice = setting.estimator(DiceEstimator)
+            if learner_class is not LOLADiCE:
+                of_dice = adaptation.Objectives(dice, tasks, setting.link(dice, members))
+                gradients = learner.gradients(of_dice, agent)
+                self.assertGreater(np.max(np.abs(gradients[0])), 1e-3)
+
+
+def _subclasses(base):
+    return {base}.union(*map(_subclasses, base.__subclasses__())) - {SampledEstimator}
+
+
+if __name__ == "__main__":
+    tf.test.main()

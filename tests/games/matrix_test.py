@@ -1,0 +1,295 @@
+"""Proves the order of states and views, the rewards, and the exact values of iterated matrix games."""
+
+import itertools
+import math
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg.games import matrix
+from tf_metamapg.games import payoffs
+
+C, D = 0, 1
+# The numbers of actions of the agents.
+GAMES = ((2, 2), (3, 3), (2, 3), (3, 2), (2, 2, 2), (2, 3, 2), (3, 1, 2), (4,))
+
+
+def _random_table(n_actions, seed=0):
+    return np.random.default_rng(seed).normal(size=[len(n_actions), *n_actions])
+
+
+def _random_probs(n_actions, batch_shape, seed=1):
+    """Action probabilities of each agent after each observation: arrays [*batch_shape, n_observations, A_i]."""
+    rng = np.random.default_rng(seed)
+    n_observations = 1 + math.prod(n_actions)
+    return [rng.dirichlet(np.ones(size), size=[*batch_shape, n_observations]) for size in n_actions]
+
+
+def _observation(joint_action, agent, n_actions):
+    """What an agent sees after a joint action: its place in the list that has the agent's own action first."""
+    own_first = [agent] + [other for other in range(len(n_actions)) if other != agent]
+    possible = list(itertools.product(*(range(n_actions[seen]) for seen in own_first)))
+    return 1 + possible.index(tuple(joint_action[seen] for seen in own_first))
+
+
+def _oracle_values(table, probs, discount):
+    """Σ_t γ^t Σ_a P(a_t = a) r(a), step by step until γ^t is nothing, for one seed and task."""
+    n_actions = table.shape[1:]
+    joint_actions = list(itertools.product(*map(range, n_actions)))
+    agents = range(len(n_actions))
+
+    def probability(joint_action, observations):
+        return math.prod(probs[agent][observations[agent]][joint_action[agent]] for agent in agents)
+
+    start = np.array([probability(after, [0 for _ in agents]) for after in joint_actions])
+    seen = [[_observation(before, agent, n_actions) for agent in agents] for before in joint_actions]
+    transitions = np.array([[probability(after, observations) for after in joint_actions] for observations in seen])
+    rewards = np.array([[table[(agent, *joint_action)] for joint_action in joint_actions] for agent in agents])
+    values, distribution, weight = 0.0, start, 1.0
+    while weight > 1e-18:
+        values = values + weight * (rewards @ distribution)
+        distribution, weight = distribution @ transitions, weight * discount
+    return values
+
+
+def _exact_values(game, table, probs):
+    """The package's values for one seed and one task."""
+    values = game.exact_values(table[np.newaxis, np.newaxis], [own[np.newaxis, np.newaxis] for own in probs])
+    return np.array([value[0, 0] for value in values])
+
+
+class ViewsTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_order_of_states_and_observations(self):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
+        self.assertEqual((game.n_agents, game.n_actions, game.n_observations), (2, (2, 2), 5))
+        start = game.initial_state([])
+        states = [start] + [
+            game.next_state(start, (tf.constant(first), tf.constant(second)), [])
+            for first, second in [(C, C), (C, D), (D, C), (D, D)]
+        ]
+        self.assertAllEqual(states, [0, 1, 2, 3, 4])
+        self.assertAllEqual(game.observe(tf.stack(states), 0), [0, 1, 2, 3, 4])
+        # What is CD to the first agent is DC to the second.
+        self.assertAllEqual(game.observe(tf.stack(states), 1), [0, 1, 3, 2, 4])
+
+    def test_views_of_three_agents(self):
+        game = matrix.IteratedMatrixGame(_random_table((2, 2, 2)))
+        self.assertEqual((game.n_agents, game.n_observations), (3, 9))
+        # Only agent 1 defected: state CDC. Each agent reads its own action first, then the others' in their
+        # order: CDC for agent 0, DCC for agent 1, CCD for agent 2.
+        state = game.next_state(game.initial_state([]), (tf.constant(C), tf.constant(D), tf.constant(C)), [])
+        self.assertAllEqual(state, 1 + 0b010)
+        self.assertAllEqual(game.observe(state, 0), 1 + 0b010)
+        self.assertAllEqual(game.observe(state, 1), 1 + 0b100)
+        self.assertAllEqual(game.observe(state, 2), 1 + 0b001)
+
+    @parameterized.parameters(*GAMES)
+    def test_views(self, *n_actions):
+        game = matrix.IteratedMatrixGame(_random_table(n_actions))
+        joint_actions = list(itertools.product(*map(range, n_actions)))
+        self.assertEqual(game.n_observations, 1 + len(joint_actions))
+        columns = tuple(tf.constant(column) for column in zip(*joint_actions))
+        # Whatever was before.
+        before = tf.constant(np.random.default_rng(0).integers(game.n_observations, size=len(joint_actions)), tf.int32)
+        states = game.next_state(before, columns, [])
+        self.assertAllEqual(states, 1 + np.arange(len(joint_actions)))
+        for agent in range(len(n_actions)):
+            seen = game.observe(states, agent)
+            self.assertEqual(seen.dtype, tf.int32)
+            self.assertAllEqual(seen, [_observation(joint_action, agent, n_actions) for joint_action in joint_actions])
+            self.assertAllEqual(game.observe(game.initial_state([]), agent), 0)
+
+    def test_states_of_any_shape(self):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
+        start = game.initial_state([2, 3, 4])
+        self.assertEqual(start.dtype, tf.int32)
+        self.assertAllEqual(start, np.zeros([2, 3, 4]))
+        actions = tuple(np.random.default_rng(agent).integers(2, size=[2, 3, 4], dtype=np.int32) for agent in range(2))
+        state = game.next_state(start, tuple(map(tf.constant, actions)), [])
+        self.assertAllEqual(state, 1 + 2 * actions[0] + actions[1])
+        self.assertAllEqual(game.observe(state, 1), 1 + 2 * actions[1] + actions[0])
+
+
+class RewardsTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_prisoners_dilemma(self):
+        table = payoffs.prisoners_dilemma()
+        self.assertAllEqual(table[:, C, C], [-1, -1])
+        self.assertAllEqual(table[:, C, D], [-3, 0])
+        self.assertAllEqual(table[:, D, C], [0, -3])
+        self.assertAllEqual(table[:, D, D], [-2, -2])
+
+    @parameterized.parameters(*GAMES)
+    def test_rewards(self, *n_actions):
+        game = matrix.IteratedMatrixGame(_random_table(n_actions), dtype="float64")
+        rng = np.random.default_rng(2)
+        tables = rng.normal(size=[2, 3, len(n_actions), *n_actions])
+        actions = tuple(rng.integers(size, size=[2, 3, 4, 5], dtype=np.int32) for size in n_actions)
+        rewards = game.rewards(tf.constant(tables), None, tuple(map(tf.constant, actions)))
+        self.assertLen(rewards, len(n_actions))
+        for agent in range(len(n_actions)):
+            expected = np.zeros([2, 3, 4, 5])
+            for s, n, k, t in np.ndindex(2, 3, 4, 5):
+                expected[s, n, k, t] = tables[(s, n, agent, *(own[s, n, k, t] for own in actions))]
+            self.assertAllEqual(rewards[agent], expected)
+
+
+class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(*itertools.product(GAMES, (0.0, 0.7, 0.96)))
+    def test_random_games_and_policies(self, n_actions, discount):
+        game = matrix.IteratedMatrixGame(_random_table(n_actions), discount, dtype="float64")
+        # Seeds and tasks with payoffs and policies of their own.
+        tables = np.random.default_rng(3).normal(size=[2, 2, len(n_actions), *n_actions])
+        probs = _random_probs(n_actions, [2, 2])
+        values = game.exact_values(tf.constant(tables), tuple(map(tf.constant, probs)))
+        self.assertLen(values, len(n_actions))
+        for s, n in np.ndindex(2, 2):
+            expected = _oracle_values(tables[s, n], [own[s, n] for own in probs], discount)
+            self.assertAllClose([value[s, n] for value in values], expected, rtol=1e-12, atol=1e-12)
+
+    def test_float32(self):
+        # 40 is the order of the values; solving a well-conditioned 4 × 4 system loses a few of 24 bits.
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
+        probs = _random_probs((2, 2), [])
+        values = game.exact_values(
+            tf.constant(game.payoffs[np.newaxis, np.newaxis], tf.float32),
+            tuple(tf.constant(own[np.newaxis, np.newaxis], tf.float32) for own in probs),
+        )
+        self.assertEqual(values[0].dtype, tf.float32)
+        expected = _oracle_values(game.payoffs, probs, 0.96)
+        self.assertAllClose([value[0, 0] for value in values], expected, rtol=1e-5, atol=0.0)
+
+    # The probabilities of cooperating at the start and after CC, CD, DC, DD, and the average rewards.
+    @parameterized.named_parameters(
+        ("all_logits_zero", [0.5] * 5, [0.5] * 5, [-1.5, -1.5]),
+        ("always_defect", [0] * 5, [0] * 5, [-2, -2]),
+        ("always_cooperate", [1] * 5, [1] * 5, [-1, -1]),
+        ("tit_for_tat", [1, 1, 0, 1, 0], [1, 1, 0, 1, 0], [-1, -1]),
+        ("cooperate_against_defect", [1] * 5, [0] * 5, [-3, 0]),
+        # Fooled at the first step alone, which has the weight 1 − γ.
+        (
+            "tit_for_tat_against_defect", [1, 1, 0, 1, 0], [0] * 5,
+            [0.04 * -3 + 0.96 * -2, 0.04 * 0 + 0.96 * -2],
+        ),
+        # CD, DC, CD, ..: −3, 0, −3, .. for one and 0, −3, 0, .. for the other, who is one step ahead.
+        (
+            "tit_for_tat_out_of_step", [1, 1, 0, 1, 0], [0, 1, 0, 1, 0],
+            [-3 / 1.96, -3 * 0.96 / 1.96],
+        ),
+    )
+    def test_known_pairs(self, first, second, mean_rewards):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype="float64")
+        probs = [np.stack([cooperating, np.subtract(1.0, cooperating)], axis=-1) for cooperating in (first, second)]
+        values = _exact_values(game, game.payoffs, probs)
+        self.assertAllClose((1 - 0.96) * values, mean_rewards, rtol=1e-12, atol=1e-12)
+
+    @parameterized.parameters(((2, 2),), ((2, 3),), ((2, 3, 2),))
+    def test_derivatives(self, n_actions):
+        # Of every agent's value along random directions in all payoffs and probabilities: the first by a
+        # complex step of the oracle, the second by central differences (fourth order) of that.
+        n_agents, discount = len(n_actions), 0.8
+        game = matrix.IteratedMatrixGame(_random_table(n_actions), discount, dtype="float64")
+        inputs = [game.payoffs] + _random_probs(n_actions, [])
+        rng = np.random.default_rng(4)
+        first, second = [[rng.normal(size=leaf.shape) for leaf in inputs] for _ in range(2)]
+
+        def oracle_first(step):
+            moved = [leaf + step * v + 1e-30j * u for leaf, u, v in zip(inputs, first, second)]
+            return _oracle_values(moved[0], moved[1:], discount).imag / 1e-30
+
+        h = 1e-4
+        expected_first = oracle_first(0.0)
+        near, far = oracle_first(h) - oracle_first(-h), oracle_first(2 * h) - oracle_first(-2 * h)
+        expected_second = (8 * near - far) / (12 * h)
+
+        leaves = [tf.constant(leaf[np.newaxis, np.newaxis]) for leaf in inputs]
+        for agent in range(n_agents):
+            with tf.GradientTape() as outer_tape:
+                outer_tape.watch(leaves)
+                with tf.GradientTape() as inner_tape:
+                    inner_tape.watch(leaves)
+                    value = game.exact_values(leaves[0], leaves[1:])[agent]
+                gradients = inner_tape.gradient(value, leaves)
+                along_first = tf.add_n([tf.reduce_sum(leaf * u) for leaf, u in zip(gradients, first)])
+            along_second = tf.add_n(
+                [tf.reduce_sum(leaf * v) for leaf, v in zip(outer_tape.gradient(along_first, leaves), second)]
+            )
+            self.assertAllClose(along_first, expected_first[agent], rtol=1e-10, atol=0.0)
+            self.assertAllClose(along_second, expected_second[agent], rtol=1e-10, atol=0.0)
+
+
+class BadInputTest(tf.test.TestCase, parameterized.TestCase):
+
+    def assert_rejects(self, parameter, *args, **kwargs):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            matrix.IteratedMatrixGame(*args, **kwargs)
+        message = str(caught.exception)
+        self.assertStartsWith(message, f"IteratedMatrixGame.{parameter}")
+        self.assertIn(": must be ", message)
+        self.assertNotIn("\n", message)
+        return message
+
+    @parameterized.parameters(
+        ((),), ((0,),), ((3,),), ((2, 2),), ((2, 2, 2, 2),), ((3, 2, 2),), ((1, 2, 2),), ((3, 2, 2, 2, 2),), ((0, 2),)
+    )
+    def test_payoffs_of_a_bad_shape(self, shape):
+        message = self.assert_rejects("payoffs", np.zeros(shape))
+        self.assertIn(f"shape {shape}", message)
+        self.assertEndsWith(
+            message, "numbers of shape [n_agents, A_0, .., A_{n-1}], with one axis of actions for each agent"
+        )
+
+    def test_agents_without_actions(self):
+        message = self.assert_rejects("payoffs", np.zeros([2, 2, 0]))
+        self.assertEndsWith(message, "array of shape (2, 2, 0)': must be such that every agent has an action")
+
+    @parameterized.parameters(
+        (None,), ("payoffs",), ([["x", "y"]],), ([[[1, 2], [3]]],), ({1: 2},), ([[1, 1], [{}, 1]],)
+    )
+    def test_payoffs_that_are_not_numbers(self, table):
+        self.assert_rejects("payoffs", table)
+
+    @parameterized.parameters(math.nan, math.inf, -math.inf)
+    def test_payoffs_that_are_not_finite(self, entry):
+        table = payoffs.prisoners_dilemma()
+        table[0, 1, 0] = entry
+        message = self.assert_rejects("payoffs", table)
+        self.assertIn(str(entry), message)
+        self.assertEndsWith(message, "must be finite")
+
+    @parameterized.parameters(
+        (-0.1, "in [0, 1)"), (1.0, "in [0, 1)"), (1, "in [0, 1)"), (1.5, "in [0, 1)"), (math.nan, "a finite number"),
+        (math.inf, "a finite number"), ("0.9", "a finite number"), (None, "a finite number"), (True, "a finite number"),
+    )
+    def test_discount(self, discount, allowed):
+        message = self.assert_rejects("discount", payoffs.prisoners_dilemma(), discount=discount)
+        self.assertEqual(message, f"IteratedMatrixGame.discount = {discount!r}: must be {allowed}")
+
+    @parameterized.parameters("float16", "int32", "double", "", None, 64, np.float32)
+    def test_dtype(self, dtype):
+        message = self.assert_rejects("dtype", payoffs.prisoners_dilemma(), dtype=dtype)
+        self.assertEqual(message, f"IteratedMatrixGame.dtype = {dtype!r}: must be 'float32' or 'float64'")
+
+    @parameterized.parameters(0.0, 0, 0.999, np.float32(0.5))
+    def test_discounts_that_are_allowed(self, discount):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=discount)
+        self.assertEqual(game.discount, float(discount))
+
+    def test_defaults(self):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma().tolist())
+        self.assertEqual((game.discount, game.dtype), (0.96, "float32"))
+        self.assertAllEqual(game.payoffs, payoffs.prisoners_dilemma())
+
+    def test_payoffs_are_a_copy(self):
+        table = payoffs.prisoners_dilemma()
+        game = matrix.IteratedMatrixGame(table)
+        table[:] = 0.0
+        self.assertAllEqual(game.payoffs, payoffs.prisoners_dilemma())
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,74 @@
+"""The report at the end of a run has the right numbers in the right columns."""
+
+import pathlib
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg.runs import report
+from tf_metamapg.runs.run_directory import RunDirectory
+
+# Two seeds, one inner update, three agents; the seeds differ in agent 1 alone.
+AVERAGE_REWARD = np.array([
+    [[-1.0, -2.0, -3.0], [0.5, 1.0, 1.5]],
+    [[-1.0, -4.0, -3.0], [0.5, 2.0, 1.5]],
+])
+# Of two values that are one apart: Student's t for one degree of freedom, times the standard error of their mean.
+ONE_APART = 12.7062 * 0.5
+
+
+def _summary(average_reward):
+    return {
+        "agent": ["MetaMAPG", "MetaPG", "PolicyGradient"], "n_seeds": 2, "meta_updates": 7, "jit_compile": True,
+        "wall_seconds": 12.4, "exported_seed": 1, "meta_test": {"average_reward": average_reward.tolist()},
+    }
+
+
+def _rows(compared, average_reward=AVERAGE_REWARD):
+    lines = report.text(RunDirectory("run"), _summary(average_reward), compared).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("inner updates"))
+    return lines[start : lines.index("", start)]
+
+
+class ReportTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        ([0], ["agent 0, worst seed"], ["-1.000"], ["+0.500"]),
+        ([1], ["agent 1, worst seed"], ["-4.000"], ["+1.000"]),
+        ([0, 1], ["mean of meta-agents", "worst seed"], ["-2.000", "±", "6.353", "-2.500"],
+         ["+1.000", "±", "3.177", "+0.750"]),
+        ([0, 1, 2], ["mean of all agents", "worst seed"], ["-2.333", "±", "4.235", "-2.667"],
+         ["+1.167", "±", "2.118", "+1.000"]),
+    )
+    def test_table(self, compared, names, before, after):
+        header, *rows = _rows(compared)
+        position = 0
+        for name in ("agent 0: MetaMAPG", "agent 1: MetaPG", "agent 2: PolicyGradient", *names):
+            position = header.index(name, position) + len(name)
+        self.assertEqual(position, len(header))
+        of_agents = (
+            ["-1.000", "±", "0.000", "-3.000", "±", f"{2 * ONE_APART:.3f}", "-3.000", "±", "0.000"],
+            ["+0.500", "±", "0.000", "+1.500", "±", f"{ONE_APART:.3f}", "+1.500", "±", "0.000"],
+        )
+        for update, (row, own, of_compared) in enumerate(zip(rows, of_agents, (before, after), strict=True)):
+            self.assertEqual(row.split(), [str(update), *own, *of_compared])
+            self.assertLen(row, len(header))
+
+    def test_of_long_chains_some_updates_and_the_last_are_shown(self):
+        rows = _rows([0], np.zeros([2, 78, 3]))[1:]
+        self.assertEqual([int(row.split()[0]) for row in rows], [0, 1, 2, 3, 4, 5, 10, 20, 30, 50, 77])
+
+    def test_says_where_everything_is(self):
+        text = report.text(RunDirectory("run"), _summary(AVERAGE_REWARD), [0])
+        self.assertIn("over 2 seeds", text)
+        self.assertIn("7 meta-updates, 12 s, compiled with XLA", text)
+        self.assertIn("of seed 1, the best in meta-validation", text)
+        for name in ("figures/adaptation.png", "summary.json", "metrics.csv", "initial_policies", "config.gin"):
+            self.assertIn(str(pathlib.Path("run") / name), text)
+        without = report.text(RunDirectory("run"), {**_summary(AVERAGE_REWARD), "exported_seed": None}, [0])
+        self.assertIn("initial policies  none", without)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,1 @@
+"""What `bin/benchmark` times, and what it is compared with."""

@@ -1,0 +1,171 @@
+"""What `bin/benchmark` times: named workloads, and how one of them is measured."""
+
+from collections.abc import Callable
+import itertools
+import resource
+import time
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import checks
+from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.games import payoffs
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.numerics import random
+from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.training.trainer import MetaTrainer
+
+# What each of several repeats takes at least.
+_SECONDS_PER_REPEAT = 0.5
+
+
+class Workload(NamedTuple):
+    """One size of the problem in the iterated prisoner's dilemma with γ = 0.96."""
+
+    agents: tuple[Callable, ...]
+    policies: tuple[Callable, ...] = (tabular_policy, tabular_policy)
+    n_seeds: int = 1
+    n_tasks: int = 1
+    n_trajectories: int = 64
+    horizon: int = 150
+    chain_length: int = 1
+
+    def trainer(self):
+        """A new MetaTrainer of this size."""
+        game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
+        policies = [make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies)]
+        return MetaTrainer(
+            game, policies, [make_agent() for make_agent in self.agents],
+            LoadedDiceEstimator(game, policies, self.n_trajectories, self.horizon), PayoffNoise(game),
+            range(self.n_seeds), self.chain_length, self.n_tasks, meta_learning_rate=0.1, jit_compile=True,
+        )
+
+    def n_steps(self):
+        """Environment steps of one rollout: joint actions of all trajectories."""
+        return self.n_seeds * self.n_tasks * self.n_trajectories * self.horizon
+
+
+# One whole update of these is a meta-update, with L + 1 rollouts.
+META_WORKLOADS = {
+    "tabular": Workload((MetaMAPG, MetaMAPG), n_tasks=32),
+    "wide": Workload((MetaMAPG, MetaMAPG), n_seeds=20, n_tasks=8),
+    "chain": Workload((MetaMAPG, MetaMAPG), chain_length=7),
+    "long": Workload((MetaMAPG, MetaMAPG), n_tasks=8, horizon=1000),
+    "authors": Workload((MetaMAPG, PolicyGradient), (lstm_policy, tabular_policy), chain_length=7),
+}
+# One whole update of these is an inner update of both agents, with the rollout at the present policies and one
+# more for what each agent imagines.
+LEARNER_WORKLOADS = {
+    "dice_128": Workload((LOLADiCE, LOLADiCE), n_trajectories=128, chain_length=0),
+    "dice_1024": Workload((LOLADiCE, LOLADiCE), n_trajectories=1024, chain_length=0),
+}
+WORKLOADS = {**META_WORKLOADS, **LEARNER_WORKLOADS}
+# How the cost grows with each axis: what is doubled, and the workloads in which it is, from `tabular` on. For L it
+# is the number of rollouts, L + 1.
+SCALING = {
+    axis: {f"{axis}={size}": META_WORKLOADS["tabular"]._replace(**{axis: size}) for size in sizes}
+    for axis, sizes in (
+        ("horizon", (150, 300, 600)), ("n_trajectories", (64, 128, 256)), ("n_tasks", (32, 64, 128)),
+        ("chain_length", (1, 3, 7)),
+    )
+}
+
+
+def measure(name, started, n_repeats):
+    """Times one workload in this process, which should have done nothing else.
+
+    Args:
+        name: one of `WORKLOADS`, or of the workloads in `SCALING`.
+        started: when the process started, in seconds since the epoch.
+        n_repeats: how many medians are taken the median of.
+
+    Returns:
+        dict of numbers; see `bin/benchmark --help`.
+    """
+    workload = _find(name)
+    trainer = workload.trainer()
+    if name in LEARNER_WORKLOADS:
+        update, n_rollouts = _inner_update(trainer, workload), 3
+    else:
+        update, n_rollouts = trainer.step, workload.chain_length + 1
+    before = time.time()
+    update()
+    first_update_seconds = time.time() - started
+    first_call_seconds = time.time() - before
+    update_seconds = _seconds(update, n_repeats)
+    n_steps = workload.n_steps()
+    rollout_seconds = _seconds(_rollout(trainer, workload), n_repeats)
+    return {
+        "env_steps_per_update": n_rollouts * n_steps,
+        "rollout_ns": 1e9 * float(np.median(rollout_seconds)) / n_steps,
+        "rollout_ns_spread": [1e9 * float(bound) / n_steps for bound in (min(rollout_seconds), max(rollout_seconds))],
+        "meta_update_ns": 1e9 * float(np.median(update_seconds)) / (n_rollouts * n_steps),
+        "meta_update_seconds": float(np.median(update_seconds)),
+        "meta_update_seconds_spread": [float(min(update_seconds)), float(max(update_seconds))],
+        "first_update_seconds": first_update_seconds,
+        "compile_seconds": first_call_seconds - float(np.median(update_seconds)),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _find(name):
+    found = {**WORKLOADS, **dict(itertools.chain.from_iterable(of_axis.items() for of_axis in SCALING.values()))}
+    checks.check(name in found, "workload", name, f"one of {', '.join(found)}")
+    return found[name]
+
+
+def _seconds(function, n_repeats):
+    """The median time of a call in each repeat, after a warm-up."""
+    function()
+    function()
+    medians = []
+    for _ in range(n_repeats):
+        times, end = [], time.perf_counter() + _SECONDS_PER_REPEAT
+        while not times or time.perf_counter() < end:
+            start = time.perf_counter()
+            function()
+            times.append(time.perf_counter() - start)
+        medians.append(np.median(times))
+    return medians
+
+
+def _inner_update(trainer, workload):
+    """One inner update of both agents at the initial policies, with new random numbers at each call."""
+    joint_params = adaptation.for_each_task(trainer.param_values(), workload.n_tasks)
+    tasks = _tasks(trainer, workload)
+    calls = itertools.count()
+
+    def update():
+        average_reward, _ = trainer.advance(random.META_TRAIN, tasks, next(calls), joint_params)
+        average_reward.numpy()
+
+    return update
+
+
+def _tasks(trainer, workload):
+    return PayoffNoise(trainer.estimator.game).sample(random.root_keys(range(workload.n_seeds)), workload.n_tasks)
+
+
+def _rollout(trainer, workload):
+    """Random numbers and trajectories of one link."""
+    estimator, keys = trainer.estimator, random.root_keys(range(workload.n_seeds))
+    joint_params = adaptation.for_each_task(trainer.param_values(), workload.n_tasks)
+    tasks = _tasks(trainer, workload)
+    sample = tf.function(
+        lambda index: estimator.sample(joint_params, tasks, random.fold_in(keys, index)).trajectory,
+        autograph=False, jit_compile=True,
+    )
+    calls = itertools.count()
+
+    def rollout():
+        sample(tf.constant(next(calls))).rewards[0][0, 0, 0, 0].numpy()
+
+    return rollout

@@ -1,0 +1,1 @@
+"""The commands: `bin/train`, `bin/reproduce`, `bin/benchmark`."""

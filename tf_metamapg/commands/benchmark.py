@@ -1,0 +1,150 @@
+"""Times meta-updates, and prints a table.
+
+    bin/benchmark
+    bin/benchmark tabular wide --json=benchmark.json
+    bin/benchmark --scaling
+
+Workloads are tabular, wide, chain, long, authors, dice_128 and dice_1024; the README has their sizes.
+Each workload runs in a process of its own: the iterated prisoner's dilemma with γ = 0.96, two meta-agents or two
+LOLA-DiCE agents with tabular policies, or a meta-agent with an LSTM against a tabular learner. An environment
+step is one joint action of one trajectory; each of the L + 1 rollouts of a meta-update counts. The keys of each
+workload in the JSON object:
+
+    rollout_ns              random numbers and trajectories alone, nanoseconds per environment step
+    meta_update_ns          one whole update, nanoseconds per environment step of all its rollouts
+    meta_update_seconds     one whole update
+    first_update_seconds    from the start of the process to the end of the first update
+    compile_seconds         what of that is tracing and compiling
+    peak_mb                 the most memory that the process had
+    *_spread                least and largest median of the repeats
+
+With --scaling it doubles one size of `tabular` at a time instead, and prints how much time and memory that takes;
+a slope of 1 is a cost in proportion.
+"""
+
+import json
+import math
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+from absl import flags
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg.benchmarks import reference_loop
+from tf_metamapg.benchmarks import workloads
+from tf_metamapg.commands import common
+from tf_metamapg.runs import files
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("json", None, "Also write everything to this file, as one JSON object.", flag_values=FLAGS)
+flags.DEFINE_integer("repeats", 5, "Medians that the median is taken of.", flag_values=FLAGS)
+flags.DEFINE_bool("scaling", False, "How the cost grows with T, K, tasks and L.", flag_values=FLAGS)
+flags.DEFINE_float(
+    "started", None, "What the command passes to the process of one workload: when it was started.", flag_values=FLAGS
+)
+
+# The process that measures a workload, if there is one now.
+_aside = []
+
+
+def run(argv):
+    """Runs the command line.
+
+    Args:
+        argv: the program's name and its arguments.
+
+    Returns:
+        exit status, see `common.run`.
+    """
+
+    def hint():
+        # Whoever asks this process to end need not know of another.
+        for process in _aside:
+            process.kill()
+        return "nothing was written; start again"
+
+    return common.run(argv, sys.modules[__name__], lambda names: _run(argv[0], names), hint)
+
+
+def _run(program, names):
+    checks.check_integer("--repeats", FLAGS.repeats, minimum=1)
+    if FLAGS.started is not None:
+        checks.check(len(names) == 1, "--started", FLAGS.started, "left to the command")
+        print(json.dumps(workloads.measure(names[0], FLAGS.started, FLAGS.repeats)))
+        return
+    names = names or list(workloads.WORKLOADS)
+    for name in names:
+        checks.check(name in workloads.WORKLOADS, "workload", name, f"one of {', '.join(workloads.WORKLOADS)}")
+    if FLAGS.json is not None:
+        path = pathlib.Path(common.path("--json", FLAGS.json)).absolute()
+        is_writable = os.path.isdir(path.parent) and os.access(path.parent, os.W_OK)
+        checks.check(is_writable and not os.path.isdir(path), "--json", FLAGS.json, "a file in a writable directory")
+    results = {
+        "machine": {"cores": os.cpu_count(), "tensorflow": tf.__version__, "python": platform.python_version()},
+        "reference_loop": _reference_loop(),
+        "workloads": {},
+    }
+    if FLAGS.scaling:
+        results["scaling"] = _scaling(program)
+    else:
+        _time_workloads(program, names, results)
+    if FLAGS.json is not None:
+        files.write_json(path, results)
+
+
+def _time_workloads(program, names, results):
+    print(f"{'workload':<12}{'rollout':>10}{'update':>10}{'update':>11}{'first':>9}{'compile':>9}{'peak':>8}")
+    print(f"{'':<12}{'ns/step':>10}{'ns/step':>10}{'seconds':>11}{'seconds':>9}{'seconds':>9}{'MB':>8}", flush=True)
+    for name in names:
+        results["workloads"][name] = measured = _measure_aside(program, name)
+        print(
+            f"{name:<12}{measured['rollout_ns']:>10.1f}{measured['meta_update_ns']:>10.1f}"
+            f"{measured['meta_update_seconds']:>11.4f}{measured['first_update_seconds']:>9.1f}"
+            f"{measured['compile_seconds']:>9.1f}{measured['peak_mb']:>8.0f}",
+            flush=True,
+        )
+    loop = results["reference_loop"]
+    print(
+        "no C compiler for the reference loop" if loop is None
+        else f"\nreference loop: {loop['ns_per_step']:.1f} ns per step ({loop['description']})"
+    )
+
+
+def _scaling(program):
+    results = {}
+    print(f"{'':<20}{'update':>10}{'update':>11}{'slope':>8}{'peak':>8}")
+    print(f"{'':<20}{'ns/step':>10}{'seconds':>11}{'':>8}{'MB':>8}", flush=True)
+    for of_axis in workloads.SCALING.values():
+        smaller = None
+        for name in of_axis:
+            results[name] = measured = _measure_aside(program, name)
+            slope = "" if smaller is None else f"{math.log2(measured['meta_update_seconds'] / smaller):.2f}"
+            smaller = measured["meta_update_seconds"]
+            print(
+                f"{name:<20}{measured['meta_update_ns']:>10.1f}{smaller:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}",
+                flush=True,
+            )
+    return results
+
+
+def _reference_loop():
+    measured = reference_loop.nanoseconds_per_step(FLAGS.repeats)
+    return None if measured is None else {"ns_per_step": measured[0], "description": reference_loop.DESCRIPTION}
+
+
+def _measure_aside(program, name):
+    """What a process of its own measures."""
+    arguments = [sys.executable, program, name, f"--started={time.time()}", f"--repeats={FLAGS.repeats}"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        _aside.append(process)
+        stdout, stderr = process.communicate()
+    _aside.remove(process)
+    if process.returncode != 0:
+        last = stderr.splitlines()[-1:]
+        raise ChildProcessError(f"the process of {name} ended with status {process.returncode}: {''.join(last)}")
+    return json.loads(stdout.splitlines()[-1])

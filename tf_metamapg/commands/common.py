@@ -1,0 +1,140 @@
+"""What the command lines have in common: help, one-line errors, interruptions and exit statuses."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+from absl import flags
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg.runs import experiment
+from tf_metamapg.runs import progress
+
+
+def run(argv, module, work, hint):
+    """Runs a command line.
+
+    Args:
+        argv: the program's name and its arguments.
+        module: the command's module; its docstring and its FLAGS are what `--help` shows.
+        work: function of the arguments that are not flags.
+        hint: function that says how to go on after an interruption.
+
+    Returns:
+        exit status: 0, 1 if a run had to stop or nobody reads what it says, 2 for input that cannot be used. SIGHUP,
+        SIGINT and SIGTERM end the process, with 128 and the number of the signal.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        # A locale need not have every letter that is printed.
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        with _ended_by_signals(hint):
+            if {"--help", "-h"} & set(argv):
+                print(f"{module.__doc__}\n{module.FLAGS.module_help(module.__name__)}")
+            else:
+                work(_parsed(module.FLAGS, argv))
+            sys.stdout.flush()
+        return 0
+    except checks.InvalidInputError as error:
+        status, line = 2, f"error: {error}"
+    except experiment.MetaTrainingStopped as error:
+        status, line = 1, f"stopped: {error}"
+    except BrokenPipeError:
+        status, line = 1, ""
+    except (OSError, MemoryError, tf.errors.OpError, subprocess.SubprocessError) as error:
+        status, line = 1, f"stopped: {_described(error)}; {hint()}"
+    progress.close_all()
+    _release_stdout()
+    if line:
+        print(checks.one_line(line), file=sys.stderr)
+    return status
+
+
+def path(flag, value):
+    """The path that a flag names, with ~ for the home directory.
+
+    Raises:
+        InvalidInputError: if TensorFlow would write it in other bytes than Python.
+    """
+    try:
+        is_utf8 = os.fsencode(value) == value.encode("utf-8")
+    except UnicodeEncodeError:
+        is_utf8 = False
+    checks.check(is_utf8, flag, value, "ASCII, as the encoding of file names is not UTF-8; or set PYTHONUTF8=1")
+    return os.path.expanduser(value)
+
+
+def _parsed(flag_values, argv):
+    """The arguments that are not flags."""
+    try:
+        return flag_values(argv)[1:]
+    except (flags.Error, ValueError, OSError) as error:
+        raise checks.InvalidInputError(str(error)) from error
+    except RecursionError as error:  # In looking for a flag that has nearly the same name.
+        raise checks.InvalidInputError("flags: no flag has such a long name; see --help") from error
+
+
+def _described(error):
+    """What has gone wrong around the program."""
+    if isinstance(error, OSError):
+        text = error.strerror or str(error)
+        path = error.filename2 or error.filename
+        return f"{path}: {text}" if path else text
+    if isinstance(error, tf.errors.OpError):
+        # Without TensorFlow's names of operations.
+        return re.sub(r"\{\{.*?\}\} |\[Op:.*", "", error.message).strip()
+    return f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def _ended_by_signals(hint):
+    """A context in which SIGHUP, SIGINT and SIGTERM end the process with one line; no file is left half-written.
+
+    A thread waits for them: the main thread may be in TensorFlow for long, and an exception in it could get lost there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    # What whoever started the process wants to be ignored is ignored.
+    handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    for number in handlers:
+        signal.signal(number, lambda *_: None)
+    own_writer = signal.set_wakeup_fd(writer)
+    threading.Thread(target=_end, args=(reader, [*handlers], hint), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(own_writer)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        os.close(writer)
+
+
+def _end(reader, numbers, hint):
+    """Ends the process if one of some signals is read; it holds no lock, as the main thread may be anywhere."""
+    with open(reader, "rb", buffering=0) as signals:
+        while number := signals.read(1):
+            if number[0] in numbers:
+                try:
+                    if progress.is_shown():
+                        os.write(1, b"\n")
+                    os.write(2, f"{checks.one_line(f'interrupted: {hint()}')}\n".encode(errors="replace"))
+                finally:  # Also where nobody reads what is written.
+                    os._exit(128 + number[0])
+
+
+def _release_stdout():
+    """Lets what cannot be written to stdout not be an error once more when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Whoever read has gone, as `head` does, or the disk is full.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,82 @@
+"""Meta-trains agents as gin configs say, and leaves a run directory.
+
+    bin/train --gin_file=gin_configs/ipd.gin
+    bin/train --gin_file=gin_configs/ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds
+    bin/train --gin_file=gin_configs/ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds --resume
+"""
+
+import contextlib
+import pathlib
+import sys
+
+from absl import flags
+
+from tf_metamapg import checks
+from tf_metamapg import configs
+from tf_metamapg.commands import common
+from tf_metamapg.runs import run_directory
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_multi_string(
+    "gin_file", [], "A gin config; several are read in the order given.", flag_values=FLAGS
+)
+flags.DEFINE_multi_string(
+    "gin_param", [], "A gin binding that comes after the files, such as 'train.n_seeds = 5'.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "run_dir", None, "Where the run's files go. By default runs/NAME-1, runs/NAME-2, … after the last gin file.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "allow_other_versions", False, "Resume a run though TensorFlow or another package has another version by now.",
+    flag_values=FLAGS,
+)
+
+
+def run(argv, started):
+    """Runs the command line.
+
+    Args:
+        argv: the program's name and its arguments.
+        started: when the program started, in seconds since the epoch.
+
+    Returns:
+        exit status, see `common.run`.
+    """
+    with contextlib.ExitStack() as claimed:
+        directories = []
+
+        def hint():
+            if any(directory.config.exists() for directory in directories):
+                return f"go on with the same command, --run_dir={directories[0].path} and --resume"
+            claimed.close()
+            return "nothing was written; start again"
+
+        def work(arguments):
+            claim = _claim(arguments)
+            directories.append(claimed.enter_context(claim))
+            configs.train(
+                [common.path("--gin_file", path) for path in FLAGS.gin_file], FLAGS.gin_param, directories[0],
+                FLAGS.resume, FLAGS.allow_other_versions, started, _tell_unused,
+            )
+
+        return common.run(argv, sys.modules[__name__], work, hint)
+
+
+def _claim(arguments):
+    """Of the run directory that the flags name, after a look at all flags."""
+    checks.check(not arguments, "arguments", " ".join(arguments), "flags only; see --help")
+    if not FLAGS.gin_file:
+        raise checks.InvalidInputError("--gin_file: name at least one, such as gin_configs/ipd.gin")
+    if FLAGS.run_dir is not None:
+        checks.check(FLAGS.run_dir != "", "--run_dir", FLAGS.run_dir, "the name of a directory")
+        return run_directory.claim(common.path("--run_dir", FLAGS.run_dir), FLAGS.resume)
+    if FLAGS.resume:
+        raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
+    return run_directory.claim_next("runs", pathlib.Path(FLAGS.gin_file[-1]).stem)
+
+
+def _tell_unused(unused):
+    for text in unused:
+        print(f"note: nothing in this run uses {text}", flush=True)

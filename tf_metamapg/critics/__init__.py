@@ -1,0 +1,1 @@
+"""Critics: value estimates that are subtracted from returns to reduce variance."""

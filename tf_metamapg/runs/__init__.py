@@ -1,0 +1,1 @@
+"""Runs: from a config to a run directory with results, figures, exports and checkpoints."""

@@ -1,0 +1,78 @@
+"""Files that appear whole or not at all, also if the machine stops."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+
+
+@contextlib.contextmanager
+def atomic(path):
+    """Gives a temporary path beside `path` to write a file or a directory to, and renames it at the end.
+
+    A reader of `path` finds the old content or all of the new, also if the writer fails or is killed. Only
+    where a directory takes the place of another is there a moment without either.
+    """
+    aside = f"{path}.partial"
+    _remove(aside)
+    discarded = f"{path}.discarded.partial"
+    try:
+        yield aside
+        _flush_to_disk(aside)
+        _remove(discarded)
+        # No file takes the place of a directory.
+        if os.path.isdir(path) and os.path.isdir(aside):
+            os.replace(path, discarded)
+        os.replace(aside, path)
+    except BaseException:
+        _remove(aside)
+        raise
+    _flush_entry(os.path.dirname(os.path.abspath(path)))
+    _remove(discarded)
+
+
+def write_text(path, text):
+    """Writes a text file whole."""
+    with atomic(path) as aside:
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def write_json(path, value):
+    """Writes a value as JSON, whole."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def remove_partial(directory):
+    """Removes what writers that were killed have left in a directory."""
+    for name in os.listdir(directory):
+        if name.endswith(".partial"):
+            _remove(os.path.join(directory, name))
+
+
+def _remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
+def _flush_to_disk(path):
+    """Leaves nothing of a file, or of a directory and everything in it, in the system's buffers."""
+    _flush_entry(path)
+    for parent, directories, names in os.walk(path):
+        for name in (*directories, *names):
+            _flush_entry(os.path.join(parent, name))
+
+
+def _flush_entry(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems do not know it of directories.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)

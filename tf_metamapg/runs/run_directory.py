@@ -1,0 +1,272 @@
+"""The run directory: which run it holds, who is working on it, and where its files are."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+
+from tf_metamapg import checks
+from tf_metamapg.runs import files
+
+
+class RunDirectory:
+    """The files of one run.
+
+    Attributes:
+        path: the directory.
+        config: the gin config with everything that the run uses.
+        run_info: versions, seeds, and whether XLA compiles.
+        metrics: CSV, one row per meta-update, seed and agent.
+        events: TensorBoard events, the means over seeds.
+        checkpoints: what `--resume` goes on from.
+        adaptation_figure: average reward against inner updates.
+        initial_policies: SavedModels of the learned initial policies.
+        summary: the results, and what they are results of.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.gin"
+        self.run_info = self.path / "run.json"
+        self.metrics = self.path / "metrics.csv"
+        self.events = self.path / "tensorboard"
+        self.checkpoints = self.path / "checkpoints"
+        self.adaptation_figure = self.path / "figures" / "adaptation.png"
+        self.initial_policies = self.path / "initial_policies"
+        self.summary = self.path / "summary.json"
+
+    def start(self, config, seeds, jit_compile):
+        """Writes what a run is known by.
+
+        Args:
+            config: the text of the run's whole config.
+            seeds: the run's seeds.
+            jit_compile: whether XLA compiles.
+        """
+        files.write_json(self.run_info, {
+            "seeds": list(seeds), "jit_compile": jit_compile, "python": platform.python_version(),
+            "versions": versions(), "resumed_with": [],
+        })
+        # Last, since a directory with a config is one that can be resumed.
+        files.write_text(self.config, config)
+
+    def read_info(self):
+        """What stands in run.json.
+
+        Raises:
+            InvalidInputError: if it cannot be read.
+        """
+        try:
+            info = json.loads(self.run_info.read_text("utf-8"))
+            dict(info["versions"]), list(info["resumed_with"]), bool(info["jit_compile"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise checks.InvalidInputError(
+                f"--run_dir={self.path}: run.json cannot be read, so the run cannot go on ({type(error).__name__})"
+            ) from error
+        return info
+
+    def has_progress(self):
+        """Whether there are rows of meta-updates, or results."""
+        n_lines = len(self.metrics.read_bytes().splitlines()) if self.metrics.exists() else 0
+        return n_lines > 1 or self.summary.exists()
+
+    def check_same_run(self, config, may_change, allow_other_versions):
+        """Makes sure that the directory holds a run that can go on with a config.
+
+        Args:
+            config: the text of the whole config to go on with.
+            may_change: names of what may be bound to another value.
+            allow_other_versions: whether to go on though packages have other versions.
+
+        Raises:
+            InvalidInputError: if the directory holds another run, or one of other versions.
+        """
+        try:
+            stored = bindings(self.config.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise checks.InvalidInputError(f"{self.config}: cannot be read ({type(error).__name__})") from error
+        given = bindings(config)
+        for name in sorted(stored | given):
+            if name not in may_change and stored.get(name) != given.get(name):
+                raise checks.InvalidInputError(
+                    f"--run_dir={self.path}: holds a different run, with {name} = "
+                    f"{checks.one_line(stored.get(name, 'nothing'), 80)}; this config has "
+                    f"{checks.one_line(given.get(name, 'nothing'), 80)}"
+                )
+        info = self.read_info()
+        before, now = [info["versions"], *info["resumed_with"]][-1], versions()
+        changed = [name for name in now if before.get(name) != now[name]]
+        if changed and not allow_other_versions:
+            raise checks.InvalidInputError(
+                f"--run_dir={self.path}: the run has used {_of(changed, before)}, and here there is "
+                f"{_of(changed, now)}; its numbers may change: add --allow_other_versions to go on all the same"
+            )
+
+    def go_on(self, config):
+        """Notes the config and the versions that a run is resumed with."""
+        info = self.read_info()
+        if [info["versions"], *info["resumed_with"]][-1] != versions():
+            info["resumed_with"].append(versions())
+            files.write_json(self.run_info, info)
+        files.write_text(self.config, config)
+
+
+@contextlib.contextmanager
+def claim(path, resume):
+    """Takes a directory for a run, for as long as the context lasts; no other process can take it meanwhile.
+
+    Args:
+        path: the directory. It is made where it does not exist, and removed again if nothing has been written to it.
+        resume: whether to go on with the run that is there.
+
+    Yields:
+        `RunDirectory`.
+
+    Raises:
+        InvalidInputError: if the directory cannot be written, is in use, holds a run although `resume` is false or none
+            although it is true, or holds something else. Nothing is changed then.
+    """
+    path = pathlib.Path(path)
+    missing = [] if resume else _missing(path)
+    with _as_refusals(path):
+        if resume:
+            _check_resumable(path)
+        path.mkdir(parents=True, exist_ok=True)
+    with _claimed(path, missing) as directory:
+        if not resume:
+            with _as_refusals(path):
+                _check_free(directory)
+        yield directory
+
+
+@contextlib.contextmanager
+def claim_next(parent, name):
+    """Takes the first of parent/name-1, parent/name-2, … that does not exist; see `claim`."""
+    parent, number = pathlib.Path(parent), 1
+    missing = _missing(parent)
+    with _as_refusals(parent):
+        while True:
+            path = parent / f"{name}-{number}"
+            try:
+                # Two processes cannot both make it.
+                os.makedirs(path)
+                break
+            except FileExistsError:
+                number += 1
+    with _claimed(path, [path, *missing]) as directory:
+        yield directory
+
+
+@contextlib.contextmanager
+def _claimed(path, made):
+    """Locks a directory and, before it lets go of it, removes those that have been made and are still empty."""
+    with contextlib.ExitStack() as stack:
+        with _as_refusals(path):
+            stack.enter_context(_locked(path))
+        stack.callback(_remove_if_empty, made)
+        yield RunDirectory(path)
+
+
+@contextlib.contextmanager
+def _as_refusals(path):
+    try:
+        yield
+    except OSError as error:
+        raise checks.InvalidInputError(f"--run_dir={path}: cannot be written ({error.strerror})") from error
+
+
+def _missing(path):
+    """The directories of a path that do not exist, from the last one on."""
+    return [directory for directory in (path, *path.parents) if not os.path.lexists(directory)]
+
+
+def _remove_if_empty(directories):
+    for directory in directories:
+        try:
+            directory.rmdir()
+        except OSError:
+            return
+
+
+@contextlib.contextmanager
+def _locked(path):
+    """Keeps other processes of this machine out, where the file system has locks."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise checks.InvalidInputError(f"--run_dir={path}: another process is working on this run") from error
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                raise
+        # Another process may have removed it meanwhile, as it had written nothing.
+        if not os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check_resumable(path):
+    if not os.path.exists(RunDirectory(path).config):
+        raise checks.InvalidInputError(
+            f"--resume with --run_dir={path}: there is no run; leave --resume out to start one"
+        )
+
+
+def _check_free(directory):
+    if directory.config.exists():
+        raise checks.InvalidInputError(
+            f"--run_dir={directory.path}: holds a run already; add --resume to go on with it, or name another"
+        )
+    for entry in directory.path.iterdir():
+        # Where `start` was killed half-way, there is no more than this.
+        if entry.suffix != ".partial" and entry != directory.run_info:
+            raise checks.InvalidInputError(
+                f"--run_dir={directory.path}: is not empty and holds no run; name a new or an empty directory"
+            )
+
+
+def digest(config, may_change, seeds, jit_compile):
+    """A text that is the same for runs whose meta-updates give the same numbers.
+
+    Args:
+        config: the text of a run's whole config.
+        may_change: names of what those numbers do not depend on.
+        seeds: the run's seeds.
+        jit_compile: whether XLA compiles.
+    """
+    bound = {name: value for name, value in bindings(config).items() if name not in may_change}
+    text = json.dumps([bound, list(seeds), jit_compile], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def bindings(config):
+    """{what is bound: value}, as texts, of a config as gin writes it, where a value may go over several lines."""
+    found, name = {}, None
+    for line in config.splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        if not line.startswith((" ", "\t")) and "=" in line:
+            name, _, line = line.partition("=")
+            name = name.strip()
+            found[name] = ""
+        if name is not None:
+            found[name] += " ".join(line.replace("\\", "").split())
+    return found
+
+
+def versions():
+    """{package: version} of what a run's numbers are computed with."""
+    packages = ("tensorflow", "tensorflow-probability", "keras", "numpy", "gin-config", "tf_metamapg")
+    return {package: importlib.metadata.version(package) for package in packages}
+
+
+def _of(packages, version_of):
+    return ", ".join(f"{package} {version_of.get(package)}" for package in packages)

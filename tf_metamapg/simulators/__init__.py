@@ -1,0 +1,1 @@
+"""Simulators: play games with policies, and return trajectories without gradients."""

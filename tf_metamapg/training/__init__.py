@@ -1,0 +1,1 @@
+"""Meta-training: meta-gradients into meta-parameters."""
