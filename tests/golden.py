@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
-from tf_metamapg.critics import baselines
 from tf_metamapg.numerics import random
-from tf_metamapg.simulators import in_graph
+from tf_metamapg.simulators.in_graph import InGraphSimulator
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
 PATH = pathlib.Path(__file__).parent / "golden.json"
@@ -46,7 +47,7 @@ ROLLOUTS = {
     "tabular": (lambda: dilemma("float32"), (mapg.tabular_policy, mapg.tabular_policy)),
     "MLP and LSTM": (lambda: dilemma("float32"), (mapg.mlp_policy, mapg.lstm_policy)),
     "three agents": (stochastic_game, (mapg.tabular_policy,) * 3),
-    "vectors": (linear_quadratic_game, (mapg.gaussian_mlp_policy, mapg.gaussian_lstm_policy)),
+    "vectors": (linear_quadratic_game, (mapg.mlp_policy, mapg.lstm_policy)),
 }
 
 
@@ -58,8 +59,9 @@ def trajectories(name):
     keys = random.root_keys(SEEDS)
     joint_params = mapg.for_each_task(tuple(policy.initial_params(SEEDS) for policy in policies), N_TASKS)
     tasks = mapg.PayoffNoise(game).sample(random.fold_in(keys, 0), N_TASKS)
-    uniforms = in_graph.draw_uniforms(random.fold_in(keys, 1), game, policies, N_TASKS, N_TRAJECTORIES, HORIZON)
-    return uniforms, in_graph.rollout(game, policies, joint_params, tasks, uniforms)
+    simulator = InGraphSimulator(game, policies, N_TRAJECTORIES, HORIZON)
+    uniforms = simulator.draw_uniforms(random.fold_in(keys, 1), N_TASKS)
+    return uniforms.steps, simulator.play(joint_params, tasks, uniforms)
 
 
 def sampled(make_estimator, **arguments):
@@ -95,13 +97,13 @@ RUNS = {
         sampled(mapg.DiceEstimator), 1, (None, None),
     ),
     "learned rates": (
-        (mapg.MetaMAPG(0.1, learn_inner_learning_rates=True), mapg.PolicyGradient(1.0)),
+        (mapg.MetaMAPG(mapg.LearnedRates(0.1)), mapg.PolicyGradient(1.0)),
         (mapg.tabular_policy, mapg.tabular_policy), sampled(mapg.LoadedDiceEstimator, gae_lambda=0.9), 3,
         (None, personas),
     ),
     "LSTM": (
         (mapg.MetaMAPG(0.1), mapg.PolicyGradient(1.0)), (mapg.lstm_policy, mapg.tabular_policy),
-        sampled(mapg.LoadedDiceEstimator, baseline=baselines.linear_feature_baseline), 2, (None, None),
+        sampled(mapg.LoadedDiceEstimator, critic=mapg.LinearFeatureBaseline), 2, (None, None),
     ),
     "opponent model": (
         (mapg.MetaMAPG(0.5, opponent_model=mapg.MaximumLikelihood()), mapg.PolicyGradient(1.0)),
@@ -115,22 +117,35 @@ def meta_updates(name):
     agents, makers, make_estimator, chain_length, populations = RUNS[name]
     game = dilemma("float64")
     policies = [make(game, agent_index) for agent_index, make in enumerate(makers)]
-    trainer = MetaTrainer(
-        game, policies, list(agents), make_estimator(game, policies), mapg.PayoffNoise(game), SEEDS, chain_length,
-        N_TASKS, meta_learning_rate=0.1, jit_compile=False,
-        populations=[make and make(policy) for make, policy in zip(populations, policies)], max_gradient_norm=10.0,
+    problem = Problem(
+        game=game, policies=policies, agents=agents, estimator=make_estimator(game, policies),
+        task_distribution=mapg.PayoffNoise(game),
+        populations=[make and make(policy) for make, policy in zip(populations, policies)],
     )
+    settings = TrainerSettings(
+        chain_length=chain_length, n_tasks=N_TASKS, meta_learning_rate=0.1, jit_compile=False, max_gradient_norm=10.0
+    )
+    trainer = MetaTrainer(problem, settings, SEEDS)
     metrics = [trainer.step() for _ in range(3)]
-    meta_test = trainer.evaluate(random.META_TEST, chain_length + 1, N_TASKS)
-    learned = [*tf.nest.flatten(trainer.param_values()), *trainer.inner_learning_rates()]
+    meta_test, _ = trainer.evaluate(random.META_TEST, chain_length + 1, N_TASKS)
+    values = trainer.meta_param_values()
+    learned = [*tf.nest.flatten([own.initial for own in values]), *map(rates, agents, values, [chain_length] * 2)]
     # Sums weighted at random stand for the many entries of a network.
     weights = np.random.default_rng(0)
     return {
-        "average_reward": np.stack([one.average_reward for one in metrics]).ravel().tolist(),
+        "average_reward": np.stack([one.mean_reward for one in metrics]).ravel().tolist(),
         "term_norms": np.stack([one.term_norms for one in metrics]).ravel().tolist(),
         "meta_test": meta_test.ravel().tolist(),
         "learned": [float(np.sum(weights.normal(size=leaf.shape) * leaf.numpy())) for leaf in learned],
     }
+
+
+def rates(agent, values, chain_length):
+    """The inner learning rates of an agent at each step, tensor [S, L]."""
+    if isinstance(values.update, tf.Tensor):
+        return tf.exp(values.update)
+    rate = agent._learning_rate.learning_rate
+    return tf.fill([len(SEEDS), chain_length], tf.constant(rate, tf.float64))
 
 
 def summary(tensor):

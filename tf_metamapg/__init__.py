@@ -8,7 +8,11 @@ from tf_metamapg.adaptation import inner_update
 from tf_metamapg.adaptation import Link
 from tf_metamapg.adaptation import Objectives
 from tf_metamapg.adaptation import sample_link
+from tf_metamapg.agents.base import GradientAgent
 from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.learning_rates import ConstantRate
+from tf_metamapg.agents.learning_rates import LearnedRates
+from tf_metamapg.agents.learning_rates import LearnedRatesPerParameter
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
@@ -17,11 +21,23 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import MaximumLikelihood
+from tf_metamapg.agents.optimizers import Adam
+from tf_metamapg.agents.optimizers import Momentum
+from tf_metamapg.agents.optimizers import RMSProp
+from tf_metamapg.agents.optimizers import SGD
 from tf_metamapg.agents.sos import SOS
 from tf_metamapg.checks import InvalidInputError
+from tf_metamapg.contracts import AgentState
+from tf_metamapg.contracts import Box
+from tf_metamapg.contracts import Discrete
+from tf_metamapg.contracts import GameSpec
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
 from tf_metamapg.contracts import Trajectory
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
+from tf_metamapg.critics.baselines import LinearFeatureBaseline
+from tf_metamapg.critics.baselines import NoBaseline
+from tf_metamapg.critics.value_network import ValueNetwork
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
@@ -34,11 +50,10 @@ from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
 from tf_metamapg.games.stochastic import StochasticGame
+from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
-from tf_metamapg.policies.lstm import gaussian_lstm_policy
 from tf_metamapg.policies.lstm import lstm_policy
-from tf_metamapg.policies.mlp import gaussian_mlp_policy
 from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
@@ -48,11 +63,62 @@ from tf_metamapg.policies.vector import vector_policy
 __version__ = "0.1.0"
 
 __all__ = [
-    "Chain", "DiceEstimator", "DifferentiableGame", "ExactEstimator", "Fixed", "InvalidInputError",
-    "IteratedMatrixGame", "LOLADiCE", "LOLAShaping", "LOLATaylor", "LinearQuadraticGame", "Link",
-    "LoadedDiceEstimator", "LookAhead", "MatrixGame", "MaximumLikelihood", "MetaGradients", "MetaMAPG",
-    "MetaPG", "MetaParams", "NormalPolicies", "Objectives", "PayoffNoise", "Personas", "PolicyGradient",
-    "SOS", "ScoreFunctionEstimator", "StochasticGame", "Trajectory", "adapt", "bilinear_game",
-    "for_each_task", "gaussian_lstm_policy", "gaussian_mlp_policy", "inner_update", "lstm_policy",
-    "mlp_policy", "payoffs", "random", "vector_policy", "sample_link", "tabular_policy", "tandem_game",
+    "Adam",
+    "AgentState",
+    "Box",
+    "Chain",
+    "ConstantRate",
+    "DefaultTasks",
+    "DiceEstimator",
+    "DifferentiableGame",
+    "Discrete",
+    "ExactEstimator",
+    "Fixed",
+    "GameSpec",
+    "GradientAgent",
+    "InvalidInputError",
+    "IteratedMatrixGame",
+    "LOLADiCE",
+    "LOLAShaping",
+    "LOLATaylor",
+    "LearnedRates",
+    "LearnedRatesPerParameter",
+    "LeaveOneOutBaseline",
+    "LinearFeatureBaseline",
+    "LinearQuadraticGame",
+    "Link",
+    "LoadedDiceEstimator",
+    "LookAhead",
+    "MatrixGame",
+    "MaximumLikelihood",
+    "MetaGradients",
+    "MetaMAPG",
+    "MetaPG",
+    "MetaParams",
+    "Momentum",
+    "NoBaseline",
+    "NormalPolicies",
+    "Objectives",
+    "PayoffNoise",
+    "Personas",
+    "PolicyGradient",
+    "RMSProp",
+    "SGD",
+    "SOS",
+    "ScoreFunctionEstimator",
+    "StochasticGame",
+    "Trajectory",
+    "ValueNetwork",
+    "adapt",
+    "bilinear_game",
+    "for_each_task",
+    "inner_update",
+    "lstm_policy",
+    "mlp_policy",
+    "payoffs",
+    "random",
+    "sample_link",
+    "tabular_policy",
+    "tandem_game",
+    "vector_policy",
 ]

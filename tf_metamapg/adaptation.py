@@ -1,84 +1,61 @@
 """The inner update of every agent (Eq. 3), and chains of them.
 
-This is the only place where agents adapt: meta-training, meta-validation and meta-testing, the steps
-that an agent imagines of the others, with two agents or five, exact or sampled, all come here.
+This is the only place where agents adapt: meta-training, meta-validation and meta-testing, the steps that an agent looks
+ahead to, with two agents or five, exact or sampled, all come here.
 """
 
 from collections.abc import Callable
-import functools
-from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.numerics import xla_gradients  # noqa: F401, so that what is compiled here can be differentiated three times
 
 
 class DeadGradientError(RuntimeError):
-    """A gradient that an agent would follow does not exist: an error in a game, a policy or an estimator."""
+    """An objective does not depend on its own agent's parameters: an error in a game, a policy or an estimator."""
 
 
 class Link(NamedTuple):
     """One link φ_l of a chain, with what was sampled there."""
 
-    joint_params: JointParams  # leaves [S, N, ...]
-    sample: Any  # as the estimator's `sample` returned it
+    agent_states: tuple[AgentState, ...]  # one for each agent, leaves [S, N, ...]
+    sample: Structure  # as the estimator's `sample` returned it
     keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
 
     __repr__ = descriptions.of_fields
+
+    @property
+    def joint_params(self) -> JointParams:
+        """φ_l of all agents, leaves [S, N, ...]."""
+        return tuple(state.params for state in self.agent_states)
+
+    def with_joint_params(self, joint_params: JointParams) -> "Link":
+        """The same link with other parameters."""
+        states = zip(self.agent_states, joint_params)
+        return self._replace(agent_states=tuple(state._replace(params=params) for state, params in states))
 
 
 class Chain(NamedTuple):
     """θ = φ_0 → φ_1 → … → φ_L with all that is needed to differentiate it again."""
 
-    agents: tuple[Any, ...]  # one for each agent
-    inner_learning_rates: tuple[tf.Tensor, ...]  # [S, L] for each agent
-    tasks: Any  # leading axes [S, N]
+    estimator: contracts.Estimator  # as `adapt` got it
+    agents: tuple[contracts.Agent, ...]  # one for each agent of the game
+    update_params: tuple[Structure, ...]  # for each agent what its updates are made with, leaves [S, max(L, 1), ...]
+    tasks: Structure  # leading axes [S, N]
     links: tuple[Link, ...]  # L + 1 of them
     compile_fn: Callable  # as `adapt` got it
-    estimator: Any = None  # as `adapt` got it; None in a chain that is put together by hand
 
     __repr__ = descriptions.of_fields
-
-
-def sample_link(estimator, joint_params, tasks, keys):
-    """The link at given parameters.
-
-    Args:
-        estimator: one of `estimators/`.
-        joint_params: JointParams φ_l with leaves [S, N, ...].
-        tasks: the tasks, with leading axes [S, N].
-        keys: int64 tensor [S, 2], other ones for every link.
-
-    Returns:
-        Link.
-
-    Raises:
-        InvalidInputError: if one of these is something else.
-    """
-    arguments.check_estimator("estimator", estimator)
-    joint_params = arguments.joint_params("joint_params", joint_params, estimator.policies)
-    keys = arguments.keys("keys", keys, arguments.seeds_and_tasks(joint_params)[0])
-    return Link(joint_params, estimator.sample(joint_params, tasks, random.fold_in(keys, 0)), keys)
-
-
-def checked_link(estimator, link):
-    """The link, which must be one at which an estimator has objectives."""
-    arguments.check_estimator("estimator", estimator)
-    checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
-    joint_params = arguments.joint_params("link.joint_params", link.joint_params, estimator.policies)
-    has_arrays = not all(map(tf.is_tensor, tf.nest.flatten(link.joint_params)))
-    return link._replace(joint_params=joint_params) if has_arrays else link
-
-
-def lookahead_keys(link, agent_index, step):
-    """Keys for what an agent imagines at a link, int64 tensor [S, 2]; other ones for every step."""
-    return random.fold_in(random.fold_in(link.keys, 1 + agent_index), step)
 
 
 class Objectives(descriptions.Described):
@@ -88,13 +65,13 @@ class Objectives(descriptions.Described):
     and so is what comes back through it when one of their gradients is differentiated again.
 
     Attributes:
-        estimator: one of `estimators/`.
+        estimator: the estimator of the chain.
         tasks: the tasks, with leading axes [S, N].
-        link: Link at θ.
-        by_agent: tuple over agents of tensors [S, N], Vⁱ(θ) or its surrogate.
+        link: Link at φ_l.
+        by_agent: tuple over agents of tensors [S, N], Vⁱ(φ_l) or its surrogate.
     """
 
-    def __init__(self, estimator, tasks, link):
+    def __init__(self, estimator: contracts.Estimator, tasks: Structure, link: Link):
         """Takes what stands above.
 
         Raises:
@@ -107,11 +84,11 @@ class Objectives(descriptions.Described):
             self._inner_tape.watch(link.joint_params)
             self.by_agent = estimator.objectives(link.joint_params, tasks, link.sample)
 
-    def recompute(self):
-        """The same once more, for a tape that was opened since: it records the objectives, too."""
+    def recompute(self) -> "Objectives":
+        """The same, evaluated again under the active tape, which then records the objectives, too."""
         return Objectives(self.estimator, self.tasks, self.link)
 
-    def gradients(self, agent_index, with_respect_to):
+    def gradients(self, agent_index: int, with_respect_to: int) -> Params:
         """∇_θ^j Vⁱ(θ). For j = i it is Eq. 1's policy gradient: the others are taken as they are.
 
         Args:
@@ -136,7 +113,7 @@ class Objectives(descriptions.Described):
         return self._inner_tape.gradient(objective, params, unconnected_gradients="zero")
 
 
-def own_gradients(tape, objective, params, agent_index):
+def own_gradients(tape, objective, params, agent_index) -> Params:
     """The derivative of an agent's objective [S, N] in its own parameters, Params with leaves [S, N, ...].
 
     Raises:
@@ -150,47 +127,82 @@ def own_gradients(tape, objective, params, agent_index):
     )
 
 
-def check_cross_derivatives(estimator):
+def check_cross_derivatives(estimator) -> None:
     """Raises `InvalidInputError` unless an agent's objective knows of the others' parameters.
 
-    Of an estimator of the sampled reading such derivatives would silently be zero.
+    With sampled inner updates such derivatives would silently be zero.
     """
     checks.check(
-        estimator.has_cross_derivatives, "estimator", type(estimator).__name__,
-        "ExactEstimator, DiceEstimator or LoadedDiceEstimator for agents that look at the others' gradients",
+        estimator.inner_update == "expected", "estimator", estimator,
+        "one of expected inner updates, such as ExactEstimator, DiceEstimator or LoadedDiceEstimator, for agents that "
+        "look at the others' gradients",
     )
 
 
-def inner_update(objectives, agents, inner_learning_rates):
-    """One step of every agent along its own learner's gradient: Eq. 3 for policy-gradient agents.
+def sample_link(
+    estimator: contracts.Estimator, agent_states: tuple[AgentState, ...], tasks: Structure, keys: tf.Tensor,
+    critic_params: JointParams | None = None,
+) -> Link:
+    """The link at given states of all agents.
+
+    Args:
+        estimator: the estimator of the chain.
+        agent_states: one for each agent, leaves [S, N, ...].
+        tasks: the tasks, with leading axes [S, N].
+        keys: int64 tensor [S, 2], other ones for every link.
+        critic_params: parameters of the estimator's critic, see `SampledEstimator.sample`.
+
+    Raises:
+        InvalidInputError: if one of these is something else.
+    """
+    contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
+    keys = arguments.keys("keys", keys)
+    link = Link(tuple(agent_states), (), keys)
+    sample = estimator.sample(link.joint_params, tasks, random.sample_keys(keys), critic_params)
+    return link._replace(sample=sample)
+
+
+def checked_link(estimator, link: Link) -> Link:
+    """The link, which must be one at which an estimator has objectives."""
+    contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
+    checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
+    joint_params = arguments.joint_params("link.joint_params", link.joint_params, estimator.policies)
+    has_arrays = not all(map(tf.is_tensor, tf.nest.flatten(link.joint_params)))
+    return link.with_joint_params(joint_params) if has_arrays else link
+
+
+def inner_update(
+    objectives: Objectives, agents: tuple[contracts.Agent, ...], step_params: tuple[Structure, ...]
+) -> tuple[AgentState, ...]:
+    """One update of every agent: Eq. 3 for agents that follow their policy gradient.
 
     Args:
         objectives: Objectives at φ_l.
-        agents: one of `agents/` for each agent.
-        inner_learning_rates: tuple over agents of tensors [S], α of this step.
+        agents: one for each agent of the game.
+        step_params: for each agent what this update is made with, leaves [S, ...]; see `at_step`.
 
     Returns:
-        JointParams φ_{l+1} with leaves [S, N, ...], differentiable with respect to the inner learning
-        rates and to the parameters of every agent at φ_l.
+        the agents' states at φ_{l+1}, leaves [S, N, ...], differentiable with respect to `step_params` and to the
+        states of every agent at φ_l.
 
     Raises:
         InvalidInputError: if one of these is something else.
     """
     checks.check(isinstance(objectives, Objectives), "objectives", objectives, "Objectives")
-    n_agents, dtype = len(objectives.by_agent), objectives.estimator.game.dtype
-    n_seeds, _ = arguments.seeds_and_tasks(objectives.link.joint_params)
-    arguments.check_agents("agents", agents, n_agents)
-    inner_learning_rates = arguments.rates("inner_learning_rates", inner_learning_rates, n_agents, dtype, [n_seeds])
-    updated = []
-    for agent_index, (learner, rates) in enumerate(zip(agents, inner_learning_rates)):
-        gradients = learner.gradients(objectives, agent_index)
-        updated.append(
-            tuple(
-                leaf + tf.reshape(rates, [-1] + [1] * (len(leaf.shape) - 1)) * gradient
-                for leaf, gradient in zip(objectives.link.joint_params[agent_index], gradients)
-            )
+    n_agents = len(objectives.by_agent)
+    check_agents("agents", agents, n_agents)
+    checks.check_length("step_params", step_params, n_agents)
+    return tuple(
+        agent.update(state, objectives, agent_index, own_params)
+        for agent_index, (agent, state, own_params) in enumerate(
+            zip(agents, objectives.link.agent_states, step_params)
         )
-    return tuple(updated)
+    )
+
+
+def at_step(update_params: Structure, step: int) -> Structure:
+    """What one update is made with: leaves [S, number of steps, ...] → [S, ...]; steps beyond are as the last one."""
+    return tf.nest.map_structure(lambda leaf: leaf[:, min(step, leaf.shape[1] - 1)], update_params)
 
 
 def identity(function):
@@ -198,47 +210,7 @@ def identity(function):
     return function
 
 
-def extend(estimator, agents, inner_learning_rates, tasks, link, keys):
-    """Lets all agents learn together from one link on.
-
-    Args:
-        estimator: one of `estimators/`.
-        agents: one of `agents/` for each agent.
-        inner_learning_rates: tuple over agents of tensors [S, number of steps].
-        tasks: the tasks, with leading axes [S, N].
-        link: the Link to start from.
-        keys: int64 tensors [S, 2], one for every link that is added.
-
-    Returns:
-        tuple of Links, of which `link` is the first.
-
-    Raises:
-        InvalidInputError: if one of these is something else.
-    """
-    link = checked_link(estimator, link)
-    n_seeds, _ = arguments.seeds_and_tasks(link.joint_params)
-    arguments.check_agents("agents", agents, estimator.game.n_agents)
-    keys = arguments.keys_of_links("keys", keys, n_seeds)
-    inner_learning_rates = arguments.rates(
-        "inner_learning_rates", inner_learning_rates, estimator.game.n_agents, estimator.game.dtype,
-        [n_seeds, len(keys)],
-    )
-    sample = functools.partial(sample_link, estimator)
-    return _extend(estimator, agents, inner_learning_rates, tasks, link, keys, sample, identity)
-
-
-def _extend(estimator, agents, inner_learning_rates, tasks, link, keys, sample, compile_fn):
-    update = compile_fn(
-        lambda link, tasks, rates: inner_update(Objectives(estimator, tasks, link), agents, rates)
-    )
-    links = [link]
-    for step, link_keys in enumerate(keys):
-        rates = tuple(of_agent[:, step] for of_agent in inner_learning_rates)
-        links.append(sample(update(links[-1], tasks, rates), tasks, link_keys))
-    return tuple(links)
-
-
-def for_each_task(joint_params, n_tasks):
+def for_each_task(joint_params: JointParams, n_tasks: int) -> JointParams:
     """Parameters that all tasks of a seed start from: leaves [S, ...] → [S, N, ...].
 
     Raises:
@@ -250,49 +222,93 @@ def for_each_task(joint_params, n_tasks):
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1), joint_params)
 
 
-def constant_rates(agents, n_seeds, n_steps, dtype):
-    """Every learner's own inner learning rate at each step: tuple over agents of tensors [S, n_steps]."""
+def initial_update_params(agents, policies, n_seeds: int, chain_length: int) -> tuple[Structure, ...]:
+    """For each agent what it begins to learn its updates with: leaves [S, max(L, 1), ...], () where it does not."""
     return tuple(
-        tf.fill([n_seeds, n_steps], tf.constant(learner.inner_learning_rate, dtype)) for learner in agents
+        agent.initial_update(policy, n_seeds, chain_length) for agent, policy in zip(agents, policies)
     )
 
 
-def adapt(estimator, agents, initial_params, tasks, keys, inner_learning_rates=None, compile_fn=identity):
+def adapt(
+    estimator: contracts.Estimator, agents: tuple[contracts.Agent, ...], initial_params: JointParams,
+    tasks: Structure, keys, *, update_params: tuple[Structure, ...] | None = None,
+    critic_params: JointParams | None = None, compile_fn: Callable = identity,
+) -> Chain:
     """Lets all agents learn together from their initial policies.
 
     Args:
         estimator: one of `estimators/`.
-        agents: one of `agents/` for each agent.
+        agents: one of `agents/` for each agent of the game.
         initial_params: JointParams θ with leaves [S, N, ...]; see `for_each_task`.
         tasks: the tasks, with leading axes [S, N].
         keys: L + 1 int64 tensors [S, 2], one for every link; their number sets the chain length L.
-        inner_learning_rates: tuple over agents of tensors [S, L]; by default the agents' own.
+        update_params: for each agent what its updates are made with, leaves [S, max(L, 1), ...]; by default as
+            the agents begin.
+        critic_params: parameters of the estimator's critic, leaves [S, N, ...]; see `SampledEstimator.sample`.
         compile_fn: what is applied to every function that does the work of one link, here and in the
             meta-gradient, such as a `tf.function` with `jit_compile`. All links share what has been compiled, so
             that a longer chain does not take longer to compile.
 
     Returns:
-        Chain of L + 1 links, differentiable with respect to `initial_params` and
-        `inner_learning_rates`.
+        Chain of L + 1 links, differentiable with respect to `initial_params` and `update_params`.
 
     Raises:
         InvalidInputError: if one of these is something else, or of another dtype or shape.
     """
-    arguments.check_estimator("estimator", estimator)
-    game = estimator.game
-    arguments.check_agents("agents", agents, game.n_agents)
+    contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator, such as ExactEstimator(...)")
+    check_agents("agents", agents, estimator.spec.n_agents)
     initial_params = arguments.joint_params("initial_params", initial_params, estimator.policies)
-    sizes = arguments.seeds_and_tasks(initial_params)
-    tasks = arguments.tasks("tasks", tasks, game, sizes)
-    keys = arguments.keys_of_links("keys", keys, sizes[0])
+    n_seeds, n_tasks = arguments.seeds_and_tasks(initial_params)
+    tasks = arguments.tasks("tasks", tasks, estimator, [n_seeds, n_tasks])
+    keys = arguments.keys_of_links("keys", keys, n_seeds)
     checks.check(len(keys) > 0, "keys", keys, "keys for each of L + 1 links")
-    if inner_learning_rates is None:
-        inner_learning_rates = constant_rates(agents, sizes[0], len(keys) - 1, game.dtype)
-    inner_learning_rates = arguments.rates(
-        "inner_learning_rates", inner_learning_rates, game.n_agents, game.dtype, [sizes[0], len(keys) - 1]
-    )
+    own_update_params = initial_update_params(agents, estimator.policies, n_seeds, len(keys) - 1)
+    if update_params is None:
+        update_params = own_update_params
+    update_params = arguments.like("update_params", update_params, own_update_params)
     checks.check(callable(compile_fn), "compile_fn", compile_fn, "a function of functions, such as tf.function")
-    sample = compile_fn(functools.partial(sample_link, estimator))
-    first = sample(initial_params, tasks, keys[0])
-    links = _extend(estimator, agents, inner_learning_rates, tasks, first, keys[1:], sample, compile_fn)
-    return Chain(tuple(agents), inner_learning_rates, tasks, links, compile_fn, estimator)
+    states = tuple(agent.init(params) for agent, params in zip(agents, initial_params))
+    links = extend(
+        estimator, agents, update_params, tasks, states, keys, critic_params=critic_params, compile_fn=compile_fn
+    )
+    return Chain(estimator, tuple(agents), tuple(update_params), tasks, links, compile_fn)
+
+
+def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=None, compile_fn=identity):
+    """The links of a chain from given states of all agents on; see `adapt` for the arguments.
+
+    Returns:
+        tuple of as many Links as there are keys.
+    """
+    sample = sampling(estimator, compile_fn)
+    update = compile_fn(
+        lambda link, tasks, step_params: inner_update(Objectives(estimator, tasks, link), agents, step_params)
+    )
+    links = []
+    for step, link_keys in enumerate(keys):
+        if links:
+            step_params = tuple(at_step(of_agent, step - 1) for of_agent in update_params)
+            agent_states = update(links[-1], tasks, step_params)
+        links.append(sample(agent_states, tasks, link_keys, critic_params))
+    return tuple(links)
+
+
+def sampling(estimator, compile_fn):
+    """`sample_link`, compiled; where games are played outside of the graph, only what is made of trajectories is."""
+    if estimator.in_graph:
+        return compile_fn(lambda *link_arguments: sample_link(estimator, *link_arguments))
+    make_sample = compile_fn(estimator.make_sample)
+
+    def sample(agent_states, tasks, keys, critic_params):
+        link = Link(tuple(agent_states), (), keys)
+        trajectory = estimator.simulator.sample(link.joint_params, tasks, random.sample_keys(keys))
+        return link._replace(sample=make_sample(trajectory, link.joint_params, critic_params))
+
+    return sample
+
+
+def check_agents(parameter, agents, n_agents: int) -> None:
+    """Raises `InvalidInputError` unless there is one agent for each agent of the game."""
+    checks.check_length(parameter, agents, n_agents)
+    for index, agent in enumerate(agents):
+        contracts.check_kind(f"{parameter}[{index}]", agent, contracts.Agent, "an agent, such as MetaMAPG()")

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 
 
@@ -144,10 +145,8 @@ def tasks(parameter, value, game, sizes):
     reference = game.default_tasks
     if not tf.nest.flatten(reference):
         return value
-    try:
-        leaves = tf.nest.flatten_up_to(reference, value)
-    except (TypeError, ValueError):
-        checks.check(False, parameter, value, f"tasks such as {descriptions.describe(reference)} with axes [S, N] in front")
+    allowed = f"like {descriptions.describe(reference)}, with axes [S, N] in front"
+    leaves = _leaves_like(parameter, value, reference, allowed)
     checked = [
         tensor(
             parameter, leaf, _task_dtype(own, game.spec.dtype), [*sizes, *np.shape(own)],
@@ -158,85 +157,61 @@ def tasks(parameter, value, game, sizes):
     return tf.nest.pack_sequence_as(reference, checked)
 
 
+def _leaves_like(parameter, value, reference, allowed):
+    """The leaves of a value, which must have the structure of a reference."""
+    try:
+        tf.nest.assert_same_structure(reference, value, check_types=False)
+    except (TypeError, ValueError):
+        checks.check(False, parameter, value, allowed)
+    return tf.nest.flatten(value)
+
+
 def _task_dtype(leaf, dtype):
     """Floating numbers of tasks are in the dtype of the game."""
     own = tf.as_dtype(np.asarray(leaf).dtype)
     return dtype if own.is_floating else own.name
 
 
-def rates(parameter, value, n_agents, dtype, shape):
-    """Inner learning rates: a tuple over agents of tensors."""
-    checks.check_length(parameter, value, n_agents)
-    return tuple(tensor(f"{parameter}[{agent}]", own, dtype, shape) for agent, own in enumerate(value))
+def like(parameter, value, reference):
+    """A structure of tensors like another one, with the same dtypes and shapes."""
+    leaves = _leaves_like(parameter, value, reference, f"like {descriptions.describe(reference)}")
+    checked = [
+        tensor(parameter, leaf, _dtype_name(own), list(own.shape)) for leaf, own in zip(leaves, tf.nest.flatten(reference))
+    ]
+    return tf.nest.pack_sequence_as(reference, checked)
 
 
-def check_able(parameter, value, methods, allowed):
-    """Raises `InvalidInputError` unless a value is an object, and not a class, that has some methods or attributes."""
-    is_able = not isinstance(value, type) and all(hasattr(value, name) for name in methods)
-    checks.check(is_able, parameter, value, allowed)
+def made(parameter, make, own_arguments, contract, allowed):
+    """What a function makes of some arguments, which must be of a kind.
+
+    Args:
+        parameter: the name of the argument that is the function.
+        make: the function.
+        own_arguments: what it is called with.
+        contract: one of `contracts`.
+        allowed: what it makes, as the end of the sentence "a function that makes …".
+    """
+    checks.check(callable(make), parameter, make, f"a function that makes {allowed}; without parentheses")
+    result = make(*own_arguments)
+    contracts.check_kind(parameter, result, contract, f"a function that makes {allowed}")
+    return result
 
 
-def check_estimator(parameter, value):
-    """Raises `InvalidInputError` unless a value is an estimator."""
-    check_able(
-        parameter, value, ("game", "policies", "sample", "objectives"),
-        "an estimator, such as ExactEstimator(game, policies)",
-    )
-
-
-def check_chain(estimator, chain, agent_index):
-    """Raises `InvalidInputError` unless a chain was adapted with an estimator, and has an agent of this number."""
-    is_chain = hasattr(chain, "links") and hasattr(chain, "agents")
-    checks.check(is_chain, "chain", chain, "a Chain, such as adapt returns")
-    checks.check_agent_index("agent_index", agent_index, len(chain.agents))
-    checks.check(
-        chain.estimator is None or chain.estimator is estimator, "estimator", estimator,
-        "the one that the chain was adapted with",
-    )
-
-
-def check_agents(parameter, value, n_agents):
-    """Raises `InvalidInputError` unless there is one agent for each agent of the game."""
-    checks.check_length(parameter, value, n_agents)
-    for index, agent in enumerate(value):
-        check_able(f"{parameter}[{index}]", agent, ("gradients", "inner_learning_rate"), "an agent, such as MetaMAPG()")
-
-
-def check_training(
-    policies, agents, estimator, task_distribution, chain_length, n_tasks, meta_learning_rate, populations
-):
-    """Raises `InvalidInputError` unless these are what a `MetaTrainer` is made of."""
-    check_estimator("estimator", estimator)
-    n_agents = estimator.game.n_agents
-    check_agents("agents", agents, n_agents)
-    checks.check_length("policies", policies, n_agents)
-    for index, policy in enumerate(policies):
-        check_able(f"policies[{index}]", policy, ("initial_params", "reference_params"), "a policy")
-    if populations is not None:
-        checks.check_length("populations", populations, n_agents)
-    check_able("task_distribution", task_distribution, ("sample",), "a task distribution, such as PayoffNoise(game)")
-    checks.check_integer("chain_length", chain_length, minimum=0)
-    checks.check_integer("n_tasks", n_tasks, minimum=1)
-    checks.check_number("meta_learning_rate", meta_learning_rate, minimum=0.0)
-
-
-def check_policies(parameter, value, methods, allowed, specs):
+def check_policies(parameter, value, contract, allowed, game_spec):
     """Raises `InvalidInputError` unless there is one policy for each agent, made for what it sees and does.
 
     Args:
         parameter: the name of the argument.
         value: a list of policies.
-        methods: what they must have.
+        contract: what they must be, one of `contracts`.
         allowed: what such policies are called.
-        specs: `features.AgentSpec` of each agent.
+        game_spec: `contracts.GameSpec`.
     """
-    checks.check_length(parameter, value, len(specs))
-    for index, (policy, spec) in enumerate(zip(value, specs)):
-        name = f"{parameter}[{index}]"
-        is_able = not isinstance(policy, type) and all(hasattr(policy, method) for method in methods)
-        checks.check(is_able, name, getattr(policy, "__name__", type(policy).__name__), allowed)
-        own = getattr(policy, "spec", spec)
-        checks.check(own == spec, name, policy, f"made for this agent of this game: for {spec}, not {own}")
+    checks.check_length(parameter, value, game_spec.n_agents)
+    for index, policy in enumerate(value):
+        name, spec = f"{parameter}[{index}]", game_spec.agent(index)
+        contracts.check_kind(name, policy, contract, allowed)
+        checks.check(policy.spec == spec, name, policy, f"made for this agent of this game: for {spec}")
 
 
 def table(parameter, value, allowed="an array of numbers"):

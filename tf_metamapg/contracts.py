@@ -143,7 +143,15 @@ def check_game_numbers(kind, discount, dtype, name, ends=False):
 
 
 @runtime_checkable
-class Game(Protocol):
+class AnyGame(Protocol):
+    """What all games have."""
+
+    spec: GameSpec
+    default_tasks: Structure  # one task, with leaves [...]: the game as it is by itself; () if tasks cannot differ
+
+
+@runtime_checkable
+class Game(AnyGame, Protocol):
     """A game that is played step by step, made of TensorFlow operations; [...] is [S, N, K].
 
     Tasks are what may differ between the games that a meta-agent learns across, such as payoffs; every method gets
@@ -153,10 +161,8 @@ class Game(Protocol):
     have left, the state stays as it was before the last step, and what `step` makes of it does not count.
     """
 
-    spec: GameSpec
     n_reset_uniforms: int  # how many uniform numbers a reset takes
     n_step_uniforms: int  # how many a step takes
-    default_tasks: Structure  # one task, with leaves [...]: the game as it is by itself; () if tasks cannot differ
 
     def reset(self, tasks: Structure, uniforms: tf.Tensor) -> Structure:
         """The state before the first step, leaves [S, N, K, ...], from uniform numbers [n_reset_uniforms, S, N, K]."""
@@ -196,15 +202,12 @@ class MeasuredGame(Game, Protocol):
 
 
 @runtime_checkable
-class ExactGame(Protocol):
+class ExactGame(AnyGame, Protocol):
     """A game whose values are known in closed form.
 
     Strategies are what `ExactPolicy.strategy` returns: action probabilities [S, N, O, A] for all O observations of an
     agent, or the vector [S, N, P] that it plays.
     """
-
-    spec: GameSpec
-    default_tasks: Structure
 
     def exact_values(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """Vⁱ of every agent, tensors [S, N], differentiable any number of times in the strategies."""
@@ -328,6 +331,7 @@ class Critic(Protocol):
     """
 
     sees_other_actions: bool
+    learning_rate: float  # Adam's step size after each meta-update; of no use if it does not learn
 
     def initial_params(self, seeds: Sequence[int]) -> JointParams:
         """For each agent new parameters, leaves [S, ...]; () for each if it does not learn."""
@@ -350,10 +354,11 @@ class Estimator(Protocol):
     default_tasks: Structure
     policies: tuple[Policy, ...]
     inner_update: Literal["expected", "sampled"]  # what φ is a function of: θ alone, or θ and what was sampled
+    in_graph: bool  # whether `sample` is made of TensorFlow operations; a `PlayingEstimator` may have others play
     n_steps: int  # environment steps that are simulated for each seed and task
 
     def sample(
-        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams = ()
+        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams | None = None
     ) -> Structure:
         """Plays the game, if need be; no gradient flows through what is returned."""
         ...
@@ -380,6 +385,20 @@ class Estimator(Protocol):
         self, joint_params: JointParams, tasks: Structure, sample: Structure
     ) -> dict[str, tuple[tf.Tensor, ...]]:
         """By the names of the game's spec, means per step of all agents, tensors [S, N]."""
+        ...
+
+
+@runtime_checkable
+class PlayingEstimator(Estimator, Protocol):
+    """An estimator from trajectories."""
+
+    simulator: Simulator
+    critic: Critic
+
+    def make_sample(
+        self, trajectory: Trajectory, joint_params: JointParams, critic_params: JointParams | None = None
+    ) -> Structure:
+        """What `sample` would have returned had it seen these trajectories."""
         ...
 
 
@@ -441,7 +460,7 @@ class Agent(Protocol):
         """
         ...
 
-    def meta_gradients(self, estimator: Estimator, chain: Any, agent_index: int) -> MetaGradients:
+    def meta_gradients(self, chain: Any, agent_index: int) -> MetaGradients:
         """The three terms of Theorem 1, or zeros if it is no meta-agent."""
         ...
 

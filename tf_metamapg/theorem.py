@@ -1,31 +1,32 @@
 """Theorem 1 of Kim et al. 2020 (Eq. 7): the meta-gradient of one agent, term by term.
 
-The meta-value of agent i is Σ_l w_l Vⁱ(φ_l) along the chain θ = φ_0 → φ_1 → … → φ_L. Its derivative with
-respect to θⁱ is built from the last link to the first. Write A^k = ∂(value of the later links)/∂φ_{l+1}^k
-for what agent k's parameters at the next link are worth to agent i. An outer tape around the inner
-updates of all agents at link l turns it into what the parameters at link l are worth:
+The meta-value of agent i is Σ_l w_l Vⁱ(φ_l) along the chain θ = φ_0 → φ_1 → … → φ_L. Its derivative with respect to θⁱ
+is built from the last link to the first. The cotangents of a link are the gradients of what agent i gets there and later
+with respect to the agents' states at that link; an outer tape around the inner updates of all agents turns those of link
+l + 1 into those of link l:
 
-    ∂/∂φ_l [ w_l Vⁱ(φ_l) + Σ_k ⟨A^k, φ_{l+1}^k(φ_l)⟩ ]
+    current policy     Σ score       + ⟨next.current_policy, φ'ᵢ⟩
+    self-shaping       w_l Vⁱ        + ⟨next.self_shaping, φ'ᵢ⟩
+    opponent-shaping   Σ_j≠i ⟨next.opponents, φ'ⱼ⟩ + ⟨next.opponent_shaping, φ'ᵢ⟩
 
-The part that only ever passed through agent i's own parameters is self-shaping: every opponent was held
-constant at every link. The rest passed through the parameters of an opponent: opponent-shaping. For
-L = 1 these are ∂Vⁱ/∂φⁱ · dφⁱ/dθⁱ and Σ_{j≠i} ∂Vⁱ/∂φ^j · dφ^j/dθⁱ.
+where φ' are the states after the update, as functions of those before it. What only ever passed through agent i's own
+state is self-shaping: every opponent was held constant at every link. What passed through the state of an opponent,
+once at least, is opponent-shaping. For L = 1 these are ∂Vⁱ/∂φⁱ · dφⁱ/dθⁱ and Σ_{j≠i} ∂Vⁱ/∂φʲ · dφʲ/dθⁱ. At link 0, w_0 Vⁱ
+is the value of a policy that has not been updated, and is counted as current policy.
 """
 
-import functools
-from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_metamapg import adaptation
-from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
+from tf_metamapg.contracts import Structure
 
 
-def mean_over_chain(chain_length):
+def mean_over_chain(chain_length: int) -> tuple[float, ...]:
     """The weights w_0..w_L of a meta-value that is the mean over the links 1..L.
 
     A chain without inner updates has nothing but its link 0: the ordinary value.
@@ -35,65 +36,86 @@ def mean_over_chain(chain_length):
     return (0.0,) + (1.0 / chain_length,) * chain_length
 
 
-def last_link(chain_length):
+def last_link(chain_length: int) -> tuple[float, ...]:
     """The weights w_0..w_L of a meta-value that is the value after the last inner update."""
     return (0.0,) * chain_length + (1.0,)
 
 
-def meta_gradients(estimator, chain, agent_index, value_weights):
+class Cotangents(NamedTuple):
+    """Gradients of agent i's remaining meta-value with respect to what a link holds; None where there is no dependence."""
+
+    current_policy: Structure  # in the state of agent i, for each term of the theorem: leaves [S, N, ...]
+    self_shaping: Structure
+    opponent_shaping: Structure
+    opponents: tuple[Structure, ...]  # of all terms, in the states of all agents but i
+    value: tf.Tensor  # [S, N], the remaining meta-value
+
+
+def meta_gradients(
+    chain: adaptation.Chain, agent_index: int, value_weights: tuple[float, ...]
+) -> MetaGradients:
     """The three terms of Theorem 1, averaged over tasks.
 
     Args:
-        estimator: the estimator that the chain was made with. It also says which reading of the
-            inner update is differentiated, see `estimators/`.
-        chain: Chain of L + 1 links.
+        chain: Chain of L + 1 links. Its estimator says what the inner update is a function of, see `estimators/`.
         agent_index: i, the agent whose meta-value is differentiated.
         value_weights: w_0..w_L.
 
     Returns:
-        MetaGradients, derivatives with respect to the initial parameters and the inner learning rates of
-        agent i. What link 0 itself is worth (w_0) is the derivative of a policy that has not been
-        updated, and is part of `current_policy`.
+        MetaGradients, derivatives with respect to the initial parameters of agent i and to what its updates are made
+        with.
 
     Raises:
-        InvalidInputError: if the chain was made with another estimator or has no such agent, or if there is not one
-            finite weight for each link.
+        InvalidInputError: if the chain has no such agent, or if there is not one finite weight for each link.
     """
-    arguments.check_chain(estimator, chain, agent_index)
+    checks.check(isinstance(chain, adaptation.Chain), "chain", chain, "a Chain, such as adapt returns")
+    checks.check_agent_index("agent_index", agent_index, len(chain.agents))
     is_sequence = isinstance(value_weights, (list, tuple)) and len(value_weights) == len(chain.links)
     checks.check(is_sequence, "value_weights", value_weights, f"a list of {len(chain.links)}, one for each link")
     for index, weight in enumerate(value_weights):
         checks.check_number(f"value_weights[{index}]", weight)
-    own, last = agent_index, len(chain.links) - 1
-    worth_of_link = chain.compile_fn(functools.partial(_worth_of_link, estimator, chain.agents, own))
-    worth, rate_gradients = None, []  # of each step, from the last to the first
-    for index, link in reversed(list(enumerate(chain.links))):
-        weight = tf.constant(value_weights[index], estimator.game.dtype) if value_weights[index] else None
-        rates = tuple(of_agent[:, index] for of_agent in chain.inner_learning_rates) if index < last else None
-        worth, of_rates = worth_of_link(chain.tasks, link, weight, rates, worth, is_first=index == 0)
-        if index < last:
-            rate_gradients.append(of_rates)
 
-    return MetaGradients(
-        *(
-            MetaParams(_mean_over_tasks(of_term, link.joint_params[own]), rate_gradient)
-            for of_term, rate_gradient in zip(worth.own, _by_term(rate_gradients, chain, own))
+    at_last_link = chain.compile_fn(
+        lambda *link_arguments: _last_link(chain.estimator, agent_index, *link_arguments)
+    )
+    at_inner_link = chain.compile_fn(
+        lambda *link_arguments, is_first: _inner_link(
+            chain.estimator, chain.agents, agent_index, *link_arguments, is_first=is_first
         )
     )
+    # No weight, in place of one that is zero, spares a derivative.
+    weights = [tf.constant(weight, chain.estimator.spec.dtype) if weight else None for weight in value_weights]
+    cotangents = at_last_link(chain.tasks, chain.links[-1], weights[-1])
+    by_step = []  # gradients in what each update is made with, by term, from the last to the first
+    for step in reversed(range(len(chain.links) - 1)):
+        step_params = tuple(adaptation.at_step(of_agent, step) for of_agent in chain.update_params)
+        cotangents, of_step = at_inner_link(
+            chain.tasks, chain.links[step], weights[step], step_params, cotangents, is_first=step == 0
+        )
+        by_step.insert(0, of_step)
+
+    terms = [cotangents.current_policy, cotangents.self_shaping, cotangents.opponent_shaping]
+    if not by_step:  # The value of a policy that is not updated.
+        terms[:2] = terms[1::-1]
+    return MetaGradients(*(
+        MetaParams(_in_initial_params(chain, agent_index, term), _in_update_params(chain, agent_index, of_term))
+        for term, of_term in zip(terms, zip(*by_step) if by_step else [()] * len(terms))
+    ))
 
 
-class _Worth(NamedTuple):
-    """What a link is worth to agent i: derivatives of what it gets there and later.
+def _last_link(estimator, own, tasks, link, weight):
+    """The Cotangents of the last link, where nobody is shaped any more: those of w_L Vⁱ."""
+    with tf.GradientTape() as outer_tape:
+        outer_tape.watch(link.agent_states)
+        value, objective = _weighted_value(estimator, own, tasks, link, weight)
+    own_state, opponents = _split(link.agent_states, own)
+    # Zeros, where there is no dependence, let all links before this one be compiled as one.
+    of_own, of_opponents = outer_tape.gradient(objective, (own_state, opponents), unconnected_gradients="zero")
+    none = tf.nest.map_structure(lambda leaf: None, own_state)
+    return Cotangents(none, of_own, tf.nest.map_structure(tf.zeros_like, own_state), of_opponents, value)
 
-    As with a GradientTape, None says that there is no dependence.
-    """
 
-    own: tuple[Any, ...]  # in its own parameters: for each term of the theorem, leaves [S, N, ...]
-    opponents: Any  # in the parameters of every agent but i: leaves [S, N, ...]
-    value: tf.Tensor  # [S, N], what it gets
-
-
-def _worth_of_link(estimator, agents, own, tasks, link, weight, rates, worth_of_next, is_first):
+def _inner_link(estimator, agents, own, tasks, link, weight, step_params, following, is_first):
     """One step of the recursion, from link l + 1 to link l.
 
     Args:
@@ -101,80 +123,94 @@ def _worth_of_link(estimator, agents, own, tasks, link, weight, rates, worth_of_
         tasks: the tasks, with leading axes [S, N].
         link: Link l.
         weight: w_l; None for zero.
-        rates: tuple over agents of tensors [S], the inner learning rates between l and l + 1; None at the
-            last link.
-        worth_of_next: the _Worth of link l + 1; None at the last link.
-        is_first: whether nothing comes before the link, so that nobody asks what the opponents are worth.
+        step_params: for each agent what its update between l and l + 1 is made with, leaves [S, ...].
+        following: the Cotangents of link l + 1.
+        is_first: whether nothing comes before the link, so that nobody asks for cotangents of the opponents.
 
     Returns:
-        (_Worth, derivatives in the agent's own rate: a list over terms of tensors [S], None at the last link).
+        (Cotangents of link l, for each term the gradients in the agent's own `step_params`).
     """
-    value = tf.zeros(link.joint_params[own][0].shape[:2], estimator.game.dtype)
     with tf.GradientTape(persistent=True) as outer_tape:
-        outer_tape.watch(link.joint_params)
+        outer_tape.watch((link.agent_states, step_params[own]))
         objectives = adaptation.Objectives(estimator, tasks, link)
-        # Through the samples, through agent i's own parameters, and through its opponents'.
-        through = [tf.zeros([], value.dtype)] * len(MetaGradients._fields)
-        if rates is not None:
-            outer_tape.watch(rates[own])
-            updated = adaptation.inner_update(objectives, agents, rates)
-            value += worth_of_next.value
-            score = estimator.current_policy_objective(link.joint_params, link.sample, own, value)
-            through = [_inner_product(of_term, updated[own]) for of_term in worth_of_next.own]
-            through[0] += tf.reduce_sum(score)
-            of_opponents = tuple(params for agent, params in enumerate(updated) if agent != own)
-            through[2] += sum(map(_inner_product, worth_of_next.opponents, of_opponents))
-        if weight is not None:
-            value += weight * estimator.values(link.joint_params, tasks, link.sample)[own]
-            through[0 if is_first else 1] += weight * tf.reduce_sum(objectives.by_agent[own])
+        updated, updated_opponents = _split(adaptation.inner_update(objectives, agents, step_params), own)
+        score = estimator.current_policy_objective(link.joint_params, link.sample, own, following.value)
+        value, own_value = _weighted_value(estimator, own, tasks, link, weight, objectives)
+
+        current = tf.reduce_sum(score) + _inner_product(following.current_policy, updated)
+        self_shaping = _inner_product(following.self_shaping, updated)
+        opponent_shaping = (
+            _inner_product(following.opponent_shaping, updated)
+            + _inner_product(following.opponents, updated_opponents)
+        )
+        if is_first:
+            current += own_value
+        else:
+            self_shaping += own_value
+
+    own_state, opponents = _split(link.agent_states, own)
+    sources = (own_state, step_params[own], () if is_first else opponents)
     # One pass backwards for each term, as each is long.
-    sources = {"own": link.joint_params[own], "rates": () if rates is None else rates[own]}
-    if not is_first:
-        sources["opponents"] = tuple(params for agent, params in enumerate(link.joint_params) if agent != own)
-    of_terms = [outer_tape.gradient(part, sources) for part in through]
-    if rates is None:
-        # Nobody is shaped at the last link. Zeros in place of None, so that all links before it are compiled as one.
-        of_terms[2] = tf.nest.map_structure(tf.zeros_like, sources)
-    worth = _Worth(
-        own=tuple(of_term["own"] for of_term in of_terms),
-        opponents=None if is_first else _sum(of_terms[1]["opponents"], of_terms[2]["opponents"]),
-        value=value,
+    of_own, of_step, of_opponents = zip(
+        *(outer_tape.gradient(term, sources) for term in (current, self_shaping, opponent_shaping))
     )
-    if rates is None:
-        return worth, None
-    return worth, [tf.zeros_like(rates[own]) if term["rates"] is None else term["rates"] for term in of_terms]
+    return Cotangents(*of_own, _sum(of_opponents), following.value + value), of_step
 
 
-def _sum(structure, other):
-    """The sum of two structures of gradients, in which None is zero."""
-    flat = [
-        one if another is None else another if one is None else one + another
-        for one, another in zip(tf.nest.flatten(structure), tf.nest.flatten(other))
-    ]
-    return tf.nest.pack_sequence_as(structure, flat)
+def _weighted_value(estimator, own, tasks, link, weight, objectives=None):
+    """(w Vⁱ [S, N], what its derivative is that of); zeros, of which there is none, without a weight."""
+    if weight is None:
+        zeros = tf.zeros(tf.nest.flatten(link.agent_states[own])[0].shape[:2], estimator.spec.dtype)
+        return zeros, tf.zeros([], zeros.dtype)
+    objectives = objectives or adaptation.Objectives(estimator, tasks, link)
+    values = estimator.values(link.joint_params, tasks, link.sample)
+    return weight * values[own], weight * tf.reduce_sum(objectives.by_agent[own])
 
 
-def _inner_product(worth, params):
-    """Σ over everything; zero where `worth` is None."""
+def _split(states, own):
+    """(the state of agent i, those of all others)."""
+    return states[own], tuple(state for index, state in enumerate(states) if index != own)
+
+
+def _inner_product(cotangents, structure):
+    """Σ over everything; leaves whose cotangent is None count nothing."""
     products = [
-        tf.reduce_sum(tf.stop_gradient(leaf_worth) * leaf)
-        for leaf_worth, leaf in zip(worth, params)
-        if leaf_worth is not None
+        tf.reduce_sum(tf.stop_gradient(cotangent) * leaf)
+        for cotangent, leaf in zip(tf.nest.flatten(cotangents), tf.nest.flatten(structure))
+        if cotangent is not None
     ]
-    return tf.add_n(products) if products else tf.zeros([], params[0].dtype)
+    return tf.add_n(products) if products else tf.zeros([], tf.nest.flatten(structure)[0].dtype)
 
 
-def _mean_over_tasks(gradients, params):
-    """[S, N, ...] → [S, ...]; zeros where a gradient is None."""
-    return tuple(
-        tf.zeros_like(leaf[:, 0]) if gradient is None else tf.reduce_mean(gradient, axis=1)
-        for gradient, leaf in zip(gradients, params)
-    )
+def _sum(structures):
+    """The sum of structures of gradients, in which None is zero."""
+    def total(*gradients):
+        gradients = [gradient for gradient in gradients if gradient is not None]
+        return tf.add_n(gradients) if gradients else None
+
+    return tf.nest.map_structure(total, *structures)
 
 
-def _by_term(rate_gradients, chain, agent_index):
-    """Sums over tasks [S], by step from the last to the first and by term → means [S, L] of each term."""
-    n_tasks = chain.links[0].joint_params[agent_index][0].shape[1]
-    if not rate_gradients:
-        return [tf.zeros_like(chain.inner_learning_rates[agent_index])] * len(MetaGradients._fields)
-    return [tf.stack(of_term[::-1], axis=1) / n_tasks for of_term in zip(*rate_gradients)]
+def _in_initial_params(chain, own, cotangents):
+    """From the state at link 0 to the initial parameters, which all tasks share: Params with leaves [S, ...]."""
+    params = chain.links[0].agent_states[own].params
+    with tf.GradientTape() as tape:
+        tape.watch(params)
+        product = _inner_product(cotangents, chain.agents[own].init(params))
+    gradients = tape.gradient(product, params, unconnected_gradients="zero")
+    return tuple(tf.reduce_mean(gradient, axis=1) for gradient in gradients)
+
+
+def _in_update_params(chain, own, by_step):
+    """From what each update is made with, by step, to what all are made with: leaves [S, max(L, 1), ...]."""
+    n_tasks = chain.links[0].agent_states[own].params[0].shape[1]
+
+    def gather(leaf, *of_steps):
+        n_slices = leaf.shape[1]
+        slices = [tf.zeros_like(leaf[:, 0])] * n_slices
+        for step, gradient in enumerate(of_steps):
+            if gradient is not None:
+                slices[min(step, n_slices - 1)] += gradient / n_tasks
+        return tf.stack(slices, axis=1)
+
+    return tf.nest.map_structure(gather, chain.update_params[own], *by_step)

@@ -7,22 +7,23 @@ from tf_metamapg.agents.naive import PolicyGradient
 
 
 class Anticipating(PolicyGradient):
-    """A learner that assumes that every other agent takes a naive step of size η.
+    """An agent that assumes that every other agent takes a naive step of size η.
 
-    The estimator must be one of the expected reading: derivatives of the others' gradients are needed,
+    The estimator must be one of expected inner updates: derivatives of the others' gradients are needed,
     and surrogates whose second derivatives are not those of the values do not have them.
     """
 
-    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0):
+    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0, optimizer=None):
         """
         Args:
-            inner_learning_rate: α ≥ 0, its own step on the discounted, unnormalised value.
+            inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
             assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
+            optimizer: of its own, see `GradientAgent`.
 
         Raises:
-            InvalidInputError: if one of these is not such a number.
+            InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate)
+        super().__init__(inner_learning_rate, optimizer)
         checks.check_number(f"{type(self).__name__}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
         self._assumed_learning_rate = assumed_learning_rate
 
@@ -64,7 +65,7 @@ def cross_gradients(objectives, value_of, agent_index, other, direction):
         outer_tape.watch(params)
         gradients = objectives.recompute().gradients(value_of, with_respect_to=other)
     # The direction is a factor from outside of the tape, not a constant: whoever differentiates this
-    # learner's step further reaches it.
+    # agent's step further reaches it.
     return outer_tape.gradient(gradients, params, output_gradients=direction, unconnected_gradients="zero")
 
 

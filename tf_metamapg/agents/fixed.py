@@ -3,16 +3,21 @@
 import tensorflow as tf
 
 from tf_metamapg import checks
-from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.base import GradientAgent
 
 
-class Fixed(PolicyGradient):
+class Fixed(GradientAgent):
     """Keeps the policy that it starts with."""
 
     def __init__(self):
         super().__init__(inner_learning_rate=0.0)
 
     def gradients(self, objectives, agent_index):
-        """Zeros; see `PolicyGradient.gradients`."""
+        """Zeros; see `GradientAgent.gradients`."""
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         return tuple(map(tf.zeros_like, objectives.link.joint_params[agent_index]))
+
+    def update(self, state, objectives, agent_index, step_params):
+        """The same state."""
+        del objectives, agent_index, step_params
+        return state

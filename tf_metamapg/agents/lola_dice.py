@@ -7,34 +7,38 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg.agents.base import GradientAgent
 from tf_metamapg.agents.fixed import Fixed
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import check_opponent_model
+from tf_metamapg.numerics import random
 
 
-class LOLADiCE(PolicyGradient):
-    """∇ᵢ Vⁱ(θⁱ, φ^-i(θⁱ, θ^-i)), φ^-i after some naive steps of the others that the agent imagines.
+class LOLADiCE(GradientAgent):
+    """∇ᵢ Vⁱ(θⁱ, φ^-i(θⁱ, θ^-i)), φ^-i after some naive steps of the others that the agent looks ahead to.
 
-    The imagined steps are a chain in which the agent itself stands still; from samples, each has its own
-    rollout. Its gradient is that of Theorem 1 at the present policies for an agent whose own inner step is
-    zero and whose meta-value is that of the last link (Eq. 6).
+    These steps are a chain in which the agent itself stands still; from samples, each has its own rollout. Its gradient
+    is that of Theorem 1 at the present policies for an agent whose own inner step is zero and whose meta-value is that
+    of the last link (Eq. 6).
     """
 
     def __init__(
-        self, inner_learning_rate=1.0, assumed_learning_rate=1.0, n_lookahead_steps=1, opponent_model=None
+        self, inner_learning_rate=1.0, assumed_learning_rate=1.0, n_lookahead_steps=1, opponent_model=None,
+        optimizer=None,
     ):
         """
         Args:
-            inner_learning_rate: α ≥ 0, its own step on the discounted, unnormalised value.
+            inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
             assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
-            n_lookahead_steps: how many steps of the others it imagines, ≥ 0; none is naive learning.
-            opponent_model: how the others' policies are estimated, see `opponent_modelling`; by default
+            n_lookahead_steps: how many steps of the others it looks ahead to, ≥ 0; none is naive learning.
+            opponent_model: how the others' policies are estimated, see `opponent_models.py`; by default
                 they are read.
+            optimizer: of its own, see `GradientAgent`.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate)
+        super().__init__(inner_learning_rate, optimizer)
         kind = type(self).__name__
         checks.check_number(f"{kind}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
         # All steps are part of one graph.
@@ -45,25 +49,27 @@ class LOLADiCE(PolicyGradient):
         self._opponent_model = opponent_model
 
     def gradients(self, objectives, agent_index):
-        """See `PolicyGradient.gradients`."""
+        """See `GradientAgent.gradients`."""
         estimator, tasks, link = objectives.estimator, objectives.tasks, objectives.link
         adaptation.check_cross_derivatives(estimator)
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
+        checks.check(
+            estimator.in_graph, "estimator", estimator,
+            "one whose games are played in TensorFlow, for agents that play while they look ahead",
+        )
         if self._opponent_model is not None:
             link = self._opponent_model.estimate(estimator, link, agent_index)
-        agents = self._imagined_learners(estimator, agent_index)
+        agents = [PolicyGradient(self._assumed_learning_rate)] * estimator.spec.n_agents
+        agents[agent_index] = Fixed()
         own_params = link.joint_params[agent_index]
-        rates = adaptation.constant_rates(
-            agents, own_params[0].shape[0], self._n_lookahead_steps, estimator.game.dtype
-        )
-        keys = [adaptation.lookahead_keys(link, agent_index, step) for step in range(self._n_lookahead_steps)]
+        keys = [random.lookahead_keys(link.keys, agent_index, step) for step in range(self._n_lookahead_steps)]
         with tf.GradientTape() as outer_tape:
             outer_tape.watch(own_params)
-            imagined = adaptation.extend(estimator, agents, rates, tasks, link, keys)[-1]
-            objective = estimator.objectives(imagined.joint_params, tasks, imagined.sample)[agent_index]
+            ahead = link._replace(agent_states=tuple(agent.init(p) for agent, p in zip(agents, link.joint_params)))
+            for step_keys in keys:
+                states = adaptation.inner_update(
+                    adaptation.Objectives(estimator, tasks, ahead), agents, ((),) * len(agents)
+                )
+                ahead = adaptation.sample_link(estimator, states, tasks, step_keys)
+            objective = estimator.objectives(ahead.joint_params, tasks, ahead.sample)[agent_index]
         return adaptation.own_gradients(outer_tape, objective, own_params, agent_index)
-
-    def _imagined_learners(self, estimator, agent_index):
-        agents = [PolicyGradient(self._assumed_learning_rate)] * estimator.game.n_agents
-        agents[agent_index] = Fixed()
-        return agents

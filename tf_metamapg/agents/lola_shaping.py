@@ -14,7 +14,7 @@ class LOLAShaping(anticipation.Anticipating):
     """
 
     def gradients(self, objectives, agent_index):
-        """See `PolicyGradient.gradients`."""
+        """See `GradientAgent.gradients`."""
         return anticipation.add(
             super().gradients(objectives, agent_index),
             self.shaping(objectives, agent_index),

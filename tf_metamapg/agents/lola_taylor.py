@@ -10,7 +10,7 @@ class LOLATaylor(anticipation.Anticipating):
     """∇ᵢ[Vⁱ + η Σ_{j≠i} ⟨∇ⱼVⁱ, ∇ⱼVʲ⟩], the gradient of Vⁱ(θⁱ, θ^-i + η ∇V^-i) to first order in η."""
 
     def gradients(self, objectives, agent_index):
-        """See `PolicyGradient.gradients`."""
+        """See `GradientAgent.gradients`."""
         return anticipation.add(
             super().gradients(objectives, agent_index),
             self.anticipation(objectives, agent_index),

@@ -11,7 +11,7 @@ class LookAhead(anticipation.Anticipating):
     """
 
     def gradients(self, objectives, agent_index):
-        """See `PolicyGradient.gradients`."""
+        """See `GradientAgent.gradients`."""
         return anticipation.add(
             super().gradients(objectives, agent_index),
             self.anticipation(objectives, agent_index),

@@ -1,4 +1,4 @@
-"""What Meta-PG and Meta-MAPG have in common: an initial policy, and inner learning rates, that are learned."""
+"""What Meta-PG and Meta-MAPG have in common: an initial policy that is learned."""
 
 from tf_metamapg import checks
 from tf_metamapg import theorem
@@ -12,45 +12,39 @@ class MetaAgent(PolicyGradient):
     is_meta_agent = True
 
     def __init__(
-        self, inner_learning_rate=1.0, learn_inner_learning_rates=False, value_weights=theorem.mean_over_chain,
-        opponent_model=None,
+        self, inner_learning_rate=1.0, optimizer=None, value_weights=theorem.mean_over_chain, opponent_model=None
     ):
         """
         Args:
-            inner_learning_rate: α ≥ 0, the step on the discounted, unnormalised value.
-            learn_inner_learning_rates: whether to learn a step of its own for each link of the chain with
-                the meta-gradient, starting from α.
+            inner_learning_rate: α ≥ 0, see `GradientAgent`; with `LearnedRates` or `LearnedRatesPerParameter` the
+                meta-gradient learns how long the updates of the chain are.
+            optimizer: of its inner updates, see `GradientAgent`.
             value_weights: function of the chain length L that returns the weights w_0..w_L of the
                 meta-value: `theorem.mean_over_chain` or `theorem.last_link`.
-            opponent_model: how the opponents' policies are estimated, see `opponent_modelling`; by default
-                they are read.
+            opponent_model: how the opponents' policies are estimated, see `opponent_models.py`; by default
+                they are read. What else an opponent's state holds, such as moments, is read in any case.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate)
+        super().__init__(inner_learning_rate, optimizer)
         kind = type(self).__name__
-        checks.check_boolean(f"{kind}.learn_inner_learning_rates", learn_inner_learning_rates)
-        if learn_inner_learning_rates:
-            # Its logarithm is what is learned.
-            checks.check_positive(f"{kind}.inner_learning_rate", inner_learning_rate)
-        checks.check(
-            callable(value_weights), f"{kind}.value_weights", value_weights, "a function of the chain length",
-        )
+        is_function = callable(value_weights) and not isinstance(value_weights, type)
+        checks.check(is_function, f"{kind}.value_weights", value_weights, "a function of the chain length")
         check_opponent_model(f"{kind}.opponent_model", opponent_model)
-        self.learns_inner_learning_rates = learn_inner_learning_rates
         self._value_weights = value_weights
         self._opponent_model = opponent_model
 
-    def theorem_1(self, estimator, chain, agent_index):
+    def theorem_1(self, chain, agent_index):
         """All three terms of Theorem 1 for this agent's meta-value; see `theorem.meta_gradients`."""
-        self.check_chain(estimator, chain, agent_index)
         if self._opponent_model is not None:
-            estimate = chain.compile_fn(lambda link: self._opponent_model.estimate(estimator, link, agent_index))
+            estimate = chain.compile_fn(
+                lambda link: self._opponent_model.estimate(chain.estimator, link, agent_index)
+            )
             chain = chain._replace(links=tuple(map(estimate, chain.links)))
         weights = self._value_weights(len(chain.links) - 1)
         checks.check(
             isinstance(weights, (list, tuple)) and len(weights) == len(chain.links),
             f"{type(self).__name__}.value_weights", self._value_weights, "a function of L that returns L + 1 weights",
         )
-        return theorem.meta_gradients(estimator, chain, agent_index, weights)
+        return theorem.meta_gradients(chain, agent_index, weights)

@@ -6,10 +6,10 @@ from tf_metamapg.agents.meta_agent import MetaAgent
 class MetaMAPG(MetaAgent):
     """Learns an initial policy with all three terms of Theorem 1."""
 
-    def meta_gradients(self, estimator, chain, agent_index):
+    def meta_gradients(self, chain, agent_index):
         """Current policy + self-shaping + opponent-shaping.
 
         Returns:
             MetaGradients.
         """
-        return self.theorem_1(estimator, chain, agent_index)
+        return self.theorem_1(chain, agent_index)

@@ -8,13 +8,13 @@ from tf_metamapg.agents.meta_agent import MetaAgent
 class MetaPG(MetaAgent):
     """Learns an initial policy with the current-policy and the self-shaping term of Theorem 1."""
 
-    def meta_gradients(self, estimator, chain, agent_index):
+    def meta_gradients(self, chain, agent_index):
         """Current policy + self-shaping; opponent-shaping is returned as zero.
 
         Returns:
             MetaGradients.
         """
-        terms = self.theorem_1(estimator, chain, agent_index)
+        terms = self.theorem_1(chain, agent_index)
         return terms._replace(
             opponent_shaping=tf.nest.map_structure(tf.zeros_like, terms.opponent_shaping)
         )

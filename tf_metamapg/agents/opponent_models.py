@@ -1,14 +1,27 @@
 """Opponent modelling: the others' policies are estimated from what they were seen to do."""
 
+from typing import Protocol
+from typing import runtime_checkable
+
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 
 _MAX_PARAMETERS = 1000
+
+
+@runtime_checkable
+class OpponentModel(Protocol):
+    """How an agent estimates the policies of the others."""
+
+    def estimate(self, estimator, link, agent_index):
+        """A link as one agent sees it, with the others' parameters replaced by estimates."""
+        ...
 
 
 class MaximumLikelihood(descriptions.Described):
@@ -44,31 +57,32 @@ class MaximumLikelihood(descriptions.Described):
             agent_index: the agent that estimates all others.
 
         Returns:
-            the Link with the others' parameters replaced by estimates. As derivatives go, an estimate is
-            what it estimates: whoever differentiates through it reaches the parameters themselves.
+            the Link with the others' parameters replaced by estimates. They are straight-through: gradients with
+            respect to an estimate pass to the true parameters.
 
         Raises:
             InvalidInputError: if nothing was sampled, or one of these is something else.
         """
         link = adaptation.checked_link(estimator, link)
         checks.check_agent_index("agent_index", agent_index, len(link.joint_params))
-        checks.check(
-            hasattr(link.sample, "trajectory"), "estimator", type(estimator).__name__,
+        contracts.check_kind(
+            "estimator", estimator, contracts.PlayingEstimator,
             "one that samples, such as LoadedDiceEstimator, for agents with an opponent model",
         )
         trajectory = link.sample.trajectory
         arguments.check_leading("link.sample", trajectory.rewards, arguments.seeds_and_tasks(link.joint_params))
-        joint_params = tuple(
-            params if index == agent_index else _straight_through(
-                self._fit(policy, params, trajectory.observations[index], trajectory.actions[index]), params
-            )
-            for index, (policy, params) in enumerate(zip(estimator.policies, link.joint_params))
-        )
-        return link._replace(joint_params=joint_params)
+        return link.with_joint_params(tuple(
+            params if agent == agent_index
+            else _straight_through(self._fit(policy, params, trajectory, agent), params)
+            for agent, (policy, params) in enumerate(zip(estimator.policies, link.joint_params))
+        ))
 
-    def _fit(self, policy, params, observations, actions):
-        log_likelihood = policy.log_likelihood(observations, actions)
-        batch_shape = observations.shape[:2]
+    def _fit(self, policy, params, trajectory, agent):
+        """The parameters of one agent's policy that make likely what it did while it was there."""
+        log_likelihood = policy.log_likelihood(
+            trajectory.observations[agent], trajectory.actions[agent], trajectory.agent_mask(agent)
+        )
+        batch_shape = trajectory.rewards[agent].shape[:2]
         shapes = [leaf.shape[2:] for leaf in params]
         sizes = [shape.num_elements() for shape in shapes]
         checks.check(
@@ -94,11 +108,8 @@ class MaximumLikelihood(descriptions.Described):
 
 def check_opponent_model(parameter, opponent_model):
     """Raises `InvalidInputError` unless `opponent_model` is None or can estimate."""
-    is_model = hasattr(opponent_model, "estimate") and not isinstance(opponent_model, type)
-    checks.check(
-        opponent_model is None or is_model, parameter, opponent_model,
-        "None or an opponent model, such as @MaximumLikelihood() with parentheses",
-    )
+    if opponent_model is not None:
+        contracts.check_kind(parameter, opponent_model, OpponentModel, "None or an opponent model, such as MaximumLikelihood()")
 
 
 def _straight_through(estimates, params):

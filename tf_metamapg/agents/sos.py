@@ -7,7 +7,7 @@ from tf_metamapg.agents import anticipation
 
 
 class SOS(anticipation.Anticipating):
-    """LookAhead + p · shaping, with p in [0, 1] chosen anew at each step and for all agents together.
+    """LookAhead + p · shaping, with p in [0, 1] chosen at each step and for all agents together.
 
     Write ξ₀ for the LookAhead directions of all agents, χ for their shaping terms and ξ for their policy
     gradients. Then p = min(p₁, p₂): p₁ = 1 if ⟨χ, ξ₀⟩ ≥ 0 and min(1, −a‖ξ₀‖²/⟨χ, ξ₀⟩) else, so that the step
@@ -16,18 +16,19 @@ class SOS(anticipation.Anticipating):
     sampled ones are biased.
     """
 
-    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0, alignment=0.5, radius=0.1):
+    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0, alignment=0.5, radius=0.1, optimizer=None):
         """
         Args:
-            inner_learning_rate: α ≥ 0, its own step on the discounted, unnormalised value.
+            inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
             assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
             alignment: a, in (0, 1): how much of LookAhead's direction is kept.
             radius: b, in (0, 1): how small the gradients are when shaping fades.
+            optimizer: of its own, see `GradientAgent`.
 
         Raises:
-            InvalidInputError: if one of these is not such a number.
+            InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate, assumed_learning_rate)
+        super().__init__(inner_learning_rate, assumed_learning_rate, optimizer)
         for name, value in (("alignment", alignment), ("radius", radius)):
             checks.check_positive(f"SOS.{name}", value)
             checks.check(value < 1.0, f"SOS.{name}", value, "in (0, 1)")
@@ -35,7 +36,7 @@ class SOS(anticipation.Anticipating):
         self._radius = radius
 
     def gradients(self, objectives, agent_index):
-        """See `PolicyGradient.gradients`."""
+        """See `GradientAgent.gradients`."""
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         agents = range(len(objectives.by_agent))
         naive = [objectives.gradients(agent, with_respect_to=agent) for agent in agents]

@@ -1,6 +1,6 @@
-"""DiCE surrogates, and the estimator of the *expected* reading of Eq. 3 from samples.
+"""DiCE surrogates, and the estimator of *expected* inner updates (Eq. 3) from samples.
 
-In this reading the inner update is the deterministic function φ(θ) of Eq. 3 as written, and its
+Here the inner update is the deterministic function φ(θ) of Eq. 3 as written, and its
 derivative must account for θ changing the distribution of the trajectories. DiCE (Foerster et al.
 2018) does so to any order, provided that the log-probabilities of *all* agents are among its
 dependencies: with an agent's own alone, opponent-shaping would silently be zero. The current-policy
@@ -9,9 +9,10 @@ term is zero. For K trajectories the bias is O(1/K), from plugging an estimated 
 
 import tensorflow as tf
 
-from tf_metamapg.critics import baselines
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.estimators.sampled import ExpectedUpdateEstimator
 from tf_metamapg.numerics import returns
+from tf_metamapg.simulators.in_graph import InGraphSimulator
 
 
 @tf.custom_gradient
@@ -28,8 +29,8 @@ def dice_surrogates(joint_log_probs, step_weights):
 
     Args:
         joint_log_probs: tensor [S, N, K, T], l_t = Σ_i log π^i(a_t|o_t), the sum over all agents.
-        step_weights: tuple over agents of pairs of tensors [S, N, K, T], γ^t r_t and γ^t b_t, with b_t what is
-            expected of the return to go; held constant.
+        step_weights: tuple over agents of pairs of tensors [S, N, K, T], γ^t r_t and γ^t b_t, with b_t the
+            baselines; held constant.
 
     Returns:
         tuple over agents of tensors [S, N], the mean returns; differentiable any number of times in
@@ -44,15 +45,15 @@ def dice_surrogates(joint_log_probs, step_weights):
 
 
 class DiceEstimator(ExpectedUpdateEstimator):
-    """DiCE inner updates: the *expected* reading, from samples."""
+    """DiCE: *expected* inner updates, from samples."""
 
     def __init__(
-        self, game, policies, n_trajectories=64, horizon=150, baseline=baselines.leave_one_out_baseline
+        self, game, policies, n_trajectories=64, horizon=150, critic=LeaveOneOutBaseline, simulator=InGraphSimulator
     ):
         """See `SampledEstimator`; the mean return is what it is, so there is no λ."""
-        super().__init__(game, policies, n_trajectories, horizon, baseline)
+        super().__init__(game, policies, n_trajectories, horizon, critic, simulator=simulator)
 
-    def step_weight(self, rewards, baselines):
+    def step_weights(self, rewards, baselines):
         return self.discounted(rewards), self.discounted(baselines)
 
     def surrogates(self, log_probs, step_weights):

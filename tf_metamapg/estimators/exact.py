@@ -1,49 +1,58 @@
-"""Exact values: the *expected* reading of Eq. 3 without sampling."""
+"""Exact values: *expected* inner updates (Eq. 3) without sampling."""
 
 import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
-from tf_metamapg.policies import features
 
 
 class ExactEstimator(descriptions.Described):
-    """Objectives in closed form, for games that have `exact_values`; policies must be without memory.
+    """Objectives in closed form, for games whose values are known; policies must not be recurrent.
 
     Attributes:
-        game: the game that is played.
+        spec: `contracts.GameSpec` of the game that is played.
+        default_tasks: those of the game.
         policies: one policy for each agent.
-        has_cross_derivatives: see `estimators/`.
+        inner_update: "expected", see `estimators/`.
+        in_graph: True.
         n_steps: environment steps that are simulated for each seed and task: none.
     """
 
-    has_cross_derivatives = True
+    inner_update = "expected"
+    in_graph = True
     n_steps = 0
 
     def __init__(self, game, policies):
         """
         Args:
-            game: a game with `exact_values`.
-            policies: one policy for each agent, without a memory.
+            game: `contracts.ExactGame`.
+            policies: one `contracts.ExactPolicy` for each agent.
 
         Raises:
-            InvalidInputError: if that is not what they are.
+            InvalidInputError: if the game has no exact values or a policy is recurrent.
         """
-        is_game = hasattr(game, "exact_values") and not isinstance(game, type)
-        checks.check(is_game, "ExactEstimator.game", type(game).__name__, "a game with exact values")
+        contracts.check_kind("ExactEstimator.game", game, contracts.ExactGame, "a game with exact values")
         arguments.check_policies(
-            "ExactEstimator.policies", policies, ("reference_params", "strategy"),
-            "a policy without memory over finitely many observations, or a vector", features.agent_specs(game),
+            "ExactEstimator.policies", policies, contracts.ExactPolicy,
+            "a policy over finitely many observations that is not recurrent, or a vector", game.spec,
         )
-        self.game = game
-        self.policies = policies
+        checks.check(
+            not game.spec.metrics, "ExactEstimator.game", game,
+            "a game without metrics, which are known from samples only",
+        )
+        self._game = game
+        self.spec = game.spec
+        self.default_tasks = game.default_tasks
+        self.policies = tuple(policies)
 
-    def sample(self, joint_params, tasks, keys):
+    def sample(self, joint_params, tasks, keys, critic_params=None):
         """Nothing: exact values need no trajectories. See `SampledEstimator.sample` for the arguments."""
+        del critic_params
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
         sizes = arguments.seeds_and_tasks(joint_params)
-        arguments.tasks("tasks", tasks, self.game, sizes)
+        arguments.tasks("tasks", tasks, self, sizes)
         arguments.keys("keys", keys, sizes[0])
         return ()
 
@@ -52,7 +61,7 @@ class ExactEstimator(descriptions.Described):
 
         Args:
             joint_params: JointParams with leaves [S, N, ...].
-            tasks: the payoffs.
+            tasks: the tasks, with leading axes [S, N].
             sample: not used.
 
         Returns:
@@ -62,15 +71,12 @@ class ExactEstimator(descriptions.Described):
             InvalidInputError: if one of these is something else.
         """
         del sample
-        joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
-        tasks = arguments.tasks("tasks", tasks, self.game, arguments.seeds_and_tasks(joint_params))
-        strategies = tuple(policy.strategy(params) for policy, params in zip(self.policies, joint_params))
-        return self.game.exact_values(tasks, strategies)
+        return self._game.exact_values(*self._tasks_and_strategies(joint_params, tasks))
 
     def current_policy_objective(self, joint_params, sample, agent_index, later_values):
         """Zero: nothing is sampled, so nothing depends on θ through a sample."""
         del joint_params, sample
-        checks.check_agent_index("agent_index", agent_index, self.game.n_agents)
+        checks.check_agent_index("agent_index", agent_index, self.spec.n_agents)
         return tf.zeros_like(later_values)
 
     def values(self, joint_params, tasks, sample):
@@ -78,6 +84,22 @@ class ExactEstimator(descriptions.Described):
         return self.objectives(joint_params, tasks, sample)
 
     def mean_rewards(self, joint_params, tasks, sample):
-        """The reward per step, (1 − γ) Vⁱ: tuple over agents of tensors [S, N]."""
+        """The reward per step, Vⁱ over the discounted number of steps: tuple over agents of tensors [S, N].
+
+        Where the game does not end, that is (1 − γ) Vⁱ.
+        """
         values = self.objectives(joint_params, tasks, sample)
-        return tuple((1.0 - self.game.discount) * value for value in values)
+        if not self.spec.ends:
+            return tuple((1.0 - self.spec.discount) * value for value in values)
+        lengths = self._game.exact_lengths(*self._tasks_and_strategies(joint_params, tasks))
+        return tuple(value / length for value, length in zip(values, lengths))
+
+    def metrics(self, joint_params, tasks, sample):
+        """None."""
+        del joint_params, tasks, sample
+        return {}
+
+    def _tasks_and_strategies(self, joint_params, tasks):
+        joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
+        tasks = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(joint_params))
+        return tasks, tuple(policy.strategy(params) for policy, params in zip(self.policies, joint_params))

@@ -23,15 +23,15 @@ def loaded_dice_surrogates(joint_log_probs, step_weights):
     """
     boxes = magic_box(returns.cumulative_sums(joint_log_probs)) - 1.0
     return tuple(
-        tf.reduce_mean(tf.reduce_sum(boxes * tf.stop_gradient(own_credits), axis=-1), axis=-1)
-        for own_credits in step_weights
+        tf.reduce_mean(tf.reduce_sum(boxes * tf.stop_gradient(own_weights), axis=-1), axis=-1)
+        for own_weights in step_weights
     )
 
 
 class LoadedDiceEstimator(ExpectedUpdateEstimator):
-    """Loaded DiCE inner updates: the *expected* reading, from samples, with less variance than DiCE's."""
+    """Loaded DiCE: *expected* inner updates, from samples, with less variance than DiCE's."""
 
-    def step_weight(self, rewards, baselines):
+    def step_weights(self, rewards, baselines):
         advantages = self.discounted(self.advantages(rewards, baselines))
         return advantages - tf.pad(advantages[..., 1:], [[0, 0], [0, 0], [0, 0], [0, 1]])
 

@@ -1,6 +1,6 @@
-"""Score-function (REINFORCE) surrogates, and the estimator of the *sampled* reading of Eq. 3.
+"""Score-function (REINFORCE) surrogates, and the estimator of *sampled* inner updates (Eq. 3).
 
-In this reading the inner update is a function φ = φ(τ_θ, θ) of the K trajectories that were sampled.
+Here the inner update is a function φ = φ(τ_θ, θ) of the K trajectories that were sampled.
 The others' updates then depend on θ^i only through the trajectories, so agent i shapes them through
 the current-policy term of Theorem 1, and the explicit opponent-shaping term is zero. For any finite K
 the gradient is unbiased, with a higher variance than that of `dice.py`.
@@ -30,11 +30,13 @@ def score_function_surrogate(own_log_probs, advantages):
 
 
 class ScoreFunctionEstimator(SampledEstimator):
-    """Score-function inner updates: the *sampled* reading. See the module's text before choosing it."""
+    """Score functions: *sampled* inner updates. See the module's text before choosing it."""
 
-    has_cross_derivatives = False
+    inner_update = "sampled"
+    # An agent's own policy gradient is all that its surrogate is differentiated for.
+    accepts_critics_that_see_other_actions = True
 
-    def step_weight(self, rewards, baselines):
+    def step_weights(self, rewards, baselines):
         return self.discounted(self.advantages(rewards, baselines))
 
     def surrogates(self, log_probs, step_weights):

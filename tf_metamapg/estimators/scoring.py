@@ -1,5 +1,7 @@
 """Scores stored trajectories under differentiable parameters."""
 
+from tf_metamapg.numerics import masks
+
 
 def score(policies, joint_params, trajectory):
     """The log-probabilities of all agents' actions.
@@ -10,12 +12,13 @@ def score(policies, joint_params, trajectory):
         trajectory: Trajectory with fields [S, N, K, T], held constant.
 
     Returns:
-        tuple over agents of tensors [S, N, K, T], log π(a_t | o_t) of each; entry i is differentiable
-        any number of times with respect to the parameters of agent i, and of no other.
+        tuple over agents of tensors [S, N, K, T], log π(a_t | o_t) of each, and zero after it has left; entry i is
+        differentiable any number of times with respect to the parameters of agent i, and of no other.
     """
     return tuple(
-        policy.log_probs(params, observations, actions)
-        for policy, params, observations, actions in zip(
-            policies, joint_params, trajectory.observations, trajectory.actions
+        masks.masked(
+            policy.log_probs(params, trajectory.observations[agent], trajectory.actions[agent]),
+            trajectory.agent_mask(agent),
         )
+        for agent, (policy, params) in enumerate(zip(policies, joint_params))
     )

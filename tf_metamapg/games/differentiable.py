@@ -4,27 +4,23 @@ Nothing is sampled and there is no time: these are the games in which the dynami
 written down. They are played with `policies.raw.vector_policy`.
 """
 
-import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 
 
 class DifferentiableGame(descriptions.Described):
     """A game that is given by its value functions.
 
-    Attributes:
-        n_agents: n.
-        n_params: tuple over agents, the sizes of their vectors.
-        dtype: the name of the floating type of parameters and values.
-        name: what the game is called in figures and summaries.
-        discount: 0, as it is played once.
-        payoffs: empty; its tasks do not differ.
-    """
+    Every agent plays the vector of its parameters, once, and sees nothing.
 
-    discount = 0.0
+    Attributes:
+        spec: `contracts.GameSpec`; actions are the vectors.
+        default_tasks: (); its tasks do not differ.
+    """
 
     def __init__(self, values, n_params, dtype="float64", name="differentiable game"):
         """
@@ -47,18 +43,18 @@ class DifferentiableGame(descriptions.Described):
         checks.check_dtype(f"{kind}.dtype", dtype)
         checks.check_name(f"{kind}.name", name)
         self._values = values
-        self.n_params = tuple(n_params)
-        self.n_agents = len(self.n_params)
-        self.dtype = dtype
-        self.name = name
-        self.payoffs = np.zeros([0])
+        self.spec = contracts.GameSpec(
+            name=name, discount=0.0, dtype=dtype, observations=(contracts.Discrete(1),) * len(n_params),
+            actions=tuple(contracts.Box((size,)) for size in n_params),
+        )
+        self.default_tasks = ()
 
-    def exact_values(self, tasks, vectors):
+    def exact_values(self, tasks, strategies):
         """The values of all agents.
 
         Args:
             tasks: not used.
-            vectors: tuple over agents of tensors [S, N, P_i].
+            strategies: tuple over agents of tensors [S, N, P_i].
 
         Returns:
             tuple over agents of tensors [S, N], as often differentiable as the value functions.
@@ -68,19 +64,25 @@ class DifferentiableGame(descriptions.Described):
                 else than values.
         """
         del tasks
-        checks.check_length("vectors", vectors, self.n_agents)
+        n_agents = self.spec.n_agents
+        checks.check_length("strategies", strategies, n_agents)
         sizes = ["S", "N"]
-        for agent, (vector, size) in enumerate(zip(vectors, self.n_params)):
-            arguments.tensor(f"vectors[{agent}]", vector, self.dtype, [*sizes, size])
+        for agent, (vector, action) in enumerate(zip(strategies, self.spec.actions)):
+            arguments.tensor(f"strategies[{agent}]", vector, self.spec.dtype, [*sizes, *action.shape])
             sizes = arguments.seeds_and_tasks(vector)
-        values = tuple(self._values(*vectors))
+        values = tuple(self._values(*strategies))
         shapes = [tuple(value.shape) for value in values]
         checks.check(
-            shapes == [tuple(vectors[0].shape[:2])] * self.n_agents, "DifferentiableGame.values",
+            shapes == [tuple(strategies[0].shape[:2])] * n_agents, "DifferentiableGame.values",
             f"{len(shapes)} tensors of shapes {shapes}",
-            f"such that it returns one value [S, N] for each of {self.n_agents} agents, without the axis of parameters",
+            f"such that it returns one value [S, N] for each of {n_agents} agents, without the axis of parameters",
         )
         return values
+
+    def exact_lengths(self, tasks, strategies):
+        """One step for every agent, tuple of tensors [S, N]."""
+        del tasks
+        return tuple(tf.ones_like(vector[..., 0]) for vector in strategies)
 
 
 def bilinear_game(dtype="float64"):

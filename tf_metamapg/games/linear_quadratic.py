@@ -4,9 +4,8 @@ import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
-from tf_metamapg.games.finite import check_discount_and_names
-from tf_metamapg.games.finite import check_finite_as
 from tf_metamapg.numerics import products
 from tf_metamapg.numerics import random
 
@@ -17,15 +16,13 @@ class LinearQuadraticGame(descriptions.Described):
     Every agent sees the whole state. Tasks are the matrices Q.
 
     Attributes:
-        payoffs: float64 array [n_agents, D, D], the matrices Q.
-        discount: γ.
-        dtype: the name of the floating type of states, actions and rewards.
-        name: what the game is called in figures and summaries.
-        n_agents: n.
-        n_uniforms: how many uniform numbers a transition takes.
-        observation_specs: tuple over agents of TensorSpecs of one observation, a vector [D].
-        action_specs: tuple over agents of TensorSpecs of one action, a vector [m_i].
+        spec: `contracts.GameSpec`; observations are vectors [D], actions vectors [m_i].
+        default_tasks: the matrices Q, float64 array [n_agents, D, D].
+        n_reset_uniforms: how many uniform numbers a reset takes: none.
+        n_step_uniforms: how many uniform numbers a step takes.
     """
+
+    n_reset_uniforms = 0
 
     def __init__(
         self, dynamics, controls, costs, start, action_cost=0.1, noise=0.0, discount=0.96, dtype="float32",
@@ -58,77 +55,65 @@ class LinearQuadraticGame(descriptions.Described):
             isinstance(controls, (list, tuple)) and len(controls) > 0, f"{kind}.controls", controls,
             "a list of matrices, one for each agent",
         )
-        controls = [arguments.table(f"{kind}.controls[{agent}]", of_agent) for agent, of_agent in enumerate(controls)]
-        for agent, of_agent in enumerate(controls):
+        controls = [arguments.table(f"{kind}.controls[{agent}]", control) for agent, control in enumerate(controls)]
+        for agent, control in enumerate(controls):
             checks.check(
-                of_agent.ndim == 2 and of_agent.shape[0] == size and of_agent.shape[1] > 0, f"{kind}.controls[{agent}]",
-                f"array of shape {of_agent.shape}", f"a matrix with {size} rows and at least one column",
+                control.ndim == 2 and control.shape[0] == size and control.shape[1] > 0, f"{kind}.controls[{agent}]",
+                f"array of shape {control.shape}", f"a matrix with {size} rows and at least one column",
             )
         _check_shape(f"{kind}.costs", costs, (len(controls), size, size))
         checks.check_number(f"{kind}.action_cost", action_cost)
         checks.check_number(f"{kind}.noise", noise, minimum=0.0)
-        check_discount_and_names(kind, discount, dtype, name)
+        contracts.check_game_numbers(kind, discount, dtype, name)
         for parameter, table in (("dynamics", dynamics), ("start", start), ("costs", costs), *(
-            (f"controls[{agent}]", of_agent) for agent, of_agent in enumerate(controls)
+            (f"controls[{agent}]", control) for agent, control in enumerate(controls)
         )):
-            check_finite_as(f"{kind}.{parameter}", table, dtype)
-        self.payoffs = costs
-        self.discount = float(discount)
-        self.dtype = dtype
-        self.name = name
-        self.n_agents = len(controls)
-        self.n_uniforms = size if noise else 0
-        self.observation_specs = (tf.TensorSpec([size], dtype),) * self.n_agents
-        self.action_specs = tuple(tf.TensorSpec(of_agent.shape[1:], dtype) for of_agent in controls)
+            arguments.check_finite_as(f"{kind}.{parameter}", table, dtype)
+        self.spec = contracts.GameSpec(
+            name=name, discount=float(discount), dtype=dtype, observations=(contracts.Box((size,)),) * len(controls),
+            actions=tuple(contracts.Box(control.shape[1:]) for control in controls),
+        )
+        self.default_tasks = costs
+        self.n_step_uniforms = size if noise else 0
         self._dynamics = tf.constant(dynamics, dtype)
-        self._controls = [tf.constant(of_agent, dtype) for of_agent in controls]
+        self._controls = [tf.constant(control, dtype) for control in controls]
         self._start = tf.constant(start, dtype)
         self._action_cost = action_cost
         self._noise = noise
 
-    def initial_state(self, shape):
-        """The state before the first step, tensor [*shape, D]."""
-        return tf.broadcast_to(self._start, [*shape, self._start.shape[0]])
+    def reset(self, tasks, uniforms):
+        """The state before the first step, tensor [S, N, K, D]."""
+        del tasks
+        return tf.broadcast_to(self._start, [*uniforms.shape[1:], self._start.shape[0]])
 
-    def observe(self, states, agent_index):
+    def observe(self, tasks, state, agent_index):
         """What an agent sees of states [..., D]: all of it."""
-        del agent_index
-        return states
-
-    def next_state(self, state, joint_action, uniforms):
-        """The state after a joint action.
-
-        Args:
-            state: tensor [..., D].
-            joint_action: tuple over agents of tensors [..., m_i].
-            uniforms: list of `n_uniforms` tensors [...], uniform in [0, 1).
-
-        Returns:
-            tensor [..., D].
-        """
-        state = tf.tensordot(state, self._dynamics, axes=[[-1], [1]])
-        for of_agent, action in zip(self._controls, joint_action):
-            state += tf.tensordot(action, of_agent, axes=[[-1], [1]])
-        if uniforms:
-            state += self._noise * random.normal_quantile(tf.stack(uniforms, axis=-1))
+        del tasks, agent_index
         return state
 
-    def rewards(self, costs, states, joint_actions):
-        """The rewards of joint actions.
+    def step(self, tasks, state, joint_action, uniforms):
+        """See `contracts.Game.step`.
 
         Args:
-            costs: tensor [S, N, n_agents, D, D].
-            states: tensor [S, N, K, D].
-            joint_actions: tuple over agents of tensors [S, N, K, m_i].
+            tasks: costs, tensor [S, N, n_agents, D, D].
+            state: tensor [S, N, K, D].
+            joint_action: tuple over agents of tensors [S, N, K, m_i].
+            uniforms: tensor [n_step_uniforms, S, N, K].
 
         Returns:
-            tuple over agents of tensors [S, N, K].
+            (state [S, N, K, D], tuple over agents of rewards [S, N, K], ()).
         """
-        return tuple(
-            -tf.reduce_sum(states * products.matmul(states, tf.linalg.matrix_transpose(costs[:, :, agent])), axis=-1)
+        rewards = tuple(
+            -tf.reduce_sum(state * products.matmul(state, tf.linalg.matrix_transpose(tasks[:, :, agent])), axis=-1)
             - self._action_cost * tf.reduce_sum(tf.square(action), axis=-1)
-            for agent, action in enumerate(joint_actions)
+            for agent, action in enumerate(joint_action)
         )
+        state = tf.tensordot(state, self._dynamics, axes=[[-1], [1]])
+        for control, action in zip(self._controls, joint_action):
+            state += tf.tensordot(action, control, axes=[[-1], [1]])
+        if self.n_step_uniforms:
+            state += self._noise * random.normal_quantile(tf.stack(tf.unstack(uniforms), axis=-1))
+        return state, rewards, ()
 
 
 def _check_shape(parameter, table, shape):

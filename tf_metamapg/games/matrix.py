@@ -22,7 +22,7 @@ class MatrixGame(FiniteGame):
     Its exact values are the expected payoffs. Trajectories need no more than a horizon of 1.
     """
 
-    n_uniforms = 0
+    n_transition_uniforms = 0
 
     def __init__(self, payoffs, dtype="float32", name="matrix game"):
         """
@@ -36,9 +36,9 @@ class MatrixGame(FiniteGame):
             InvalidInputError: if one of these does not hold.
         """
         payoffs = _checked_payoffs("MatrixGame.payoffs", payoffs)
-        super().__init__(payoffs, 1, np.zeros([payoffs.shape[0], 1]), discount=0.0, dtype=dtype, name=name)
+        super().__init__(payoffs, np.zeros([payoffs.shape[0], 1]), discount=0.0, dtype=dtype, name=name)
 
-    def next_state(self, state, joint_action, uniforms):
+    def _next_state(self, state, joint_action, uniforms):
         """The only state there is."""
         del joint_action, uniforms
         return state
@@ -54,7 +54,7 @@ class IteratedMatrixGame(FiniteGame):
     (a_0, .., a_{n-1}).
     """
 
-    n_uniforms = 0
+    n_transition_uniforms = 0
 
     def __init__(self, payoffs, discount=0.96, dtype="float32", name="iterated matrix game"):
         """
@@ -70,12 +70,12 @@ class IteratedMatrixGame(FiniteGame):
         """
         payoffs = _checked_payoffs("IteratedMatrixGame.payoffs", payoffs)
         views = [_view(agent_index, payoffs.shape[1:]) for agent_index in range(payoffs.shape[0])]
-        super().__init__(payoffs, 1 + payoffs[0].size, views, discount, dtype, name)
+        super().__init__(payoffs, views, discount, dtype, name)
 
-    def next_state(self, state, joint_action, uniforms):
-        """See `FiniteGame.next_state`; the joint action alone is remembered."""
+    def _next_state(self, state, joint_action, uniforms):
+        """The joint action alone is remembered."""
         del state, uniforms
-        return 1 + self._joint_action_index(joint_action)
+        return 1 + joint_action
 
     def _state_transitions(self, joint_probs):
         return tf.pad(joint_probs, [[0, 0], [0, 0], [0, 0], [1, 0]])

@@ -11,50 +11,107 @@ from tf_metamapg.games.finite import FiniteGame
 
 
 class StochasticGame(FiniteGame):
-    """A game whose next state is drawn from a table of probabilities."""
+    """A game whose next state is drawn from a table of probabilities; its episodes may start and end at random."""
 
-    n_uniforms = 1
+    n_transition_uniforms = 1
 
-    def __init__(self, payoffs, transitions, views=None, discount=0.96, dtype="float32", name="stochastic game"):
+    def __init__(
+        self, payoffs, transitions, views=None, discount=0.96, dtype="float32", name="stochastic game", start=None,
+        ends=None,
+    ):
         """
         Args:
             payoffs: array-like [n_agents, M, A_0, .., A_{n-1}] of finite numbers; entry
                 [i, s, a_0, .., a_{n-1}] is the reward of agent i in state s. Where rewards do not depend on
                 the state, the axis of states may be left out.
-            transitions: array-like [M, A_0, .., A_{n-1}, M] of probabilities of the next state.
+            transitions: array-like [M, A_0, .., A_{n-1}, M] of probabilities of the next state, if the game goes on.
             views: array-like [n_agents, M] of observations in 0..M−1, what each agent sees in every state. By
                 default every agent sees the state.
-            discount: γ, in [0, 1).
+            discount: γ, in [0, 1); 1 is allowed where every episode ends, whatever the agents do.
             dtype: 'float32' or 'float64'.
             name: what the game is called in figures and summaries.
+            start: array-like [M] of probabilities of the state before the first step. By default it is state 0.
+            ends: array-like [M, A_0, .., A_{n-1}], the probability that the game ends after a joint action. By default
+                it never does.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        transitions = _checked_transitions("StochasticGame.transitions", transitions)
+        kind = type(self).__name__
+        transitions = _checked_transitions(f"{kind}.transitions", transitions)
         n_states, n_actions = transitions.shape[0], transitions.shape[1:-1]
-        n_agents = len(n_actions)
-        payoffs = arguments.table("StochasticGame.payoffs", payoffs)
+        n_agents, n_joint_actions = len(n_actions), math.prod(n_actions)
+        payoffs = arguments.table(f"{kind}.payoffs", payoffs)
         allowed = ((n_agents, *n_actions), (n_agents, n_states, *n_actions))
         checks.check(
-            payoffs.shape in allowed, "StochasticGame.payoffs", f"array of shape {payoffs.shape}",
+            payoffs.shape in allowed, f"{kind}.payoffs", f"array of shape {payoffs.shape}",
             f"of shape {allowed[0]} or {allowed[1]}, as there are transitions for",
         )
-        views = _checked_views("StochasticGame.views", views, n_agents, n_states)
-        super().__init__(payoffs, n_states, views, discount, dtype, name)
-        self._transitions = transitions.reshape([n_states, math.prod(n_actions), n_states])
+        views = _checked_views(f"{kind}.views", views, n_agents, n_states)
+        if start is not None:
+            start = arguments.table(f"{kind}.start", start)
+            _check_shape(f"{kind}.start", start, (n_states,))
+            start = _probs(f"{kind}.start", start)
+        if ends is not None:
+            ends = arguments.table(f"{kind}.ends", ends)
+            _check_shape(f"{kind}.ends", ends, (n_states, *n_actions))
+            is_probs = np.all((ends >= 0.0) & (ends <= 1.0))
+            checks.check(is_probs, f"{kind}.ends", ends.tolist(), "probabilities")
+            ends = ends.reshape([n_states, n_joint_actions])
+        self._transitions = transitions.reshape([n_states, n_joint_actions, n_states])
+        super().__init__(payoffs, views, discount, dtype, name, start, ends)
+        if discount == 1.0:
+            forever = _states_without_end(self._transitions, ends, start)
+            checks.check(
+                not forever, f"{kind}.discount", discount,
+                f"< 1, as some joint actions never end the game once it is in state {min(forever, default=0)}",
+            )
 
-    def next_state(self, state, joint_action, uniforms):
-        """See `FiniteGame.next_state`; takes one uniform number."""
-        n_joint_actions = self._transitions.shape[1]
+    def _next_state(self, state, joint_action, uniforms):
+        """Drawn with one uniform number."""
         cumulative = np.cumsum(self._transitions, axis=-1)[..., :-1]
-        cumulative = cumulative.reshape([self.n_states * n_joint_actions, self.n_states - 1])
-        row = state * n_joint_actions + self._joint_action_index(joint_action)
-        exceeded = uniforms[0][..., tf.newaxis] >= tf.gather(tf.constant(cumulative, self.dtype), row)
+        cumulative = cumulative.reshape([-1, self.n_states - 1])
+        row = self._row(state, joint_action)
+        exceeded = uniforms[0][..., tf.newaxis] >= tf.gather(tf.constant(cumulative, self.spec.dtype), row)
         return tf.reduce_sum(tf.cast(exceeded, tf.int32), axis=-1)
 
     def _state_transitions(self, joint_probs):
         return tf.einsum("snmj,mjk->snmk", joint_probs, tf.constant(self._transitions, joint_probs.dtype))
+
+
+def _states_without_end(transitions, ends, start):
+    """The states that can be reached and from which some choice of joint actions never ends the game: a set.
+
+    It is the largest set in each of whose states some joint action ends the game with probability zero, and leads to no
+    state outside. Where it is empty, a game of finitely many states ends with probability one, whatever is played.
+    """
+    n_states = len(transitions)
+    reached, new = set(), {0} if start is None else set(np.flatnonzero(start).tolist())
+    while new:
+        reached |= new
+        ways = transitions[list(new)] * (ends[list(new)] < 1.0)[..., np.newaxis]
+        new = set(np.flatnonzero(ways.sum(axis=(0, 1))).tolist()) - reached
+    inside = np.isin(np.arange(n_states), list(reached))
+    while True:
+        stays = (ends == 0.0) & ((transitions * ~inside).sum(axis=-1) == 0.0)
+        shrunk = inside & stays.any(axis=-1)
+        if np.array_equal(shrunk, inside):
+            return set(np.flatnonzero(inside).tolist())
+        inside = shrunk
+
+
+def _check_shape(parameter, table, shape):
+    checks.check(table.shape == shape, parameter, f"array of shape {table.shape}", f"of shape {shape}")
+
+
+def _probs(parameter, array):
+    """Probabilities that sum to 1 over the last axis within 10⁻⁶, made to do so exactly."""
+    sums = array.sum(axis=-1)
+    checks.check(
+        np.all(array >= 0.0) and np.allclose(sums, 1.0, rtol=0.0, atol=1e-6), parameter, array.tolist(),
+        "probabilities that sum to 1 over the last axis",
+    )
+    return array / sums[..., np.newaxis]
 
 
 def _checked_transitions(parameter, transitions):
@@ -63,12 +120,7 @@ def _checked_transitions(parameter, transitions):
     described = f"array of shape {array.shape}"
     checks.check(array.ndim >= 3 and array.shape[0] == array.shape[-1], parameter, described, allowed)
     checks.check(min(array.shape) >= 1, parameter, described, "such that there are states and actions")
-    sums = array.sum(axis=-1)
-    checks.check(
-        np.all(array >= 0.0) and np.allclose(sums, 1.0, rtol=0.0, atol=1e-6), parameter, array.tolist(),
-        "probabilities that sum to 1 over the last axis",
-    )
-    return array / sums[..., np.newaxis]
+    return _probs(parameter, array)
 
 
 def _checked_views(parameter, views, n_agents, n_states):

@@ -1,5 +1,6 @@
 """Distributions of tasks: what differs between the games that a meta-agent learns across."""
 
+import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import arguments
@@ -8,20 +9,43 @@ from tf_metamapg import descriptions
 from tf_metamapg.numerics import random
 
 
+class DefaultTasks(descriptions.Described):
+    """All tasks are the game as it is by itself."""
+
+    def __init__(self, game):
+        """
+        Args:
+            game: any game.
+        """
+        self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)
+
+    def sample(self, keys, n_tasks):
+        """The same task again and again, whatever the keys; see `PayoffNoise.sample`."""
+        keys = arguments.keys("keys", keys)
+        checks.check_integer("n_tasks", n_tasks, minimum=1)
+        axes = [keys.shape[0], n_tasks]
+        return tf.nest.map_structure(lambda leaf: tf.broadcast_to(leaf, [*axes, *leaf.shape]), self._tasks)
+
+
 class PayoffNoise(descriptions.Described):
     """Tasks are the payoffs of a game plus independent uniform noise U(−width, width)."""
 
     def __init__(self, game, width=0.1):
         """
         Args:
-            game: any game; one without payoffs has tasks that do not differ.
+            game: a game whose `default_tasks` are one array of payoffs, or () for tasks that do not differ.
             width: half the width of the noise on each payoff, in units of reward, ≥ 0.
 
         Raises:
-            InvalidInputError: if `width` is not such a number.
+            InvalidInputError: if one of these does not hold.
         """
+        leaves = tf.nest.flatten(game.default_tasks)
+        checks.check(
+            len(leaves) <= 1 and all(np.issubdtype(np.asarray(leaf).dtype, np.floating) for leaf in leaves),
+            "PayoffNoise.game", game, "a game whose default_tasks are one array of payoffs; write a distribution for it",
+        )
         checks.check_number("PayoffNoise.width", width, minimum=0.0)
-        self._game = game
+        self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)
         self._width = width
 
     def sample(self, keys, n_tasks):
@@ -37,9 +61,17 @@ class PayoffNoise(descriptions.Described):
         Raises:
             InvalidInputError: if one of these is something else.
         """
-        arguments.check_able("PayoffNoise.game", self._game, ("payoffs", "dtype"), "a game")
         keys = arguments.keys("keys", keys)
         checks.check_integer("n_tasks", n_tasks, minimum=1)
-        payoffs = tf.constant(self._game.payoffs, self._game.dtype)
-        noise = random.uniforms(keys, [n_tasks, *payoffs.shape], payoffs.dtype)
-        return payoffs + self._width * (2.0 * noise - 1.0)
+
+        def noisy(payoffs):
+            uniforms = random.uniforms(keys, [n_tasks, *payoffs.shape], payoffs.dtype)
+            return payoffs + self._width * (2.0 * uniforms - 1.0)
+
+        return tf.nest.map_structure(noisy, self._tasks)
+
+
+def _tensor(leaf, dtype):
+    """Floating numbers of tasks are in the dtype of the game."""
+    leaf = np.asarray(leaf)
+    return tf.constant(leaf, dtype if np.issubdtype(leaf.dtype, np.floating) else None)

@@ -57,6 +57,42 @@ def fold_in(keys, data):
     return tf.stack([tf.bitcast(hashed, tf.int64), data], axis=1)
 
 
+# Streams of one meta-update or evaluation, below the keys of its phase and number.
+
+
+def task_keys(keys):
+    """What tasks are drawn from."""
+    return fold_in(keys, 0)
+
+
+def link_keys(keys, link):
+    """What is drawn at link l of a chain."""
+    return fold_in(keys, 1 + link)
+
+
+def population_keys(keys, agent_index):
+    """What the initial policies of an agent of a population are drawn from."""
+    return fold_in(keys, -1 - agent_index)
+
+
+# Streams of one link, below `link_keys`.
+
+
+def sample_keys(keys):
+    """What trajectories are drawn from; `reset_keys` are below these."""
+    return fold_in(keys, 0)
+
+
+def lookahead_keys(keys, agent_index, step):
+    """What an agent draws for the steps of the others that it looks ahead to; other keys for every step."""
+    return fold_in(fold_in(keys, 1 + agent_index), step)
+
+
+def reset_keys(keys):
+    """What the states are drawn from in which trajectories start."""
+    return fold_in(keys, 0)
+
+
 def uniforms(keys, shape, dtype, seed_axis=0):
     """Uniform numbers in [0, 1), multiples of 2⁻²⁴ (float32) or 2⁻⁵³ (float64).
 

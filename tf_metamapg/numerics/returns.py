@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg.numerics import masks
+
 
 def discounts(discount, horizon, dtype):
     """γ^t for t = 0..T−1: tensor [T]. Of powers in float32 the error would grow with t."""
@@ -76,11 +78,21 @@ def _decay_matrix(size, decay, reverse, first_lag):
     return np.where(lags >= first_lag, float(decay) ** np.maximum(lags - first_lag, 0), 0.0)
 
 
-def leave_one_out_mean(values, axis):
+def leave_one_out_mean(values, axis, mask=None):
     """The mean of the others along an axis; zero where there are no others.
 
     It is independent of the entry that it stands for whenever the entries are independent.
+
+    Args:
+        values: tensor.
+        axis: of it.
+        mask: bool tensor of the same shape, which others count; None for all.
     """
-    n_others = tf.cast(tf.maximum(tf.shape(values)[axis] - 1, 1), values.dtype)
+    if mask is None:
+        n_others = tf.cast(tf.maximum(tf.shape(values)[axis] - 1, 1), values.dtype)
+        others = tf.reduce_sum(values, axis=axis, keepdims=True) - values
+        return tf.where(tf.shape(values)[axis] > 1, others / n_others, tf.zeros_like(values))
+    counts, values = tf.cast(mask, values.dtype), masks.masked(values, mask)
+    n_others = tf.reduce_sum(counts, axis=axis, keepdims=True) - counts
     others = tf.reduce_sum(values, axis=axis, keepdims=True) - values
-    return tf.where(tf.shape(values)[axis] > 1, others / n_others, tf.zeros_like(values))
+    return tf.where(n_others > 0.0, others / tf.maximum(n_others, 1.0), tf.zeros_like(values))

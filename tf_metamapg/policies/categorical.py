@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_metamapg import checks
+from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import tables
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import signatures
@@ -11,7 +11,7 @@ from tf_metamapg.policies.heads import CategoricalHead
 
 
 class CategoricalPolicy(functional.KerasPolicy):
-    """A memoryless policy that sees one of finitely many observations.
+    """A policy without a recurrent state that sees one of finitely many observations.
 
     Since there are few observations, their action probabilities are computed once and looked up for
     each step, whatever the model is.
@@ -29,11 +29,11 @@ class CategoricalPolicy(functional.KerasPolicy):
         Args:
             build_model: function of an integer seed that returns a built Keras model, fit for
                 `functional.bound`. It maps int32 observations [B] to logits [B, n_actions].
-            spec: `features.AgentSpec` with numbers of observations and actions.
+            spec: `contracts.AgentSpec` with finitely many observations and actions.
         """
         super().__init__(build_model, spec)
-        self.n_observations = spec.observations
-        self.n_actions = spec.actions
+        self.n_observations = spec.observation.n
+        self.n_actions = spec.action.n
 
     def signatures(self, model):
         """What an exported policy can be asked; see `export.py`.
@@ -45,8 +45,7 @@ class CategoricalPolicy(functional.KerasPolicy):
             dict from names to (function, its input signature).
         """
         return signatures.of_steps(
-            lambda observations, memory: (model(observations), memory),
-            CategoricalHead(self.n_actions), tf.TensorSpec([], tf.int32), self.n_observations,
+            lambda observations, state: (model(observations), state), CategoricalHead(self.n_actions), self.spec,
         )
 
     def logits(self, params):
@@ -83,21 +82,20 @@ class CategoricalPolicy(functional.KerasPolicy):
         return ()
 
     def sampler(self, params):
-        """A function (observations [S, N, K], memory, list of one tensor of uniforms [S, N, K]) → (actions, memory).
+        """A function (observations [S, N, K], (), uniforms [1, S, N, K]) → (actions, ()).
 
         What is the same at every step is computed once, here.
         """
         cumulative = tf.unstack(Categorical(logits=self.logits(params)).cumulative_probs(), axis=-1)
 
-        def sample(observations, memory, uniforms):
-            (uniforms,) = uniforms
-            exceeded = (uniforms >= tables.select(of_action, observations) for of_action in cumulative)
+        def sample(observations, recurrent_state, uniforms):
+            exceeded = (uniforms[0] >= tables.select(bound, observations) for bound in cumulative)
             actions = sum((tf.cast(is_exceeded, tf.int32) for is_exceeded in exceeded), tf.zeros_like(observations))
-            return actions, memory
+            return actions, recurrent_state
 
         return sample
 
-    def log_likelihood(self, observations, actions):
+    def log_likelihood(self, observations, actions, mask=None):
         """A function of params [S, N, ...] to the mean of log π(a|o) over given actions, [S, N].
 
         What is the same for all parameters is computed once, here.
@@ -105,12 +103,13 @@ class CategoricalPolicy(functional.KerasPolicy):
         Args:
             observations: int32 tensor [S, N, K, T].
             actions: int32 tensor [S, N, K, T].
+            mask: bool tensor [S, N, K, T], which of them count; None for all.
         """
         one_hot = tf.one_hot(
             observations * self.n_actions + actions, self.n_observations * self.n_actions,
             dtype=self.reference_params[0].dtype,
         )
-        frequencies = tf.reduce_mean(one_hot, axis=[2, 3])
+        frequencies = masks.mean(one_hot, mask, axis=[2, 3])
 
         def mean_log_prob(params):
             table = tf.nn.log_softmax(self.logits(params))
@@ -132,11 +131,3 @@ class CategoricalPolicy(functional.KerasPolicy):
         table = tf.nn.log_softmax(self.logits(params))
         table = tf.reshape(table, [*observations.shape[:2], -1])
         return tables.look_up(table, observations * self.n_actions + actions)
-
-
-def check_game(kind, game, agent_index):
-    """Raises `InvalidInputError` unless there is such an agent, and it sees one of finitely many observations."""
-    checks.check(
-        hasattr(game, "n_observations"), f"{kind}.game", type(game).__name__, "a game with finitely many observations"
-    )
-    checks.check_agent_index(f"{kind}.agent_index", agent_index, game.n_agents)

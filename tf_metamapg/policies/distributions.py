@@ -5,9 +5,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 
-def diagonal_normal(mean, stddev):
-    """A normal distribution of vectors [..., m] whose coordinates are independent; its batch shape is [...]."""
-    return tfp.distributions.Independent(tfp.distributions.Normal(mean, stddev), 1)
+def diagonal_normal(mean, stddev, n_event_axes=1):
+    """A normal distribution of arrays whose numbers are independent; its event shape is that of the last axes."""
+    return tfp.distributions.Independent(tfp.distributions.Normal(mean, stddev), n_event_axes)
 
 
 class Categorical(tfp.distributions.Categorical):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 
 
@@ -41,6 +42,28 @@ def check_size(parameter, value, n_params, dtype):
     checks.check_memory(parameter, value, 8 * n_params * tf.as_dtype(dtype).size)
 
 
+def agent_spec(kind, game, agent_index):
+    """The `contracts.AgentSpec` of an agent.
+
+    Args:
+        kind: the name of what is made for it.
+        game: any game.
+        agent_index: which agent of the game.
+
+    Raises:
+        InvalidInputError: if there is no such agent.
+    """
+    contracts.check_kind(f"{kind}.game", game, contracts.AnyGame, "a game")
+    checks.check_agent_index(f"{kind}.agent_index", agent_index, game.spec.n_agents)
+    return game.spec.agent(agent_index)
+
+
+def check_finite(parameter, game, spec):
+    """Raises `InvalidInputError`, about a game, unless an agent has finitely many observations and actions."""
+    is_finite = isinstance(spec.observation, contracts.Discrete) and isinstance(spec.action, contracts.Discrete)
+    checks.check(is_finite, parameter, game, "a game with finitely many observations and actions")
+
+
 @contextlib.contextmanager
 def bound(model, params):
     """A context in which a model's variables have given values; what is computed can be differentiated in them.
@@ -67,7 +90,7 @@ class KerasPolicy(descriptions.Described):
     """What all policies have in common: a Keras model whose parameters come from outside.
 
     Attributes:
-        spec: `features.AgentSpec` of the agent that it is made for.
+        spec: `contracts.AgentSpec` of the agent that it is made for.
         reference_params: Params [...] of some new policy of this kind, always the same.
     """
 
@@ -75,7 +98,7 @@ class KerasPolicy(descriptions.Described):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model, fit for `bound`.
-            spec: `features.AgentSpec` of the agent that it is made for.
+            spec: `contracts.AgentSpec` of the agent that it is made for.
         """
         self.spec = spec
         self._build_model = build_model

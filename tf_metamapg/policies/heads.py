@@ -1,7 +1,10 @@
 """What the outputs of a network mean: the parameters of a distribution of actions."""
 
+import math
+
 import tensorflow as tf
 
+from tf_metamapg import contracts
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.distributions import Categorical
 from tf_metamapg.policies.distributions import diagonal_normal
@@ -25,9 +28,8 @@ class CategoricalHead:
         return Categorical(logits=outputs)
 
     def quantile(self, outputs, uniforms):
-        """Outputs [..., A] and a list of one tensor [...] of uniform numbers → actions [...]."""
-        (uniforms,) = uniforms
-        return self.distribution(outputs).quantile(uniforms)
+        """Outputs [..., A] and uniform numbers [1, ...] → actions [...]."""
+        return self.distribution(outputs).quantile(uniforms[0])
 
     def log_probs(self, outputs, actions):
         """log π(a|o) of actions [...]: tensor [...], differentiable any number of times in the outputs [..., A]."""
@@ -40,35 +42,47 @@ class CategoricalHead:
 
 
 class GaussianHead:
-    """Outputs are the mean of every coordinate, and what softplus makes its standard deviation; actions are vectors.
+    """Outputs are the mean of every number, and what softplus makes its standard deviation; actions are arrays.
 
     Attributes:
-        n_outputs: 2 m.
+        n_outputs: 2 m for actions of m numbers.
         n_uniforms: how many uniform numbers an action takes: m.
     """
 
-    def __init__(self, n_coordinates):
-        self.n_outputs = 2 * n_coordinates
-        self.n_uniforms = n_coordinates
+    def __init__(self, shape):
+        self._shape = tuple(shape)
+        self.n_uniforms = math.prod(shape)
+        self.n_outputs = 2 * self.n_uniforms
 
     def distribution(self, outputs):
-        """Outputs [..., 2 m] → a diagonal normal distribution with batch shape [...] and event shape [m]."""
-        return diagonal_normal(*_mean_and_stddev(outputs))
+        """Outputs [..., 2 m] → a diagonal normal distribution with batch shape [...] and the actions' event shape."""
+        return diagonal_normal(*self._mean_and_stddev(outputs), len(self._shape))
 
     def quantile(self, outputs, uniforms):
-        """Outputs [..., 2 m] and a list of m tensors [...] of uniform numbers → actions [..., m]."""
-        mean, stddev = _mean_and_stddev(outputs)
-        return mean + stddev * random.normal_quantile(tf.stack(uniforms, axis=-1))
+        """Outputs [..., 2 m] and uniform numbers [m, ...] → actions [..., *action]."""
+        mean, stddev = self._mean_and_stddev(outputs)
+        normals = random.normal_quantile(tf.stack(tf.unstack(uniforms), axis=-1))
+        return mean + stddev * self._as_actions(normals)
 
     def log_probs(self, outputs, actions):
-        """The log-density of actions [..., m]: tensor [...], differentiable any number of times in the outputs."""
+        """The log-density of actions [..., *action]: tensor [...], differentiable any number of times in the outputs."""
         return self.distribution(outputs).log_prob(actions)
 
     def named(self, outputs):
-        """What an exported policy says of the distribution: dict of tensors [..., m]."""
-        return dict(zip(("mean", "stddev"), _mean_and_stddev(outputs)))
+        """What an exported policy says of the distribution: dict of tensors [..., *action]."""
+        return dict(zip(("mean", "stddev"), self._mean_and_stddev(outputs)))
+
+    def _mean_and_stddev(self, outputs):
+        mean, spread = tf.split(outputs, 2, axis=-1)
+        return self._as_actions(mean), self._as_actions(tf.nn.softplus(spread))
+
+    def _as_actions(self, vectors):
+        """[..., m] → [..., *action]."""
+        if len(self._shape) == 1:
+            return vectors
+        return tf.reshape(vectors, [*tf.unstack(tf.shape(vectors)[:-1]), *self._shape])
 
 
-def _mean_and_stddev(outputs):
-    mean, spread = tf.split(outputs, 2, axis=-1)
-    return mean, tf.nn.softplus(spread)
+def for_actions(space):
+    """The head for actions of a space, `contracts.Discrete` or `contracts.Box`."""
+    return CategoricalHead(space.n) if isinstance(space, contracts.Discrete) else GaussianHead(space.shape)

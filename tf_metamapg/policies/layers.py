@@ -34,7 +34,7 @@ class Dense(keras.layers.Layer):
 class LSTMCell(keras.layers.Layer):
     """A long short-term memory (Hochreiter & Schmidhuber 1997), with a forget gate that starts open.
 
-    What it remembers is a pair (hidden, cell) of tensors [..., B, units].
+    Its recurrent state is a pair (hidden, cell) of tensors [..., B, units].
     """
 
     def __init__(self, units, kernel_initializer, recurrent_initializer, **kwargs):
@@ -57,21 +57,21 @@ class LSTMCell(keras.layers.Layer):
         of_gate = keras.ops.repeat(keras.ops.convert_to_tensor([0.0, 1.0, 0.0, 0.0], dtype), self.units)
         return keras.ops.reshape(of_gate, shape)
 
-    def call(self, inputs, memory):
-        """One step: inputs [..., B, features] and memory → the next memory."""
-        return self._step(self._values(), memory, inputs)
+    def call(self, inputs, state):
+        """One step: inputs [..., B, features] and state → the next state."""
+        return self._step(self._values(), state, inputs)
 
-    def over_time(self, inputs, memory):
-        """All steps: inputs [T, ..., B, features] and memory before the first → memories [T, ..., B, units]."""
-        return scan.scan(self._step, self._values(), memory, inputs)
+    def over_time(self, inputs, state):
+        """All steps: inputs [T, ..., B, features] and state before the first → states [T, ..., B, units]."""
+        return scan.scan(self._step, self._values(), state, inputs)
 
     def _values(self):
         return self.kernel.value, self.recurrent_kernel.value, self.bias.value
 
     @staticmethod
-    def _step(values, memory, inputs):
+    def _step(values, state, inputs):
         kernel, recurrent_kernel, bias = values
-        hidden, cell = memory
+        hidden, cell = state
         gates = tf.split(products.matmul(inputs, kernel) + products.matmul(hidden, recurrent_kernel) + bias, 4, axis=-1)
         enter, forget, candidate, leave = gates
         cell = tf.sigmoid(forget) * cell + tf.sigmoid(enter) * tf.tanh(candidate)

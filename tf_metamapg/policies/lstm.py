@@ -1,4 +1,4 @@
-"""Long short-term memories: policies that remember what they have seen in a trajectory."""
+"""Long short-term memories: recurrent policies, which remember what they have seen in a trajectory."""
 
 import functools
 
@@ -8,11 +8,12 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import random
-from tf_metamapg.policies import features
+from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
-from tf_metamapg.policies import network
+from tf_metamapg.policies import heads
 from tf_metamapg.policies.layers import Dense
 from tf_metamapg.policies.layers import LSTMCell
+from tf_metamapg.policies.network import NetworkPolicy
 
 
 class LSTM(keras.Model):
@@ -43,17 +44,17 @@ class LSTM(keras.Model):
         self._cell.build((None, self._n_features))
         self._dense.build((None, self._cell.units))
 
-    def call(self, observations, memory):
+    def call(self, observations, state):
         """The same as `step`."""
-        return self.step(observations, memory)
+        return self.step(observations, state)
 
     def initial_state(self, shape):
         """Zeros: (hidden, cell), tensors [*shape, units]."""
         return (tf.zeros([*shape, self._cell.units], self.compute_dtype),) * 2
 
-    def step(self, observations, memory):
-        """Observations [..., B, ...] and memory → (outputs [..., B, n_outputs], the next memory)."""
-        hidden, cell = self._cell(self._encode(observations), tuple(memory))
+    def step(self, observations, state):
+        """Observations [..., B, ...] and state → (outputs [..., B, n_outputs], the next state)."""
+        hidden, cell = self._cell(self._encode(observations), tuple(state))
         return self._dense(hidden), (hidden, cell)
 
     def unroll(self, observations):
@@ -70,40 +71,30 @@ class LSTM(keras.Model):
 
 @descriptions.maker
 def lstm_policy(game, agent_index, units=64):
-    """The policy of one agent with finitely many actions, as a long short-term memory.
+    """The policy of one agent as a long short-term memory of what it has seen.
 
     Args:
-        game: a game with `observation_specs` and `n_actions`.
+        game: any game that is played step by step.
         agent_index: which agent of the game.
-        units: how many numbers it remembers in either part of its memory.
+        units: the size of either part of the recurrent state.
 
     Returns:
-        `NetworkPolicy`.
+        `NetworkPolicy`; of actions that are arrays of numbers the distribution is a diagonal normal one.
 
     Raises:
         InvalidInputError: if one of these does not hold.
     """
-    return _lstm_policy("lstm_policy", network.categorical_head, game, agent_index, units)
-
-
-@descriptions.maker
-def gaussian_lstm_policy(game, agent_index, units=64):
-    """The policy of one agent whose actions are vectors, as a long short-term memory. See `lstm_policy`."""
-    return _lstm_policy("gaussian_lstm_policy", network.gaussian_head, game, agent_index, units)
-
-
-def _lstm_policy(kind, make_head, game, agent_index, units):
-    network.check_agent(kind, game, agent_index)
+    kind = "lstm_policy"
+    spec = functional.agent_spec(kind, game, agent_index)
     checks.check_integer(f"{kind}.units", units, minimum=1)
-    head = make_head(kind, game, agent_index)
-    encode, n_features = functools.partial(features.encode, game), features.size(game, agent_index)
-    functional.check_size(f"{kind}.units", units, LSTM.n_params(n_features, head.n_outputs, units), game.dtype)
+    n_features, n_outputs = encoders.size(spec.observation), heads.for_actions(spec.action).n_outputs
+    functional.check_size(f"{kind}.units", units, LSTM.n_params(n_features, n_outputs, units), spec.dtype)
+    encode = functools.partial(encoders.encode, spec.observation, spec.dtype)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)
-        model = LSTM(encode, n_features, head.n_outputs, units, seed, dtype=game.dtype)
+        model = LSTM(encode, n_features, n_outputs, units, seed, dtype=spec.dtype)
         model.build(None)
         return model
 
-    spec = features.agent_spec(game, agent_index)
-    return network.NetworkPolicy(build_model, spec, head, game.observation_specs[agent_index])
+    return NetworkPolicy(build_model, spec)

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: policies without a memory."""
+"""Multilayer perceptrons: policies without a recurrent state."""
 
 import functools
 import itertools
@@ -7,14 +7,15 @@ import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import random
-from tf_metamapg.policies import features
+from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
-from tf_metamapg.policies import network
+from tf_metamapg.policies import heads
 from tf_metamapg.policies.categorical import CategoricalPolicy
-from tf_metamapg.policies.categorical import check_game
 from tf_metamapg.policies.layers import Dense
+from tf_metamapg.policies.network import NetworkPolicy
 
 
 class MLP(keras.Model):
@@ -57,9 +58,9 @@ class MLP(keras.Model):
         del shape
         return ()
 
-    def step(self, observations, memory):
+    def step(self, observations, state):
         """Observations [..., B, ...] and nothing → (outputs [..., B, n_outputs], nothing)."""
-        return self.call(observations), memory
+        return self.call(observations), state
 
     def unroll(self, observations):
         """Observations [..., K, T, ...] → outputs [..., K, T, n_outputs]."""
@@ -76,66 +77,40 @@ class MLP(keras.Model):
 
 @descriptions.maker
 def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
-    """The policy of one agent of a game with finitely many observations, as a multilayer perceptron.
+    """The policy of one agent as a multilayer perceptron of what it sees.
 
     Args:
-        game: a game with `n_observations` and `n_actions`.
+        game: any game that is played step by step.
         agent_index: which agent of the game.
         hidden_units: how many units each hidden layer has.
         activation: of the hidden layers, as Keras names it; one that keeps the shape, and is finite at 0.
 
     Returns:
-        `CategoricalPolicy`.
+        `CategoricalPolicy` where observations and actions are finitely many, and `NetworkPolicy` elsewhere; of actions
+        that are arrays of numbers the distribution is a diagonal normal one.
 
     Raises:
         InvalidInputError: if one of these does not hold.
     """
     kind = "mlp_policy"
-    check_game(kind, game, agent_index)
-    network.check_agent(kind, game, agent_index)
-    n_actions = game.n_actions[agent_index]
-    build_model = _model_builder(kind, game, agent_index, n_actions, hidden_units, activation)
-    return CategoricalPolicy(build_model, features.agent_spec(game, agent_index))
-
-
-@descriptions.maker
-def gaussian_mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
-    """The policy of one agent whose actions are vectors, as a multilayer perceptron.
-
-    Args:
-        game: a game with `observation_specs` and `action_specs`, of which the agent's action is a vector.
-        agent_index, hidden_units, activation: see `mlp_policy`.
-
-    Returns:
-        `NetworkPolicy`.
-
-    Raises:
-        InvalidInputError: if one of these does not hold.
-    """
-    kind = "gaussian_mlp_policy"
-    network.check_agent(kind, game, agent_index)
-    head = network.gaussian_head(kind, game, agent_index)
-    build_model = _model_builder(kind, game, agent_index, head.n_outputs, hidden_units, activation)
-    spec = features.agent_spec(game, agent_index)
-    return network.NetworkPolicy(build_model, spec, head, game.observation_specs[agent_index])
-
-
-def _model_builder(kind, game, agent_index, n_outputs, hidden_units, activation):
-    encode, n_features = functools.partial(features.encode, game), features.size(game, agent_index)
+    spec = functional.agent_spec(kind, game, agent_index)
     parameter = f"{kind}.hidden_units"
     checks.check(isinstance(hidden_units, (list, tuple)), parameter, hidden_units, "a list of sizes")
-    for index, size in enumerate(hidden_units):
-        checks.check_integer(f"{parameter}[{index}]", size, minimum=1)
-    functional.check_size(parameter, hidden_units, MLP.n_params(n_features, n_outputs, hidden_units), game.dtype)
+    for index, units in enumerate(hidden_units):
+        checks.check_integer(f"{parameter}[{index}]", units, minimum=1)
+    n_features, n_outputs = encoders.size(spec.observation), heads.for_actions(spec.action).n_outputs
+    functional.check_size(parameter, hidden_units, MLP.n_params(n_features, n_outputs, hidden_units), spec.dtype)
     _check_activation(f"{kind}.activation", activation)
+    encode = functools.partial(encoders.encode, spec.observation, spec.dtype)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)
-        model = MLP(encode, n_features, n_outputs, hidden_units, activation, seed, dtype=game.dtype)
+        model = MLP(encode, n_features, n_outputs, hidden_units, activation, seed, dtype=spec.dtype)
         model.build(None)
         return model
 
-    return build_model
+    is_finite = isinstance(spec.observation, contracts.Discrete) and isinstance(spec.action, contracts.Discrete)
+    return (CategoricalPolicy if is_finite else NetworkPolicy)(build_model, spec)
 
 
 def _check_activation(parameter, activation):

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import random
+from tf_metamapg.policies.tabular import TabularPolicy
 
 
 class Personas(descriptions.Described):
@@ -33,8 +35,7 @@ class Personas(descriptions.Described):
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        is_tabular = hasattr(policy, "params_of") and not isinstance(policy, type)
-        checks.check(is_tabular, "Personas.policy", type(policy).__name__, "a tabular policy")
+        checks.check(isinstance(policy, TabularPolicy), "Personas.policy", policy, "a tabular policy")
         sizes = (n_train, n_validation, n_test)
         for name, size in zip(("n_train", "n_validation", "n_test"), sizes):
             checks.check_integer(f"Personas.{name}", size, minimum=1)
@@ -98,7 +99,7 @@ class NormalPolicies(descriptions.Described):
         Raises:
             InvalidInputError: if one of these is something else.
         """
-        arguments.check_able("NormalPolicies.policy", policy, ("reference_params",), "a policy")
+        contracts.check_kind("NormalPolicies.policy", policy, contracts.Policy, "a policy")
         checks.check_number("NormalPolicies.mean", mean)
         checks.check_number("NormalPolicies.stddev", stddev, minimum=0.0)
         self._leaves = policy.reference_params

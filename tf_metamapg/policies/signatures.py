@@ -7,44 +7,47 @@ import math
 
 import tensorflow as tf
 
+from tf_metamapg import contracts
+
 # Loaders turn lists and arrays into the dtype of a signature, but no tensors.
 _OTHER_WIDTH = {tf.int32: tf.int64, tf.float32: tf.float64, tf.float64: tf.float32}
 
 
-def of_steps(step, head, observation_spec, n_observations, memory_specs=()):
+def of_steps(step, head, spec, state_specs=()):
     """What a policy's `signatures` returns; `export.py` says what it means.
 
     Args:
-        step: function (observations [B, ...], memory) → (outputs [B, n_outputs], the next memory).
+        step: function (observations [B, ...], recurrent state) → (outputs [B, n_outputs], the next recurrent state).
         head: what the outputs mean, one of `heads.py`.
-        observation_spec: TensorSpec of one observation.
-        n_observations: observations are in [0, n_observations); None where they are vectors.
-        memory_specs: TensorSpec, with a name, of each tensor [B, units] of the memory.
+        spec: `contracts.AgentSpec`.
+        state_specs: TensorSpec, with a name, of each tensor [B, units] of the recurrent state.
 
     Returns:
         dict from names to (function, its input signature).
     """
+    is_finite = isinstance(spec.observation, contracts.Discrete)
+    observation_spec = spec.observation.tensor_spec(spec.dtype)
 
-    def of_step(describe, observations, memory):
-        if n_observations is None:
-            observations = tf.cast(observations, observation_spec.dtype)
-            is_possible = _are_finite(observations)
-        else:
-            is_possible = tf.logical_and(observations >= 0, observations < n_observations)
+    def of_step(describe, observations, state):
+        if is_finite:
+            is_possible = tf.logical_and(observations >= 0, observations < spec.observation.n)
             # Some loaders look up what others multiply with zeros.
             observations = tf.where(is_possible, observations, tf.zeros_like(observations))
-        for leaf in memory:
+        else:
+            observations = tf.cast(observations, observation_spec.dtype)
+            is_possible = _are_finite(observations)
+        for leaf in state:
             is_possible = tf.logical_and(is_possible, _are_finite(leaf))
-        outputs, memory = step(observations, memory)
-        results = {**describe(outputs), **{spec.name: leaf for spec, leaf in zip(memory_specs, memory)}}
+        outputs, state = step(observations, state)
+        results = {**describe(outputs), **{own.name: leaf for own, leaf in zip(state_specs, state)}}
         return {name: _where(is_possible, result) for name, result in results.items()}
 
-    def distribution(observations, *memory):
-        return of_step(head.named, observations, memory)
+    def distribution(observations, *state):
+        return of_step(head.named, observations, state)
 
-    def sample(observations, seed, *memory):
+    def sample(observations, seed, *state):
         return of_step(
-            lambda outputs: {"actions": head.distribution(outputs).sample(seed=seed)}, observations, memory
+            lambda outputs: {"actions": head.distribution(outputs).sample(seed=seed)}, observations, state
         )
 
     signatures, native = {}, observation_spec.dtype
@@ -52,15 +55,15 @@ def of_steps(step, head, observation_spec, n_observations, memory_specs=()):
         suffix = "" if dtype == native else f"_{dtype.name}"
         observations = tf.TensorSpec([None, *observation_spec.shape], dtype, name="observations")
         seed = tf.TensorSpec([2], tf.int32, name="seed")
-        signatures[f"serving_default{suffix}"] = (distribution, [observations, *memory_specs])
-        signatures[f"sample{suffix}"] = (sample, [observations, seed, *memory_specs])
+        signatures[f"serving_default{suffix}"] = (distribution, [observations, *state_specs])
+        signatures[f"sample{suffix}"] = (sample, [observations, seed, *state_specs])
     return signatures
 
 
-def _are_finite(vectors):
-    """[B, D] → bool [B]."""
+def _are_finite(arrays):
+    """[B, ...] → bool [B]."""
     # By a comparison, which every loader has, and which NaN fails.
-    return tf.reduce_all(tf.abs(vectors) <= vectors.dtype.max, axis=-1)
+    return tf.reduce_all(tf.abs(arrays) <= arrays.dtype.max, axis=list(range(1, len(arrays.shape))))
 
 
 def _where(is_possible, result):

@@ -8,9 +8,8 @@ from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import products
 from tf_metamapg.numerics import random
-from tf_metamapg.policies import features
+from tf_metamapg.policies import functional
 from tf_metamapg.policies.categorical import CategoricalPolicy
-from tf_metamapg.policies.categorical import check_game
 
 
 class Tabular(keras.Model):
@@ -77,7 +76,7 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
     """The policy of one agent of a game with finitely many observations, as a table of logits.
 
     Args:
-        game: a game with `n_observations` and `n_actions`.
+        game: a game in which the agent has finitely many observations and actions.
         agent_index: which agent of the game.
         initial_stddev: initial logits are drawn from N(0, initial_stddev²).
 
@@ -87,16 +86,16 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
     Raises:
         InvalidInputError: if one of these does not hold.
     """
-    check_game("tabular_policy", game, agent_index)
+    spec = functional.agent_spec("tabular_policy", game, agent_index)
+    functional.check_finite("tabular_policy.game", game, spec)
     checks.check_number("tabular_policy.initial_stddev", initial_stddev, minimum=0.0)
-    n_actions = game.n_actions[agent_index]
 
     def build_model(seed):
         initializer = keras.initializers.RandomNormal(
             stddev=initial_stddev, seed=random.integer_seed(seed, agent_index)
         )
-        model = Tabular(game.n_observations, n_actions, initializer, dtype=game.dtype)
+        model = Tabular(spec.observation.n, spec.action.n, initializer, dtype=spec.dtype)
         model.build((None,))
         return model
 
-    return TabularPolicy(build_model, features.agent_spec(game, agent_index))
+    return TabularPolicy(build_model, spec)

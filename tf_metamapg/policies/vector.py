@@ -1,16 +1,16 @@
-"""Raw parameters, for differentiable games: an agent's vector is all there is to its behaviour."""
+"""Parameter vectors, the policies of differentiable games: an agent plays the vector of its parameters."""
 
 import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import random
-from tf_metamapg.policies import features
 from tf_metamapg.policies import functional
 
 
-class Raw(keras.Model):
+class Vector(keras.Model):
     """A vector of parameters; what it is called with does not matter."""
 
     def __init__(self, size, initializer, **kwargs):
@@ -57,9 +57,12 @@ def vector_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
     Raises:
         InvalidInputError: if one of these does not hold.
     """
-    checks.check(hasattr(game, "n_params"), "vector_policy.game", type(game).__name__, "a DifferentiableGame")
-    checks.check_agent_index("vector_policy.agent_index", agent_index, game.n_agents)
-    functional.check_size("vector_policy.game", game.name, game.n_params[agent_index], game.dtype)
+    spec = functional.agent_spec("vector_policy", game, agent_index)
+    checks.check(
+        isinstance(spec.action, contracts.Box) and len(spec.action.shape) == 1, "vector_policy.game", game,
+        "a game whose actions are vectors, such as a DifferentiableGame",
+    )
+    functional.check_size("vector_policy.game", game.spec.name, spec.action.shape[0], spec.dtype)
     checks.check_number("vector_policy.initial_mean", initial_mean)
     checks.check_number("vector_policy.initial_stddev", initial_stddev, minimum=0.0)
 
@@ -67,8 +70,8 @@ def vector_policy(game, agent_index, initial_mean=0.0, initial_stddev=1.0):
         initializer = keras.initializers.RandomNormal(
             initial_mean, initial_stddev, seed=random.integer_seed(seed, agent_index)
         )
-        model = Raw(game.n_params[agent_index], initializer, dtype=game.dtype)
+        model = Vector(spec.action.shape[0], initializer, dtype=spec.dtype)
         model.build(())
         return model
 
-    return VectorPolicy(build_model, features.agent_spec(game, agent_index))
+    return VectorPolicy(build_model, spec)

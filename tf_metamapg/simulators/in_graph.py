@@ -1,81 +1,156 @@
-"""Samples trajectories. No gradient flows through anything here; see `scoring.py` for that."""
+"""Plays games that are made of TensorFlow operations; the loop over time can be compiled with all that surrounds it.
+
+No gradient flows through anything here; see `estimators/scoring.py` for that.
+"""
+
+from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
+from tf_metamapg import checks
+from tf_metamapg import contracts
+from tf_metamapg import descriptions
 from tf_metamapg.contracts import Trajectory
+from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
 
 
-def draw_uniforms(keys, game, policies, n_tasks, n_trajectories, horizon):
-    """All random numbers of one rollout.
+class Uniforms(NamedTuple):
+    """All random numbers of K trajectories of T steps, in [0, 1)."""
 
-    Args:
-        keys: int64 tensor [S, 2].
-        game: the game that will be played.
+    steps: tf.Tensor  # [T, Σ n_uniforms + n_step_uniforms, S, N, K]: at each step of the agents' actions, then the game's
+    reset: tf.Tensor  # [n_reset_uniforms, S, N, K]
+
+
+class InGraphSimulator(descriptions.Described):
+    """K · S · N instances of a game, played in step.
+
+    Attributes:
+        spec: `contracts.GameSpec` of the game.
         policies: one policy for each agent.
-        n_tasks: N.
+        in_graph: True.
         n_trajectories: K.
         horizon: T.
-
-    Returns:
-        uniforms in [0, 1) of shape [T, Σ n_uniforms, S, N, K]: at each step those for the agents' actions, then
-        those that the game's transition takes.
     """
-    n_uniforms = sum(player.n_uniforms for player in (*policies, game))
-    return random.uniforms(keys, [horizon, n_uniforms, n_tasks, n_trajectories], game.dtype, seed_axis=2)
 
+    in_graph = True
 
-def rollout(game, policies, joint_params, tasks, noise):
-    """Plays a game.
+    def __init__(self, game, policies, n_trajectories=64, horizon=150):
+        """
+        Args:
+            game: `contracts.Game`.
+            policies: one `contracts.StepPolicy` for each agent.
+            n_trajectories: K ≥ 1.
+            horizon: T ≥ 1, in time steps.
 
-    Args:
-        game: the game, see `games/`.
-        policies: one policy for each agent.
-        joint_params: JointParams with leaves [S, N, ...], used as constants.
-        tasks: what differs between the tasks, as the game's methods take it; used as constants, too.
-        noise: what `draw_uniforms` has drawn; the trajectories are a deterministic function of it.
+        Raises:
+            InvalidInputError: if one of these does not hold.
+        """
+        kind = type(self).__name__
+        contracts.check_kind(f"{kind}.game", game, contracts.Game, "a game that is played step by step")
+        if game.spec.metrics:
+            contracts.check_kind(f"{kind}.game", game, contracts.MeasuredGame, "a game with the metrics of its spec")
+        checks.check_integer(f"{kind}.n_trajectories", n_trajectories, minimum=1)
+        checks.check_integer(f"{kind}.horizon", horizon, minimum=1)
+        self._game = game
+        self.spec = game.spec
+        self.policies = tuple(policies)
+        self.n_trajectories = n_trajectories
+        self.horizon = horizon
 
-    Returns:
-        Trajectory with fields [S, N, K, T].
-    """
-    joint_params, tasks = tf.nest.map_structure(tf.stop_gradient, (joint_params, tasks))
-    samplers = [policy.sampler(params) for policy, params in zip(policies, joint_params)]
-    agents = range(game.n_agents)
-    horizon, n_uniforms, *shape = noise.shape
+    def sample(self, joint_params, tasks, keys):
+        """Plays the game.
 
-    def empty(specs):
-        return tuple(
-            tf.TensorArray(spec.dtype, size=horizon, element_shape=[*shape, *spec.shape]) for spec in specs
+        Args:
+            joint_params: JointParams with leaves [S, N, ...], used as constants.
+            tasks: the tasks, leaves [S, N, ...], used as constants, too.
+            keys: int64 tensor [S, 2], what all random numbers are drawn from.
+
+        Returns:
+            Trajectory with fields [S, N, K, T].
+        """
+        return self.play(joint_params, tasks, self.draw_uniforms(keys, arguments.seeds_and_tasks(joint_params)[1]))
+
+    def draw_uniforms(self, keys, n_tasks):
+        """All random numbers of one call of `play`: `Uniforms`, for keys [S, 2] and N tasks."""
+        game, dtype = self._game, self.spec.dtype
+        n_uniforms = sum(policy.n_uniforms for policy in self.policies) + game.n_step_uniforms
+        shape = [n_tasks, self.n_trajectories]
+        reset_keys = random.reset_keys(keys)
+        return Uniforms(
+            random.uniforms(keys, [self.horizon, n_uniforms, *shape], dtype, seed_axis=2),
+            random.uniforms(reset_keys, [game.n_reset_uniforms, *shape], dtype, seed_axis=1),
         )
 
-    def step(time, state, memories, uniforms, trajectory):
-        uniforms = tf.unstack(uniforms, n_uniforms)
-        observations = tuple(game.observe(state, agent) for agent in agents)
-        joint_action, next_memories = [], []
-        for policy, sampler, seen, memory in zip(policies, samplers, observations, memories):
-            action, memory = sampler(seen, memory, uniforms[: policy.n_uniforms])
-            uniforms = uniforms[policy.n_uniforms :]
-            joint_action.append(action)
-            next_memories.append(memory)
-        next_state = game.next_state(state, tuple(joint_action), uniforms)
-        record = Trajectory(observations, tuple(joint_action), game.rewards(tasks, state, tuple(joint_action)))
-        trajectory = tf.nest.map_structure(lambda array, entry: array.write(time, entry), trajectory, record)
-        # The next step's numbers are read here, since arithmetic that is compiled together with a look at a
-        # place that moves is not turned into vector instructions.
-        return time + 1, next_state, tuple(next_memories), noise[tf.minimum(time + 1, horizon - 1)], trajectory
+    def play(self, joint_params, tasks, uniforms):
+        """The trajectories that some random numbers make; a deterministic function of them. See `sample`."""
+        joint_params, tasks = tf.nest.map_structure(tf.stop_gradient, (joint_params, tasks))
+        samplers = [policy.sampler(params) for policy, params in zip(self.policies, joint_params)]
+        game, spec, numbers = self._game, self.spec, uniforms.steps
+        agents, shape = range(spec.n_agents), numbers.shape[2:]
 
-    *_, trajectory = tf.while_loop(
-        cond=lambda time, *_: time < horizon,
-        body=step,
-        loop_vars=(
-            0, game.initial_state(shape), tuple(policy.initial_state(shape) for policy in policies), noise[0],
-            Trajectory(
-                empty(game.observation_specs), empty(game.action_specs),
-                empty([tf.TensorSpec([], game.dtype)] * game.n_agents),
+        def step(time, state, recurrent_states, own_masks, own_numbers, trajectory):
+            present = own_masks or (None,) * spec.n_agents
+            observations = tuple(game.observe(tasks, state, agent) for agent in agents)
+            observations = tuple(map(masks.masked, observations, present))
+            joint_action, next_recurrent_states, start = [], [], 0
+            for policy, sampler, *seen, mask in zip(self.policies, samplers, observations, recurrent_states, present):
+                action, recurrent_state = sampler(*seen, own_numbers[start : start + policy.n_uniforms])
+                start += policy.n_uniforms
+                joint_action.append(masks.masked(action, mask))
+                next_recurrent_states.append(recurrent_state)
+            joint_action = tuple(joint_action)
+            next_state, rewards, continues = game.step(tasks, state, joint_action, own_numbers[start:])
+            record = Trajectory(
+                observations, joint_action, tuple(map(masks.masked, rewards, present)),
+                own_masks, self._metrics(tasks, state, joint_action, present),
+            )
+            trajectory = tf.nest.map_structure(lambda array, entry: array.write(time, entry), trajectory, record)
+            if spec.ends:
+                own_masks = tuple(map(tf.logical_and, own_masks, continues))
+                goes_on = tf.reduce_any(tf.stack(own_masks), axis=0)
+                next_state = tf.nest.map_structure(
+                    lambda new, old: tf.where(masks.expanded(goes_on, new), new, old), next_state, state
+                )
+            # The next step's numbers are read here, since arithmetic that is compiled together with a look at a
+            # place that moves is not turned into vector instructions.
+            next_numbers = numbers[tf.minimum(time + 1, self.horizon - 1)]
+            return time + 1, next_state, tuple(next_recurrent_states), own_masks, next_numbers, trajectory
+
+        *_, trajectory = tf.while_loop(
+            cond=lambda time, *_: time < self.horizon,
+            body=step,
+            loop_vars=(
+                0, game.reset(tasks, uniforms.reset), tuple(policy.initial_state(shape) for policy in self.policies),
+                (tf.ones(shape, tf.bool),) * spec.n_agents if spec.ends else (), numbers[0], self._empty(shape),
             ),
-        ),
-    )
-    return tf.nest.map_structure(_time_last, trajectory)
+        )
+        return tf.nest.map_structure(_time_last, trajectory)
+
+    def _metrics(self, tasks, state, joint_action, present):
+        """What the game measures at a step, of the agents that are there: by name tuples over agents."""
+        if not self.spec.metrics:
+            return ()
+        metrics = self._game.metrics(tasks, state, joint_action)
+        return {name: tuple(map(masks.masked, metrics[name], present)) for name in self.spec.metrics}
+
+    def _empty(self, shape):
+        """Arrays of T entries for all that is recorded."""
+        spec = self.spec
+
+        def arrays(specs):
+            return tuple(
+                tf.TensorArray(one.dtype, size=self.horizon, element_shape=[*shape, *one.shape]) for one in specs
+            )
+
+        numbers = [tf.TensorSpec([], spec.dtype)] * spec.n_agents
+        return Trajectory(
+            arrays(space.tensor_spec(spec.dtype) for space in spec.observations),
+            arrays(space.tensor_spec(spec.dtype) for space in spec.actions), arrays(numbers),
+            arrays([tf.TensorSpec([], tf.bool)] * spec.n_agents) if spec.ends else (),
+            {name: arrays(numbers) for name in spec.metrics} or (),
+        )
 
 
 def _time_last(array):

@@ -5,7 +5,6 @@ compiled is chosen here, and in no library function.
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 import keras
@@ -14,9 +13,14 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import arguments
+from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import MetaParams
 from tf_metamapg.numerics import random
 from tf_metamapg.training.best import Best
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
 
 
 class NonFiniteGradientError(ArithmeticError):
@@ -32,116 +36,91 @@ class NonFiniteGradientError(ArithmeticError):
 class Metrics(NamedTuple):
     """What one meta-update reports, for each seed and agent."""
 
-    average_reward: np.ndarray  # [S, L + 1, n_agents], the mean over tasks of each link
+    mean_reward: np.ndarray  # [S, L + 1, n_agents], per step, the mean over tasks at each link
     term_norms: np.ndarray  # [S, n_agents, 3], the norm of each term of `MetaGradients`
+    game_metrics: dict[str, np.ndarray]  # by the names of the game's spec, like `mean_reward`
 
     __repr__ = descriptions.of_fields
 
 
 class MetaTrainer(descriptions.Described):
-    """Learns the initial policies of all meta-agents with Adam.
+    """Learns the meta-parameters of all meta-agents with Adam.
 
     Attributes:
-        agents: one of `agents/` for each agent.
-        estimator: the estimator of objectives and average rewards.
-        initial_params: JointParams of Keras variables [S, ...].
-        log_inner_learning_rates: tuple over agents of Keras variables [S, L], None for agents that do not
-            learn them. Their logarithms are learned: a step stays positive, and changes by a factor.
+        problem: the Problem.
+        meta_params: tuple over agents of MetaParams of Keras variables, [S, ...]; those of agents that are no
+            meta-agents stay as they are.
         n_meta_updates_done: int64 variable.
         best: `Best`, of everything that is learned, by agents and critics.
         state: nested dicts and lists of variables, what a checkpoint must hold to go on exactly.
     """
 
-    def __init__(
-        self, game, policies, agents, estimator, task_distribution, seeds, chain_length, n_tasks,
-        meta_learning_rate, jit_compile, populations=None, max_gradient_norm=math.inf,
-        inner_rates_meta_learning_rate=None,
-    ):
+    def __init__(self, problem: Problem, settings: TrainerSettings, seeds):
         """
         Args:
-            game, policies, agents, estimator, task_distribution: what is trained; see their modules.
+            problem: what is trained.
+            settings: how.
             seeds: S integers.
-            chain_length: L, inner updates per meta-update.
-            n_tasks: N, tasks per seed and meta-update.
-            meta_learning_rate: Adam's step size.
-            jit_compile: whether XLA compiles the meta-gradient. The last digits of a seed may depend on how many
-                seeds are beside it.
-            populations: for each agent, where its initial policies are drawn from, other ones for each task; None
-                for an agent that starts all tasks of a seed from the same policy. By default that is all of them.
-            max_gradient_norm: > 0; a longer meta-gradient of a seed and an agent is shortened to it.
-            inner_rates_meta_learning_rate: Adam's step size for logarithms of inner learning rates that are learned;
-                by default that of the policies.
 
         Raises:
-            InvalidInputError: if there is not one of each for each agent, or a number cannot be used.
+            InvalidInputError: if one of these is something else, or a population is too small.
         """
-        arguments.check_training(
-            policies, agents, estimator, task_distribution, chain_length, n_tasks, meta_learning_rate, populations
-        )
-        self.agents = agents
-        self.estimator = estimator
-        self._task_distribution = task_distribution
-        self._populations = populations or [None] * game.n_agents
+        checks.check(isinstance(problem, Problem), "problem", problem, "a Problem")
+        checks.check(isinstance(settings, TrainerSettings), "settings", settings, "TrainerSettings")
+        problem.check_sizes(random.META_TRAIN, "n_tasks", settings.n_tasks)
+        self.problem = problem
+        self._settings = settings
         self._seeds = arguments.seeds("seeds", seeds)
-        self._chain_length = chain_length
-        self._n_tasks = n_tasks
-        self._max_gradient_norm = max_gradient_norm
+        policies, agents = problem.policies, problem.agents
 
-        self.initial_params = tuple(
-            tuple(keras.Variable(leaf) for leaf in policy.initial_params(seeds)) for policy in policies
+        initial = [policy.initial_params(self._seeds) for policy in policies]
+        update = adaptation.initial_update_params(agents, policies, len(self._seeds), settings.chain_length)
+        self.meta_params = tuple(
+            MetaParams(*tf.nest.map_structure(keras.Variable, parts)) for parts in zip(initial, update)
         )
-        self._constant_rates = adaptation.constant_rates(agents, len(self._seeds), chain_length, game.dtype)
-        self.log_inner_learning_rates = tuple(
-            keras.Variable(tf.math.log(rates)) if agent.learns_inner_learning_rates else None
-            for agent, rates in zip(agents, self._constant_rates)
-        )
-        meta_params = [
-            tf.nest.flatten(self.initial_params),
-            [variable for variable in self.log_inner_learning_rates if variable is not None],
+        # The parts of meta-parameters, each with a meta learning rate. Adam is elementwise, so one optimizer for all
+        # seeds and agents keeps them apart.
+        parts = [tf.nest.flatten([getattr(own, part) for own in self.meta_params]) for part in MetaParams._fields]
+        rates = settings.meta_learning_rate, settings.update_meta_learning_rate
+        self._optimizers = [
+            _adam(settings.meta_learning_rate if rate is None else rate, variables)
+            for rate, variables in zip(rates, parts)
         ]
-        if inner_rates_meta_learning_rate is None:
-            inner_rates_meta_learning_rate = meta_learning_rate
-        steps = meta_learning_rate, inner_rates_meta_learning_rate
-        # Adam is elementwise, so one optimizer for all seeds and agents keeps them apart.
-        self._optimizers = [keras.optimizers.Adam(float(step)) for step in steps]
-        for optimizer, variables in zip(self._optimizers, meta_params):
-            optimizer.build(variables)
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
-        # A critic that learns, if there is one.
-        critic = getattr(estimator, "baseline", None)
-        self._critic = critic if hasattr(critic, "build") else None
-        of_critic = {}
-        if self._critic is not None:
-            self._critic.build(game, policies, self._seeds)
-            of_critic = self._critic.state
-        self.best = Best(tf.nest.flatten([meta_params, of_critic.get("params", [])]))
+        self._critic = None
+        if isinstance(problem.estimator, contracts.PlayingEstimator):
+            self._critic = problem.estimator.critic
+            critic_params = tf.nest.map_structure(keras.Variable, self._critic.initial_params(self._seeds))
+        else:
+            critic_params = ((),) * len(agents)
+        self._critic_params = critic_params
+        critic_variables = tf.nest.flatten(critic_params)
+        self._critic_optimizer = _adam(self._critic.learning_rate if critic_variables else 0.0, critic_variables)
+        self.best = Best([*parts[0], *parts[1], *critic_variables])
         self.state = {
-            "meta_params": meta_params,
+            "meta_params": parts,
             "optimizers": [optimizer.variables for optimizer in self._optimizers],
             "n_meta_updates_done": self.n_meta_updates_done,
             "best": self.best.state,
-            "critic": of_critic,
+            "critic": {"params": critic_variables, "optimizer": self._critic_optimizer.variables},
         }
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.
-        self._compile_fn = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
+        self._compile_fn = functools.partial(tf.function, jit_compile=settings.jit_compile, autograph=False)
+        # Games that are played outside of the graph leave only the parts to be compiled.
+        in_graph = problem.estimator.in_graph
+        whole = functools.partial(tf.function, autograph=False) if in_graph else adaptation.identity
         self._draw_tasks = self._compile_fn(self._tasks_of)
         self._draw_link_keys = self._compile_fn(self._keys_of_link)
         self._draw_initial_params = self._compile_fn(self._initial_params_of)
-        self._measure_and_update = self._compile_fn(self._average_reward_and_update)
-        self._compute = tf.function(self._gradients_and_metrics, autograph=False)
+        self._advance = self._compile_fn(self._sample_and_update) if in_graph else self._sample_and_update
+        self._compute = whole(self._gradients_and_metrics)
         self._apply = tf.function(self._apply_gradients, autograph=False)
-
-    def inner_learning_rates(self):
-        """Tuple over agents of tensors [S, L], α of each step."""
-        return tuple(
-            constant if variable is None else tf.exp(tf.convert_to_tensor(variable.value))
-            for variable, constant in zip(self.log_inner_learning_rates, self._constant_rates)
-        )
 
     def trace(self):
         """Traces the meta-gradient, without computing it; the first `step` need not do so again."""
-        self._compute.get_concrete_function()
+        if self.problem.estimator.in_graph:
+            self._compute.get_concrete_function()
 
     def step(self):
         """One meta-update of every meta-agent.
@@ -157,9 +136,9 @@ class MetaTrainer(descriptions.Described):
             bad_seeds = [seed for seed, is_finite in zip(self._seeds, finite.numpy()) if not is_finite]
             raise NonFiniteGradientError(int(self.n_meta_updates_done) + 1, bad_seeds)
         self._apply(gradients, critic_gradients)
-        return Metrics(*(metric.numpy() for metric in metrics))
+        return Metrics(*tf.nest.map_structure(lambda metric: metric.numpy(), metrics))
 
-    def evaluate(self, phase, chain_length, n_tasks, report=lambda index, average_reward: None):
+    def evaluate(self, phase, chain_length, n_tasks, report=lambda index, mean_reward: None):
         """Lets the agents adapt from their present initial policies, without meta-learning.
 
         Args:
@@ -167,125 +146,164 @@ class MetaTrainer(descriptions.Described):
                 the same for a seed.
             chain_length: number of inner updates.
             n_tasks: N.
-            report: called after each link with its index and average rewards, array [S, n_agents].
+            report: called after each link with its index and mean rewards, array [S, n_agents].
 
         Returns:
-            array [S, chain_length + 1, n_agents], the average reward per step at each link.
+            (array [S, chain_length + 1, n_agents], the mean reward per step at each link; by the names of the game's
+            metrics, arrays like it).
         """
         tasks = self._draw_tasks(phase, 0, n_tasks)
-        joint_params = self._draw_initial_params(phase, 0, n_tasks)
-        mean_rewards = []
+        agent_states = self.initial_states(phase, n_tasks)
+        mean_rewards, game_metrics = [], []
         for index in range(chain_length + 1):
-            average_reward, joint_params = self.advance(phase, tasks, index, joint_params)
-            mean_rewards.append(average_reward.numpy())
+            mean_reward, of_game, agent_states = self.advance(phase, tasks, index, agent_states)
+            mean_rewards.append(mean_reward.numpy())
+            game_metrics.append(of_game)
             report(index, mean_rewards[-1])
-        return np.stack(mean_rewards, axis=1)
+        by_name = {
+            name: np.stack([of_game[name].numpy() for of_game in game_metrics], axis=1)
+            for name in self.problem.game.spec.metrics
+        }
+        return np.stack(mean_rewards, axis=1), by_name
 
-    def advance(self, phase, tasks, index, joint_params):
+    def initial_states(self, phase, n_tasks):
+        """The states that all agents start the tasks of a phase from: tuple of AgentStates with leaves [S, N, ...]."""
+        joint_params = self._draw_initial_params(phase, 0, n_tasks)
+        return tuple(agent.init(params) for agent, params in zip(self.problem.agents, joint_params))
+
+    def advance(self, phase, tasks, index, agent_states):
         """Plays one link of a chain, and lets all agents learn from it.
 
         Args:
             phase: the phase whose random numbers are used.
             tasks: tasks with leading axes [S, N].
             index: l, which link it is.
-            joint_params: JointParams φ_l with leaves [S, N, ...].
+            agent_states: of all agents, leaves [S, N, ...].
 
         Returns:
-            (average reward per step at the link [S, n_agents], JointParams φ_{l+1}).
+            (mean reward per step at the link [S, n_agents], the same by name for each of the game's metrics, states of
+            all agents after the update).
         """
         keys = self._draw_link_keys(phase, 0, tf.constant(index))
-        return self._measure_and_update(joint_params, self._rates_at(index), tasks, keys)
+        # A chain that goes on beyond L links keeps the last step.
+        step_params = tuple(adaptation.at_step(values.update, index) for values in self.meta_param_values())
+        return self._advance(agent_states, step_params, self._critic_values(_n_tasks(agent_states)), tasks, keys)
 
-    def _rates_at(self, index):
-        """Tuple over agents of tensors [S]; a chain that goes on beyond L links keeps the last step."""
-        rates = self.inner_learning_rates()
-        if self._chain_length == 0:
-            rates = adaptation.constant_rates(self.agents, len(self._seeds), 1, self.estimator.game.dtype)
-        return tuple(of_agent[:, min(index, of_agent.shape[1] - 1)] for of_agent in rates)
+    def meta_param_values(self):
+        """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""
+        return tf.nest.map_structure(_value, self.meta_params)
 
-    def param_values(self):
-        """The initial parameters as tensors: JointParams with leaves [S, ...]."""
-        return tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), self.initial_params)
+    def _critic_values(self, n_tasks):
+        """The critic's parameters as tensors [S, N, ...]; None where there is no critic."""
+        if self._critic is None:
+            return None
+        return adaptation.for_each_task(tf.nest.map_structure(_value, self._critic_params), n_tasks)
 
     def _keys(self, phase, index):
         return random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)
 
     def _tasks_of(self, phase, index, n_tasks):
-        return self._task_distribution.sample(random.fold_in(self._keys(phase, index), 0), n_tasks)
+        return self.problem.task_distribution.sample(random.task_keys(self._keys(phase, index)), n_tasks)
 
     def _keys_of_link(self, phase, index, link):
-        return random.fold_in(self._keys(phase, index), 1 + link)
+        return random.link_keys(self._keys(phase, index), link)
 
     def _initial_params_of(self, phase, index, n_tasks):
         """What every agent starts the tasks from: JointParams with leaves [S, N, ...]."""
-        joint_params = adaptation.for_each_task(self.param_values(), n_tasks)
+        learned = tuple(values.initial for values in self.meta_param_values())
+        joint_params = adaptation.for_each_task(learned, n_tasks)
         return tuple(
             params if population is None
-            # Links have the keys from 1 on, and tasks have 0.
-            else population.sample(phase, random.fold_in(self._keys(phase, index), -1 - agent_index), n_tasks)
-            for agent_index, (params, population) in enumerate(zip(joint_params, self._populations))
+            else population.sample(phase, random.population_keys(self._keys(phase, index), agent_index), n_tasks)
+            for agent_index, (params, population) in enumerate(zip(joint_params, self.problem.populations))
         )
 
-    def _average_reward(self, tasks, link):
-        """The mean over tasks: [S, n_agents]."""
-        mean_rewards = self.estimator.mean_rewards(link.joint_params, tasks, link.sample)
-        return tf.reduce_mean(tf.stack(mean_rewards, axis=-1), axis=1)
+    def _report(self, tasks, link):
+        """(mean reward, the same by name for each of the game's metrics), means over tasks: [S, n_agents]."""
+        estimator, arguments_ = self.problem.estimator, (link.joint_params, tasks, link.sample)
 
-    def _average_reward_and_update(self, joint_params, inner_learning_rates, tasks, keys):
-        link = adaptation.sample_link(self.estimator, joint_params, tasks, keys)
-        objectives = adaptation.Objectives(self.estimator, tasks, link)
-        updated = adaptation.inner_update(objectives, self.agents, inner_learning_rates)
-        return self._average_reward(tasks, link), updated
+        def mean(by_agent):
+            return tf.reduce_mean(tf.stack(by_agent, axis=-1), axis=1)
+
+        metrics = estimator.metrics(*arguments_)
+        return mean(estimator.mean_rewards(*arguments_)), {name: mean(values) for name, values in metrics.items()}
+
+    def _sample_and_update(self, agent_states, step_params, critic_params, tasks, keys):
+        estimator = self.problem.estimator
+        # Of what is played in the graph all is compiled as one, and of what is not only the parts are.
+        compile_fn = adaptation.identity if estimator.in_graph else self._compile_fn
+        link = adaptation.sampling(estimator, compile_fn)(agent_states, tasks, keys, critic_params)
+        return compile_fn(self._report_and_update)(link, tasks, step_params)
+
+    def _report_and_update(self, link, tasks, step_params):
+        objectives = adaptation.Objectives(self.problem.estimator, tasks, link)
+        return *self._report(tasks, link), adaptation.inner_update(objectives, self.problem.agents, step_params)
 
     def _gradients_and_metrics(self):
+        problem, n_tasks = self.problem, self._settings.n_tasks
         meta_update = tf.identity(self.n_meta_updates_done)
-        tasks = self._draw_tasks(random.META_TRAIN, meta_update, self._n_tasks)
-        links = range(self._chain_length + 1)
+        tasks = self._draw_tasks(random.META_TRAIN, meta_update, n_tasks)
+        links = range(self._settings.chain_length + 1)
         keys = [self._draw_link_keys(random.META_TRAIN, meta_update, tf.constant(link)) for link in links]
-        inner_learning_rates = self.inner_learning_rates()
         chain = adaptation.adapt(
-            self.estimator, self.agents, self._draw_initial_params(random.META_TRAIN, meta_update, self._n_tasks),
-            tasks, keys, inner_learning_rates, self._compile_fn,
+            problem.estimator, problem.agents, self._draw_initial_params(random.META_TRAIN, meta_update, n_tasks),
+            tasks, keys, update_params=tuple(values.update for values in self.meta_param_values()),
+            critic_params=self._critic_values(n_tasks), compile_fn=self._compile_fn,
         )
-        average_reward = tf.stack([self._average_reward(tasks, link) for link in chain.links], axis=1)
-        terms = [agent.meta_gradients(self.estimator, chain, index) for index, agent in enumerate(self.agents)]
-        gradients = tuple(
-            self._of_variables(agent_index, agent_terms.total, inner_learning_rates)
-            for agent_index, agent_terms in enumerate(terms)
-        )
+        reports = [self._report(tasks, link) for link in chain.links]
+        mean_reward, game_metrics = tf.nest.map_structure(lambda *by_link: tf.stack(by_link, axis=1), *reports)
+        terms = [agent.meta_gradients(chain, index) for index, agent in enumerate(problem.agents)]
+        gradients = [own_terms.total for own_terms in terms]
         norms = list(map(_norms, gradients))
         finite = tf.reduce_all(tf.math.is_finite(norms), axis=0)
-        gradients = tuple(
-            _scaled(agent_gradients, tf.where(norm > self._max_gradient_norm, self._max_gradient_norm / norm, 1.0))
-            for agent_gradients, norm in zip(gradients, norms)
-        )
-        term_norms = [tf.stack([_norms(term.initial_params) for term in agent_terms], axis=-1) for agent_terms in terms]
-        return gradients, finite, self._critic_gradients(chain), Metrics(average_reward, tf.stack(term_norms, axis=1))
+        if (limit := self._settings.max_gradient_norm) is not None:
+            gradients = [
+                _scaled(own, tf.where(norm > limit, limit / norm, 1.0)) for own, norm in zip(gradients, norms)
+            ]
+        term_norms = [tf.stack([_norms(term.initial) for term in own_terms], axis=-1) for own_terms in terms]
+        metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
+        return gradients, finite, self._critic_gradients(chain), metrics
 
     def _critic_gradients(self, chain):
-        """What the critic learns from all links, for each agent; nothing where no critic learns."""
-        if self._critic is None:
-            return ()
+        """What the critic learns from all links, in its parameters [S, ...] for each agent."""
         gradients = []
-        for agent in range(len(self.agents)):
-            of_links = [self.estimator.features_and_returns(link.sample.trajectory, agent) for link in chain.links]
-            together = [tf.concat(part, axis=1) for part in zip(*of_links)]
-            gradient = self._compile_fn(functools.partial(self._critic.gradients, agent))
-            gradients.append(gradient(*together))
+        for agent, variables in enumerate(self._critic_params):
+            if variables:
+                gradients.extend(self._compile_fn(functools.partial(self._critic_gradient, agent))(
+                    chain.links, tf.nest.map_structure(_value, variables)
+                ))
         return gradients
 
-    def _of_variables(self, agent_index, total, inner_learning_rates):
-        """MetaParams → derivatives of what each optimizer takes: those of logarithms are times the rates."""
-        if self.log_inner_learning_rates[agent_index] is None:
-            return [*total.initial_params], []
-        return [*total.initial_params], [inner_learning_rates[agent_index] * total.inner_learning_rates]
+    def _critic_gradient(self, agent, links, params):
+        n_tasks = _n_tasks(links[0].agent_states)
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            (repeated,) = adaptation.for_each_task((params,), n_tasks)
+            losses = [self._critic.loss(repeated, link.joint_params, link.sample.trajectory, agent) for link in links]
+            loss = tf.reduce_sum(tf.add_n(losses)) / (len(links) * n_tasks)
+        return tape.gradient(loss, params)
 
     def _apply_gradients(self, gradients, critic_gradients):
-        for optimizer, of_agents in zip(self._optimizers, zip(*gradients)):
-            optimizer.apply([-gradient for of_agent in of_agents for gradient in of_agent])
-        if self._critic is not None:
-            self._critic.apply(critic_gradients)
+        for optimizer, part in zip(self._optimizers, MetaParams._fields):
+            leaves = tf.nest.flatten([getattr(own, part) for own in gradients])
+            optimizer.apply([-leaf for leaf in leaves])
+        self._critic_optimizer.apply(critic_gradients)
         self.n_meta_updates_done.assign_add(1)
+
+
+def _n_tasks(agent_states):
+    """N of agents' states with leaves [S, N, ...]."""
+    return agent_states[0].params[0].shape[1]
+
+
+def _adam(learning_rate, variables):
+    optimizer = keras.optimizers.Adam(float(learning_rate))
+    optimizer.build(variables)
+    return optimizer
+
+
+def _value(variable):
+    return tf.convert_to_tensor(variable.value)
 
 
 def _scaled(gradients, scales):

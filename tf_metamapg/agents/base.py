@@ -1,0 +1,79 @@
+"""What agents have in common that step along a gradient of their objective."""
+
+import abc
+
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import descriptions
+from tf_metamapg.agents.learning_rates import ConstantRate
+from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import AgentState
+from tf_metamapg.contracts import MetaGradients
+from tf_metamapg.contracts import MetaParams
+
+
+class GradientAgent(descriptions.Described, abc.ABC):
+    """θⁱ ← θⁱ + α · what an optimiser makes of a gradient. Its initial policy stays as its initializer drew it.
+
+    Attributes:
+        is_meta_agent: whether it learns its initial policy.
+    """
+
+    is_meta_agent = False
+
+    def __init__(self, inner_learning_rate=1.0, optimizer=None):
+        """
+        Args:
+            inner_learning_rate: α ≥ 0, the step on the discounted, unnormalised value, or on what the optimiser makes
+                of its gradient; or one of `learning_rates.py`.
+            optimizer: one of `optimizers.py`; by default `SGD()`, the gradient itself.
+
+        Raises:
+            InvalidInputError: if one of these does not hold.
+        """
+        kind = type(self).__name__
+        if not isinstance(inner_learning_rate, ConstantRate):
+            checks.check_number(f"{kind}.inner_learning_rate", inner_learning_rate, minimum=0.0)
+            inner_learning_rate = ConstantRate(inner_learning_rate)
+        optimizer = SGD() if optimizer is None else optimizer
+        checks.check(isinstance(optimizer, SGD), f"{kind}.optimizer", optimizer, "an optimiser, such as Adam()")
+        self._learning_rate = inner_learning_rate
+        self._optimizer = optimizer
+
+    @abc.abstractmethod
+    def gradients(self, objectives, agent_index):
+        """The gradient that it follows.
+
+        Args:
+            objectives: `adaptation.Objectives` at θ.
+            agent_index: i, which agent of the game it is.
+
+        Returns:
+            Params with leaves [S, N, ...], differentiable with respect to the parameters of every agent
+            so far as the estimator's objectives are.
+        """
+
+    def initial_update(self, policy, n_seeds, chain_length):
+        """See `contracts.Agent.initial_update`."""
+        return self._learning_rate.initial_update(policy, n_seeds, chain_length)
+
+    def init(self, params):
+        """See `contracts.Agent.init`: beside the parameters [S, N, ...] the moments of its optimiser."""
+        return AgentState(params, self._optimizer.init(params))
+
+    def update(self, state, objectives, agent_index, step_params):
+        """See `contracts.Agent.update`: one step along its gradient (Eq. 3)."""
+        direction, moments = self._optimizer.direction(self.gradients(objectives, agent_index), state.extra)
+        steps = self._learning_rate.scaled(direction, step_params)
+        return AgentState(tuple(leaf + step for leaf, step in zip(state.params, steps)), moments)
+
+    def meta_gradients(self, chain, agent_index):
+        """Zeros: an ordinary agent does not choose where it starts. See `contracts.Agent.meta_gradients`."""
+        checks.check_agent_index("agent_index", agent_index, len(chain.agents))
+        params = chain.links[0].agent_states[agent_index].params
+        zeros = MetaParams(
+            tuple(tf.zeros_like(leaf[:, 0]) for leaf in params),
+            tf.nest.map_structure(tf.zeros_like, chain.update_params[agent_index]),
+        )
+        return MetaGradients(zeros, zeros, zeros)

@@ -1,0 +1,92 @@
+"""A critic that learns: a network of what an agent sees, and of the time."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg.critics.base import Critic
+from tf_metamapg.critics.baselines import relative_time
+from tf_metamapg.numerics import masks
+from tf_metamapg.numerics import random
+from tf_metamapg.policies import encoders
+from tf_metamapg.policies import functional
+from tf_metamapg.policies.lstm import LSTM
+from tf_metamapg.policies.mlp import MLP
+
+
+class ValueNetwork(Critic):
+    """A network for each agent, recurrent where its policy is.
+
+    With an estimator it learns from the returns of earlier meta-updates: of the present trajectories it has learned
+    nothing yet when it is asked about them, so they cannot bias it.
+
+    Attributes:
+        learning_rate: Adam's step size, for whoever lets it learn.
+    """
+
+    def __init__(self, spec, policies, units=64, learning_rate=0.01):
+        """
+        Args:
+            spec: `contracts.GameSpec` of the game that is played.
+            policies: one policy for each agent.
+            units: of the hidden layer, or of the recurrent state, ≥ 1.
+            learning_rate: Adam's step size, > 0; there is one step after each meta-update.
+
+        Raises:
+            InvalidInputError: if one of these does not hold.
+        """
+        super().__init__(spec, policies)
+        checks.check_integer("ValueNetwork.units", units, minimum=1)
+        checks.check_positive("ValueNetwork.learning_rate", learning_rate)
+        self._units = units
+        self.learning_rate = learning_rate
+        self._builders = [self._model_builder(policy, agent) for agent, policy in enumerate(policies)]
+        self._models = [build_model(seed=0) for build_model in self._builders]
+
+    def initial_params(self, seeds):
+        """New networks for all agents: JointParams with leaves [S, ...]."""
+        return tuple(functional.initial_params(build_model, seeds) for build_model in self._builders)
+
+    def values(self, params, joint_params, trajectory, agent_index):
+        """Constants, whatever is differentiated; see `Critic.values`."""
+        del joint_params
+        per_step = self._values_per_step(params, trajectory, agent_index)
+        return tf.stop_gradient(self._scale(trajectory) * per_step)
+
+    def loss(self, params, joint_params, trajectory, agent_index):
+        """The mean squared error, per time step squared: [S, N], differentiable in `params`."""
+        del joint_params
+        per_step = self._values_per_step(params, trajectory, agent_index)
+        errors = per_step - self.returns_to_go(trajectory, agent_index) / self._scale(trajectory)
+        return masks.mean(tf.square(errors), trajectory.agent_mask(agent_index), axis=[2, 3])
+
+    def _scale(self, trajectory):
+        """Σ_t γ^t: networks estimate what is got per time step, which is of the order of one."""
+        return float(np.sum(self._spec.discount ** np.arange(trajectory.rewards[0].shape[-1])))
+
+    def _model_builder(self, policy, agent_index):
+        dtype = self._spec.dtype
+        sizes = (encoders.size(self._spec.observations[agent_index]) + 1, 1)
+        is_recurrent = bool(policy.initial_state([1]))
+        n_params = LSTM.n_params(*sizes, self._units) if is_recurrent else MLP.n_params(*sizes, (self._units,))
+        functional.check_size("ValueNetwork.units", self._units, n_params, dtype)
+
+        def build_model(seed):
+            # Another stream than that of the agent's policy.
+            seed = random.integer_seed(seed, self._spec.n_agents + agent_index)
+            if is_recurrent:
+                model = LSTM(tf.identity, *sizes, self._units, seed, dtype=dtype)
+            else:
+                model = MLP(tf.identity, *sizes, (self._units,), "tanh", seed, dtype=dtype)
+            model.build(None)
+            return model
+
+        return build_model
+
+    def _values_per_step(self, params, trajectory, agent_index):
+        checks.check_agent_index("agent_index", agent_index, self._spec.n_agents)
+        space, observations = self._spec.observations[agent_index], trajectory.observations[agent_index]
+        features = encoders.encode(space, self._spec.dtype, observations)
+        time = tf.broadcast_to(relative_time(features), [*features.shape[:-1], 1])
+        with functional.bound(self._models[agent_index], params):
+            return self._models[agent_index].unroll(tf.concat([features, time], axis=-1))[..., 0]

@@ -1,0 +1,31 @@
+"""How networks and critics see observations: one-hot where there are finitely many, arrays as vectors."""
+
+import math
+
+import tensorflow as tf
+
+from tf_metamapg import contracts
+
+
+def size(space):
+    """How many features an observation has.
+
+    Args:
+        space: `contracts.Discrete` or `contracts.Box`.
+    """
+    return space.n if isinstance(space, contracts.Discrete) else math.prod(space.shape)
+
+
+def encode(space, dtype, observations):
+    """Observations [..., *observation] → features [..., F].
+
+    Args:
+        space: `contracts.Discrete` or `contracts.Box`.
+        dtype: of the game.
+        observations: tensor of what an agent of it has seen.
+    """
+    if isinstance(space, contracts.Discrete):
+        return tf.one_hot(observations, space.n, dtype=dtype)
+    if len(space.shape) == 1:
+        return observations
+    return tf.reshape(observations, [*observations.shape[: -len(space.shape)], size(space)])

@@ -1,0 +1,88 @@
+"""What is trained, and how: the parts of a problem, and the numbers that meta-training takes."""
+
+import dataclasses
+
+from tf_metamapg import adaptation
+from tf_metamapg import arguments
+from tf_metamapg import checks
+from tf_metamapg import contracts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Problem:
+    """The parts of a problem of learning to learn, all made.
+
+    Raises:
+        InvalidInputError: if one of them is something else, or does not fit the others.
+    """
+
+    game: contracts.AnyGame
+    policies: tuple[contracts.Policy, ...]  # one for each agent of the game
+    agents: tuple[contracts.Agent, ...]  # how each of them learns
+    estimator: contracts.Estimator
+    task_distribution: contracts.TaskDistribution
+    # For each agent where its initial policies are drawn from, other ones for each task; None for an agent that starts
+    # all tasks of a seed from the same policy. By default that is all of them.
+    populations: tuple[contracts.Population | None, ...] | None = None
+
+    def __post_init__(self):
+        contracts.check_kind("game", self.game, contracts.AnyGame, "a game, such as IteratedMatrixGame(...)")
+        n_agents = self.game.spec.n_agents
+        arguments.check_policies("policies", self.policies, contracts.Policy, "a policy", self.game.spec)
+        adaptation.check_agents("agents", self.agents, n_agents)
+        contracts.check_kind("estimator", self.estimator, contracts.Estimator, "an estimator")
+        contracts.check_kind(
+            "task_distribution", self.task_distribution, contracts.TaskDistribution,
+            "a task distribution, such as PayoffNoise(game)",
+        )
+        populations = (None,) * n_agents if self.populations is None else self.populations
+        checks.check_length("populations", populations, n_agents)
+        for index, (population, agent) in enumerate(zip(populations, self.agents)):
+            if population is not None:
+                name = f"populations[{index}]"
+                contracts.check_kind(name, population, contracts.Population, "None or a population, such as Personas(...)")
+                checks.check(
+                    not agent.is_meta_agent, name, population,
+                    f"None, as {type(agent).__name__} learns its initial policy",
+                )
+        for name, value in (("policies", self.policies), ("agents", self.agents), ("populations", populations)):
+            object.__setattr__(self, name, tuple(value))
+
+    def check_sizes(self, phase: int, parameter: str, n_tasks: int) -> None:
+        """Raises `InvalidInputError` unless populations have as many different policies for a phase of a run."""
+        for population in self.populations:
+            if population is not None:
+                population.check_size(phase, parameter, n_tasks)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """The numbers that meta-training takes.
+
+    Raises:
+        InvalidInputError: if one of them cannot be used.
+    """
+
+    chain_length: int = 1  # L, inner updates per meta-update
+    n_tasks: int = 8  # N, tasks per seed and meta-update
+    meta_learning_rate: float = 0.1  # Adam's step size, of initial policies
+    # Adam's step size of what inner updates are made with, where that is learned; by default the same.
+    update_meta_learning_rate: float | None = None
+    # A longer meta-gradient of a seed and an agent is shortened to this. Along a chain noise is multiplied at each link,
+    # so that single gradients can be longer than all others together.
+    max_gradient_norm: float | None = None
+    # Whether XLA compiles the work of a link. The last digits of a seed may depend on how many seeds are beside it.
+    jit_compile: bool = True
+
+    def __post_init__(self):
+        # Every link of a chain has a place in the graph.
+        checks.check_integer("chain_length", self.chain_length, minimum=0, maximum=10_000)
+        checks.check_integer("n_tasks", self.n_tasks, minimum=1)
+        checks.check_number("meta_learning_rate", self.meta_learning_rate, minimum=0.0)
+        if self.update_meta_learning_rate is not None:
+            checks.check_number("update_meta_learning_rate", self.update_meta_learning_rate, minimum=0.0)
+        if self.max_gradient_norm is not None:
+            checks.check_positive("max_gradient_norm", self.max_gradient_norm)
+        checks.check_boolean("jit_compile", self.jit_compile)
+
+
