@@ -176,7 +176,8 @@ def like(parameter, value, reference):
     """A structure of tensors like another one, with the same dtypes and shapes."""
     leaves = _leaves_like(parameter, value, reference, f"like {descriptions.describe(reference)}")
     checked = [
-        tensor(parameter, leaf, _dtype_name(own), list(own.shape)) for leaf, own in zip(leaves, tf.nest.flatten(reference))
+        tensor(parameter, leaf, _dtype_name(own), list(own.shape))
+        for leaf, own in zip(leaves, tf.nest.flatten(reference))
     ]
     return tf.nest.pack_sequence_as(reference, checked)
 

@@ -269,7 +269,7 @@ class StepPolicy(Policy, Protocol):
         ...
 
     def sampler(self, params: Params) -> Callable:
-        """A function (observations [S, N, K, ...], recurrent state, uniforms [n_uniforms, S, N, K]) → (actions, state)."""
+        """A function (observations [S, N, K, ...], state, uniforms [n_uniforms, S, N, K]) → (actions, next state)."""
         ...
 
     def distribution(self, params: Params, observations: tf.Tensor) -> Any:
