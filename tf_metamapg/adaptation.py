@@ -112,6 +112,18 @@ class Objectives(descriptions.Described):
         check_cross_derivatives(self.estimator)
         return self._inner_tape.gradient(objective, params, unconnected_gradients="zero")
 
+    def entropy_gradients(self, agent_index: int) -> Params:
+        """∇_θⁱ of the entropy of agent i's own actions, see `contracts.Estimator.entropies`.
+
+        Returns:
+            Params of agent i with leaves [S, N, ...], differentiable like `gradients`.
+        """
+        params = self.link.joint_params[agent_index]
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            entropies = self.estimator.entropies(self.link.joint_params, self.tasks, self.link.sample)
+        return own_gradients(tape, entropies[agent_index], params, agent_index)
+
 
 def own_gradients(tape, objective, params, agent_index) -> Params:
     """The derivative of an agent's objective [S, N] in its own parameters, Params with leaves [S, N, ...].
@@ -222,10 +234,10 @@ def for_each_task(joint_params: JointParams, n_tasks: int) -> JointParams:
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1), joint_params)
 
 
-def initial_update_params(agents, policies, n_seeds: int, chain_length: int) -> tuple[Structure, ...]:
+def init_update_params(agents, estimator, n_seeds: int, chain_length: int) -> tuple[Structure, ...]:
     """For each agent what it begins to learn its updates with: leaves [S, max(L, 1), ...], () where it does not."""
     return tuple(
-        agent.initial_update(policy, n_seeds, chain_length) for agent, policy in zip(agents, policies)
+        agent.init_update(estimator, agent_index, n_seeds, chain_length) for agent_index, agent in enumerate(agents)
     )
 
 
@@ -262,16 +274,25 @@ def adapt(
     tasks = arguments.tasks("tasks", tasks, estimator, [n_seeds, n_tasks])
     keys = arguments.keys_of_links("keys", keys, n_seeds)
     checks.check(len(keys) > 0, "keys", keys, "keys for each of L + 1 links")
-    own_update_params = initial_update_params(agents, estimator.policies, n_seeds, len(keys) - 1)
     if update_params is None:
-        update_params = own_update_params
-    update_params = arguments.like("update_params", update_params, own_update_params)
+        update_params = init_update_params(agents, estimator, n_seeds, len(keys) - 1)
+    checks.check_length("update_params", update_params, len(agents))
+    for index, structure in enumerate(update_params):
+        arguments.check_leading(f"update_params[{index}]", structure, [n_seeds, max(len(keys) - 1, 1)])
     checks.check(callable(compile_fn), "compile_fn", compile_fn, "a function of functions, such as tf.function")
-    states = tuple(agent.init(params) for agent, params in zip(agents, initial_params))
+    states = initial_states(agents, initial_params, estimator)
     links = extend(
         estimator, agents, update_params, tasks, states, keys, critic_params=critic_params, compile_fn=compile_fn
     )
     return Chain(estimator, tuple(agents), tuple(update_params), tasks, links, compile_fn)
+
+
+def initial_states(agents, joint_params: JointParams, estimator) -> tuple[AgentState, ...]:
+    """The states of all agents at the first link of a chain, from their initial parameters [S, N, ...]."""
+    return tuple(
+        agent.init(params, estimator, agent_index)
+        for agent_index, (agent, params) in enumerate(zip(agents, joint_params))
+    )
 
 
 def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=None, compile_fn=identity):

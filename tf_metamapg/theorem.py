@@ -199,7 +199,7 @@ def _in_initial_params(chain, own, cotangents):
     params = chain.links[0].agent_states[own].params
     with tf.GradientTape() as tape:
         tape.watch(params)
-        product = _inner_product(cotangents, chain.agents[own].init(params))
+        product = _inner_product(cotangents, chain.agents[own].init(params, chain.estimator, own))
     gradients = tape.gradient(product, params, unconnected_gradients="zero")
     return tuple(tf.reduce_mean(gradient, axis=1) for gradient in gradients)
 
