@@ -87,8 +87,7 @@ class AdvantageActorCritic(GradientAgent):
         for _ in range(self._n_epochs):
             gradients = self._gradients(objectives, agent_index, params, batch)
             direction, moments = self._optimizer.direction(gradients, moments)
-            steps = self._learning_rate.scaled(direction, step_params)
-            params = tuple(leaf + step for leaf, step in zip(params, steps))
+            params = self.stepped(params, direction, step_params)
             critic, critic_moments = self._learn(objectives, agent_index, critic, critic_moments)
         return AgentState(params, (moments, critic, critic_moments))
 

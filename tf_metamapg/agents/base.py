@@ -74,8 +74,21 @@ class GradientAgent(descriptions.Described, abc.ABC):
             bonuses = objectives.entropy_gradients(agent_index)
             gradients = tuple(leaf + self._entropy_bonus * bonus for leaf, bonus in zip(gradients, bonuses))
         direction, moments = self._optimizer.direction(gradients, state.extra)
+        return AgentState(self.stepped(state.params, direction, step_params), moments)
+
+    def stepped(self, params, direction, step_params):
+        """Parameters [S, N, ...] after a step along a direction, as long as the agent's learning rate says.
+
+        Args:
+            params: Params with leaves [S, N, ...].
+            direction: the same.
+            step_params: leaves [S, ...], the slice of `update` meta-parameters of this step.
+
+        Returns:
+            Params, differentiable in all arguments.
+        """
         steps = self._learning_rate.scaled(direction, step_params)
-        return AgentState(tuple(leaf + step for leaf, step in zip(state.params, steps)), moments)
+        return tuple(leaf + step for leaf, step in zip(params, steps))
 
     def meta_gradients(self, chain, agent_index):
         """Zeros: an ordinary agent does not choose where it starts. See `contracts.Agent.meta_gradients`."""

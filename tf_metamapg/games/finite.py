@@ -220,7 +220,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         for agent, (probs, observation, action) in enumerate(
             zip(strategies, self.spec.observations, self.spec.actions)
         ):
-            dtype = "float32" if getattr(probs, "dtype", None) == "float32" else "float64"
+            dtype = "float32" if descriptions.is_array(probs) and probs.dtype == "float32" else "float64"
             shape = [*sizes, observation.n, action.n]
             checked.append(arguments.tensor(f"strategies[{agent}]", probs, dtype, shape))
             sizes = arguments.seeds_and_tasks(checked)
