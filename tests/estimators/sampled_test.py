@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests import oracle
 from tests.trajectory_sets import DISCOUNT
 from tests.trajectory_sets import discounted
-from tests.trajectory_sets import loaded_dice_credits
+from tests.trajectory_sets import loaded_dice_weights
 from tests.trajectory_sets import SAMPLED_ESTIMATORS
 from tests.trajectory_sets import TIME_BASELINE
 from tests.trajectory_sets import TrajectorySets
@@ -51,7 +51,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
                     self.assertAllEqual(np.isnan(average).sum(), 1)
                     self.assertAllEqual(average[0], finite[0])
 
-    def test_credits(self):
+    def test_step_weights(self):
         rewards = np.random.default_rng(0).normal(size=[2, 1, 2, 4, 3])  # agent, S, N, K, T
         to_go = np.stack(
             [sum(DISCOUNT ** (s - t) * rewards[..., s] for s in range(t, 3)) for t in range(3)], axis=-1
@@ -61,17 +61,17 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         trajectory = Trajectory((tf.zeros([1, 2, 4, 3], tf.int32),) * 2, (), tuple(map(tf.constant, rewards)))
         for estimator_class, expected in (
             (DiceEstimator, np.stack([discounted(rewards), discounted(baselines)], axis=1)),
-            (LoadedDiceEstimator, loaded_dice_credits(advantages)),
+            (LoadedDiceEstimator, loaded_dice_weights(advantages)),
             (ScoreFunctionEstimator, discounted(advantages)),
         ):
             sample = setting.estimator(estimator_class, "time").make_sample(trajectory)
             self.assertIs(sample.trajectory, trajectory)
             self.assertLen(sample.step_weights, 2)
-            for step_weight, expected_credit in zip(sample.step_weights, expected):
-                self.assertAllClose(step_weight, expected_credit, rtol=0.0, atol=1e-13)
+            for step_weight, expected_weight in zip(sample.step_weights, expected):
+                self.assertAllClose(step_weight, expected_weight, rtol=0.0, atol=1e-13)
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
-    def test_a_sample_has_the_credits_of_its_trajectory(self, estimator_class):
+    def test_a_sample_has_the_step_weights_of_its_trajectory(self, estimator_class):
         setting = TrajectorySets()
         estimator = setting.estimator(estimator_class)
         sample = estimator.sample(
