@@ -1,7 +1,7 @@
 """The inner update of every agent (Eq. 3), and chains of them.
 
-This is the only place where agents adapt: meta-training, meta-validation and meta-testing, the steps that an agent looks
-ahead to, with two agents or five, exact or sampled, all come here.
+This is the only place where agents adapt: meta-training, meta-validation and meta-testing, the steps that an agent
+looks ahead to, with two agents or five, exact or sampled, all come here.
 """
 
 from collections.abc import Callable

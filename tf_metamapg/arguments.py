@@ -190,10 +190,13 @@ def made(parameter, make, own_arguments, contract, allowed):
         own_arguments: what it is called with.
         contract: one of `contracts`.
         allowed: what it makes, as the end of the sentence "a function that makes …".
+
+    Raises:
+        InvalidInputError: if it is no function, or makes something else.
     """
     checks.check(callable(make), parameter, make, f"a function that makes {allowed}; without parentheses")
     result = make(*own_arguments)
-    contracts.check_kind(parameter, result, contract, f"a function that makes {allowed}")
+    contracts.check_kind(f"{parameter}(...)", result, contract, allowed)
     return result
 
 

@@ -43,7 +43,7 @@ class ConstantRate(descriptions.Described):
 
 
 class LearnedRates(ConstantRate):
-    """A rate for each update of the chain; its logarithm is learned, so that it stays positive and changes by a factor."""
+    """A rate for each update of the chain; its logarithm is learned: it stays positive, and changes by a factor."""
 
     def __init__(self, learning_rate=1.0):
         """
