@@ -115,7 +115,7 @@ def params(parameter, value, reference, leading, hint=""):
     """
     checks.check(
         isinstance(value, (list, tuple)) and len(value) == len(reference), parameter, value,
-        f"a tuple of {len(reference)}, one for each variable of the policy",
+        f"a tuple of {len(reference)}, one for each variable",
     )
     checked = []
     for index, (leaf, own) in enumerate(zip(value, reference)):

@@ -42,7 +42,7 @@ def last_link(chain_length: int) -> tuple[float, ...]:
 
 
 class Cotangents(NamedTuple):
-    """Gradients of agent i's remaining meta-value with respect to what a link holds; None where nothing depends on it."""
+    """Gradients of agent i's remaining meta-value with respect to what a link holds; None where it does not depend."""
 
     current_policy: Structure  # in the state of agent i, for each term of the theorem: leaves [S, N, ...]
     self_shaping: Structure
@@ -68,8 +68,7 @@ def meta_gradients(
     Raises:
         InvalidInputError: if the chain has no such agent, or if there is not one finite weight for each link.
     """
-    checks.check(isinstance(chain, adaptation.Chain), "chain", chain, "a Chain, such as adapt returns")
-    checks.check_agent_index("agent_index", agent_index, len(chain.agents))
+    adaptation.check_chain(chain, agent_index)
     is_sequence = isinstance(value_weights, (list, tuple)) and len(value_weights) == len(chain.links)
     checks.check(is_sequence, "value_weights", value_weights, f"a list of {len(chain.links)}, one for each link")
     for index, weight in enumerate(value_weights):

@@ -192,7 +192,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
             with self.assertRaises(checks.InvalidInputError) as caught:
                 estimator_class(setting.game, setting.policies, critic=critic)
             self.assertEqual(str(caught.exception), message)
-        with self.assertRaisesRegex(checks.InvalidInputError, f"^{parameter} = LeaveOneOutBaseline.*: must be {function}$"):
+        with self.assertRaisesRegex(checks.InvalidInputError, f"^{parameter} = LeaveOneOut.*: must be {function}$"):
             estimator_class(
                 setting.game, setting.policies, critic=LeaveOneOutBaseline(setting.game.spec, setting.policies)
             )

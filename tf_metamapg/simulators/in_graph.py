@@ -19,7 +19,7 @@ from tf_metamapg.numerics import random
 class Uniforms(NamedTuple):
     """All random numbers of K trajectories of T steps, in [0, 1)."""
 
-    steps: tf.Tensor  # [T, Σ n_uniforms + n_step_uniforms, S, N, K]: for each step those of the actions, then the game's
+    steps: tf.Tensor  # [T, Σ n_uniforms + n_step_uniforms, S, N, K]: of each step the agents' numbers, then the game's
     reset: tf.Tensor  # [n_reset_uniforms, S, N, K]
 
 
