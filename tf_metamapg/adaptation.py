@@ -31,6 +31,7 @@ class Link(NamedTuple):
     agent_states: tuple[AgentState, ...]  # one for each agent, leaves [S, N, ...]
     sample: Structure  # as the estimator's `sample` returned it
     keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
+    critic_params: JointParams | None = None  # as the estimator's `sample` got them
 
     __repr__ = descriptions.of_fields
 
@@ -168,8 +169,9 @@ def sample_link(
         InvalidInputError: if one of these is something else.
     """
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
+    _check_agent_states("agent_states", agent_states, estimator.spec.n_agents)
     keys = arguments.keys("keys", keys)
-    link = Link(tuple(agent_states), (), keys)
+    link = Link(tuple(agent_states), (), keys, critic_params)
     sample = estimator.sample(link.joint_params, tasks, random.sample_keys(keys), critic_params)
     return link._replace(sample=sample)
 
@@ -178,9 +180,17 @@ def checked_link(estimator, link: Link) -> Link:
     """The link, which must be one at which an estimator has objectives."""
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
     checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
+    _check_agent_states("link.agent_states", link.agent_states, estimator.spec.n_agents)
     joint_params = arguments.joint_params("link.joint_params", link.joint_params, estimator.policies)
     has_arrays = not all(map(tf.is_tensor, tf.nest.flatten(link.joint_params)))
     return link.with_joint_params(joint_params) if has_arrays else link
+
+
+def _check_agent_states(parameter, value, n_agents):
+    checks.check_length(parameter, value, n_agents)
+    for index, state in enumerate(value):
+        is_state = isinstance(state, AgentState)
+        checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init(params) returns")
 
 
 def inner_update(
@@ -321,11 +331,17 @@ def sampling(estimator, compile_fn):
     make_sample = compile_fn(estimator.make_sample)
 
     def sample(agent_states, tasks, keys, critic_params):
-        link = Link(tuple(agent_states), (), keys)
+        link = Link(tuple(agent_states), (), keys, critic_params)
         trajectory = estimator.simulator.sample(link.joint_params, tasks, random.sample_keys(keys))
         return link._replace(sample=make_sample(trajectory, link.joint_params, critic_params))
 
     return sample
+
+
+def check_chain(chain, agent_index: int) -> None:
+    """Raises `InvalidInputError` unless a chain is one, of a game that has such an agent."""
+    checks.check(isinstance(chain, Chain), "chain", chain, "a Chain, such as adapt returns")
+    checks.check_agent_index("agent_index", agent_index, len(chain.agents))
 
 
 def check_agents(parameter, agents, n_agents: int) -> None:

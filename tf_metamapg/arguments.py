@@ -115,7 +115,7 @@ def params(parameter, value, reference, leading, hint=""):
     """
     checks.check(
         isinstance(value, (list, tuple)) and len(value) == len(reference), parameter, value,
-        f"a tuple of {len(reference)}, one for each variable of the policy",
+        f"a tuple of {len(reference)}, one for each variable",
     )
     checked = []
     for index, (leaf, own) in enumerate(zip(value, reference)):
@@ -180,10 +180,13 @@ def made(parameter, make, own_arguments, contract, allowed):
         own_arguments: what it is called with.
         contract: one of `contracts`.
         allowed: what it makes, as the end of the sentence "a function that makes …".
+
+    Raises:
+        InvalidInputError: if it is no function, or makes something else.
     """
     checks.check(callable(make), parameter, make, f"a function that makes {allowed}; without parentheses")
     result = make(*own_arguments)
-    contracts.check_kind(parameter, result, contract, f"a function that makes {allowed}")
+    contracts.check_kind(f"{parameter}(...)", result, contract, allowed)
     return result
 
 

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Params
@@ -37,6 +38,9 @@ class ConstantRate(descriptions.Described):
 
         Returns:
             Params, differentiable in both arguments.
+
+        Raises:
+            InvalidInputError: if `step_params` is something else.
         """
         del step_params
         return tuple(tf.constant(self.learning_rate, leaf.dtype) * leaf for leaf in direction)
@@ -66,7 +70,8 @@ class LearnedRates(ConstantRate):
 
     def scaled(self, direction: Params, step_params: Structure) -> Params:
         """See `ConstantRate.scaled`; `step_params` is log α of this update, [S]."""
-        rate = tf.exp(step_params)
+        dtype, shape = direction[0].dtype.name, list(direction[0].shape[:1])
+        rate = tf.exp(arguments.tensor("step_params", step_params, dtype, shape))
         return tuple(tf.reshape(rate, [-1] + [1] * (len(leaf.shape) - 1)) * leaf for leaf in direction)
 
 
@@ -82,4 +87,6 @@ class LearnedRatesPerParameter(ConstantRate):
 
     def scaled(self, direction: Params, step_params: Structure) -> Params:
         """See `ConstantRate.scaled`; `step_params` is α of this update, Params with leaves [S, ...]."""
-        return tuple(rate[:, tf.newaxis] * leaf for rate, leaf in zip(step_params, direction))
+        reference = [tf.TensorSpec(leaf.shape[2:], leaf.dtype) for leaf in direction]
+        rates = arguments.params("step_params", step_params, reference, list(direction[0].shape[:1]))
+        return tuple(rate[:, tf.newaxis] * leaf for rate, leaf in zip(rates, direction))

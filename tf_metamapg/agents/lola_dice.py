@@ -70,6 +70,6 @@ class LOLADiCE(GradientAgent):
                 states = adaptation.inner_update(
                     adaptation.Objectives(estimator, tasks, ahead), agents, ((),) * len(agents)
                 )
-                ahead = adaptation.sample_link(estimator, states, tasks, step_keys)
+                ahead = adaptation.sample_link(estimator, states, tasks, step_keys, link.critic_params)
             objective = estimator.objectives(ahead.joint_params, tasks, ahead.sample)[agent_index]
         return adaptation.own_gradients(outer_tape, objective, own_params, agent_index)

@@ -85,5 +85,3 @@ class TrainerSettings:
         if self.max_gradient_norm is not None:
             checks.check_positive("max_gradient_norm", self.max_gradient_norm)
         checks.check_boolean("jit_compile", self.jit_compile)
-
-
