@@ -157,7 +157,7 @@ def sample_link(
     """
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
     keys = arguments.keys("keys", keys)
-    link = Link(tuple(agent_states), (), keys)
+    link = Link(_checked_states("agent_states", agent_states, estimator.policies), (), keys)
     sample = estimator.sample(link.joint_params, tasks, random.sample_keys(keys), critic_params)
     return link._replace(sample=sample)
 
@@ -166,9 +166,23 @@ def checked_link(estimator, link: Link) -> Link:
     """The link, which must be one at which an estimator has objectives."""
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
     checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
-    joint_params = arguments.joint_params("link.joint_params", link.joint_params, estimator.policies)
-    has_arrays = not all(map(tf.is_tensor, tf.nest.flatten(link.joint_params)))
-    return link.with_joint_params(joint_params) if has_arrays else link
+    return link._replace(agent_states=_checked_states("link.agent_states", link.agent_states, estimator.policies))
+
+
+def _checked_states(parameter, agent_states, policies):
+    """The states of all agents, whose parameters must be those of their policies, with leaves [S, N, ...]."""
+    checks.check_length(parameter, agent_states, len(policies))
+    for index, state in enumerate(agent_states):
+        is_state = isinstance(state, AgentState)
+        checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init returns")
+    joint_params = arguments.joint_params(f"{parameter}.params", [state.params for state in agent_states], policies)
+    return tuple(state._replace(params=params) for state, params in zip(agent_states, joint_params))
+
+
+def check_chain(chain, agent_index) -> None:
+    """Raises `InvalidInputError` unless there is such an agent in a chain."""
+    checks.check(isinstance(chain, Chain), "chain", chain, "a Chain, such as adapt returns")
+    checks.check_agent_index("agent_index", agent_index, len(chain.agents))
 
 
 def inner_update(
@@ -191,7 +205,9 @@ def inner_update(
     checks.check(isinstance(objectives, Objectives), "objectives", objectives, "Objectives")
     n_agents = len(objectives.by_agent)
     check_agents("agents", agents, n_agents)
-    checks.check_length("step_params", step_params, n_agents)
+    n_seeds, _ = arguments.seeds_and_tasks(objectives.link.joint_params)
+    reference = initial_update_params(agents, objectives.estimator.policies, n_seeds, chain_length=1)
+    step_params = arguments.like("step_params", step_params, at_step(reference, 0))
     return tuple(
         agent.update(state, objectives, agent_index, own_params)
         for agent_index, (agent, state, own_params) in enumerate(

@@ -494,9 +494,10 @@ def check_kind(parameter, value, contract, allowed):
         checks.check(False, parameter, value, f"{allowed}; this is a {kind}")
     members = _members(contract)
     missing = [name for name in members if name not in dir(value)]
-    lacks = f", with {' and '.join(missing)}" if len(missing) < len(members) else ""
+    is_similar = len(missing) < len(members)
+    lacks = f"this lacks {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}; " if is_similar else ""
     where = contract.__module__.removeprefix("tf_metamapg.")
-    checks.check(not missing, parameter, value, f"{allowed}{lacks}; see {where}.{contract.__name__}")
+    checks.check(not missing, parameter, value, f"{allowed}; {lacks}see {where}.{contract.__name__}")
     for name, kind in typing.get_type_hints(contract).items():
         if kind in (GameSpec, AgentSpec):
             is_right = isinstance(getattr(value, name), kind)

@@ -141,7 +141,7 @@ class LinearQuadraticGameTest(tf.test.TestCase, parameterized.TestCase):
         for function, message in (
             (
                 lambda: ExactEstimator(game, linear_policies(game)),
-                "ExactEstimator.game = LinearQuadraticGame: must be a game with exact values, with exact_values and "
+                "ExactEstimator.game = LinearQuadraticGame: must be a game with exact values; this lacks exact_values, "
                 "exact_lengths; see contracts.ExactGame",
             ),
             (

@@ -432,7 +432,7 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
     def test_there_must_be_a_game(self, kind):
         for game, hint in (
             (None, "; see contracts.AnyGame"), (matrix.IteratedMatrixGame, "; this is a class"),
-            (kind.make(kind.make_game(), 0), ", with default_tasks; see contracts.AnyGame"),
+            (kind.make(kind.make_game(), 0), "; this lacks default_tasks; see contracts.AnyGame"),
         ):
             with self.assertRaises(checks.InvalidInputError) as caught:
                 kind.make(game, 0)

@@ -4,6 +4,7 @@ import abc
 
 import tensorflow as tf
 
+from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.agents.learning_rates import ConstantRate
@@ -70,7 +71,7 @@ class GradientAgent(descriptions.Described, abc.ABC):
 
     def meta_gradients(self, chain, agent_index):
         """Zeros: an ordinary agent does not choose where it starts. See `contracts.Agent.meta_gradients`."""
-        checks.check_agent_index("agent_index", agent_index, len(chain.agents))
+        adaptation.check_chain(chain, agent_index)
         params = chain.links[0].agent_states[agent_index].params
         zeros = MetaParams(
             tuple(tf.zeros_like(leaf[:, 0]) for leaf in params),

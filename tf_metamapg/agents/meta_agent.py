@@ -1,5 +1,6 @@
 """What Meta-PG and Meta-MAPG have in common: an initial policy that is learned."""
 
+from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import theorem
 from tf_metamapg.agents.naive import PolicyGradient
@@ -37,6 +38,7 @@ class MetaAgent(PolicyGradient):
 
     def theorem_1(self, chain, agent_index):
         """All three terms of Theorem 1 for this agent's meta-value; see `theorem.meta_gradients`."""
+        adaptation.check_chain(chain, agent_index)
         if self._opponent_model is not None:
             estimate = chain.compile_fn(
                 lambda link: self._opponent_model.estimate(chain.estimator, link, agent_index)
