@@ -169,9 +169,9 @@ def sample_link(
         InvalidInputError: if one of these is something else.
     """
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
-    _check_agent_states("agent_states", agent_states, estimator.spec.n_agents)
     keys = arguments.keys("keys", keys)
-    link = Link(tuple(agent_states), (), keys, critic_params)
+    states = _checked_states("agent_states", agent_states, estimator.policies)
+    link = Link(states, (), keys, critic_params)
     sample = estimator.sample(link.joint_params, tasks, random.sample_keys(keys), critic_params)
     return link._replace(sample=sample)
 
@@ -180,17 +180,17 @@ def checked_link(estimator, link: Link) -> Link:
     """The link, which must be one at which an estimator has objectives."""
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
     checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
-    _check_agent_states("link.agent_states", link.agent_states, estimator.spec.n_agents)
-    joint_params = arguments.joint_params("link.joint_params", link.joint_params, estimator.policies)
-    has_arrays = not all(map(tf.is_tensor, tf.nest.flatten(link.joint_params)))
-    return link.with_joint_params(joint_params) if has_arrays else link
+    return link._replace(agent_states=_checked_states("link.agent_states", link.agent_states, estimator.policies))
 
 
-def _check_agent_states(parameter, value, n_agents):
-    checks.check_length(parameter, value, n_agents)
-    for index, state in enumerate(value):
+def _checked_states(parameter, agent_states, policies):
+    """The states of all agents, whose parameters must be those of their policies, with leaves [S, N, ...]."""
+    checks.check_length(parameter, agent_states, len(policies))
+    for index, state in enumerate(agent_states):
         is_state = isinstance(state, AgentState)
-        checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init(params) returns")
+        checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init returns")
+    joint_params = arguments.joint_params(f"{parameter}.params", [state.params for state in agent_states], policies)
+    return tuple(state._replace(params=params) for state, params in zip(agent_states, joint_params))
 
 
 def inner_update(
@@ -213,7 +213,10 @@ def inner_update(
     checks.check(isinstance(objectives, Objectives), "objectives", objectives, "Objectives")
     n_agents = len(objectives.by_agent)
     check_agents("agents", agents, n_agents)
+    n_seeds, _ = arguments.seeds_and_tasks(objectives.link.joint_params)
     checks.check_length("step_params", step_params, n_agents)
+    for index, structure in enumerate(step_params):
+        arguments.check_leading(f"step_params[{index}]", structure, [n_seeds])
     return tuple(
         agent.update(state, objectives, agent_index, own_params)
         for agent_index, (agent, state, own_params) in enumerate(

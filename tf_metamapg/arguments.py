@@ -144,7 +144,10 @@ def tasks(parameter, value, game, sizes):
     reference = game.default_tasks
     if not tf.nest.flatten(reference):
         return value
-    allowed = f"like {descriptions.describe(reference)}, with axes [S, N] in front"
+    in_own_dtype = tf.nest.map_structure(
+        lambda leaf: np.broadcast_to(np.zeros([], _task_dtype(leaf, game.spec.dtype)), np.shape(leaf)), reference
+    )
+    allowed = f"like {descriptions.describe(in_own_dtype)}, with axes [S, N] in front"
     leaves = _leaves_like(parameter, value, reference, allowed)
     checked = [
         tensor(

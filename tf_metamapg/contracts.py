@@ -11,6 +11,8 @@ kinds. A Structure is a nest of tensors, lists, tuples and dicts; () is nothing.
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+import inspect
+import typing
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -509,15 +511,19 @@ def check_kind(parameter, value, contract, allowed):
         contract: one of the Protocols above.
         allowed: what may stand there, as the end of the sentence "must be …".
     """
-    is_object = not isinstance(value, type)
-    if is_object and isinstance(value, contract):
-        return
-    hint = ""
+    if isinstance(value, type) or inspect.isroutine(value):
+        kind = "class" if isinstance(value, type) else "function"
+        checks.check(False, parameter, value, f"{allowed}; this is a {kind}")
     members = _members(contract)
     missing = [name for name in members if name not in dir(value)]
-    if is_object and len(missing) < len(members):
-        hint = f", with {' and '.join(missing)}; see contracts.{contract.__name__}"
-    checks.check(False, parameter, value, f"{allowed}{hint}")
+    is_similar = len(missing) < len(members)
+    lacks = f"this lacks {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}; " if is_similar else ""
+    where = contract.__module__.removeprefix("tf_metamapg.")
+    checks.check(not missing, parameter, value, f"{allowed}; {lacks}see {where}.{contract.__name__}")
+    for name, kind in typing.get_type_hints(contract).items():
+        if kind in (GameSpec, AgentSpec):
+            is_right = isinstance(getattr(value, name), kind)
+            checks.check(is_right, f"{parameter}.{name}", getattr(value, name), f"of contracts.{kind.__name__}")
 
 
 def _members(contract):

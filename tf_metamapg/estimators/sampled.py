@@ -175,6 +175,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         trajectory = _without_padding(trajectory)
         if critic_params is None:
             critic_params = ((),) * self.spec.n_agents
+        checks.check_length("critic_params", critic_params, self.spec.n_agents)
         step_weights = []
         for agent, rewards in enumerate(trajectory.rewards):
             baselines = self.critic.values(critic_params[agent], joint_params, trajectory, agent)
