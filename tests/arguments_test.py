@@ -36,7 +36,7 @@ class Setting:
         self.joint_params = mapg.for_each_task(self.params, n_tasks)
         self.states = tuple(agent.init(params) for agent, params in zip(self.agents, self.joint_params))
         self.tasks = mapg.PayoffNoise(self.game).sample(self.keys, n_tasks)
-        self.update_params = adaptation.initial_update_params(self.agents, self.policies, n_seeds, L)
+        self.update_params = adaptation.init_update_params(self.agents, self.estimator, n_seeds, L)
         self.link_keys = [mapg.random.fold_in(self.keys, link) for link in range(L + 1)]
 
 

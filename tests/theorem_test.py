@@ -317,8 +317,8 @@ class OwnLogProbsOnly(LoadedDiceEstimator):
 
     def surrogates(self, log_probs, step_weights):
         return tuple(
-            super(OwnLogProbsOnly, self).surrogates((own,), (own_credit,))[0]
-            for own, own_credit in zip(log_probs, step_weights)
+            super(OwnLogProbsOnly, self).surrogates((own,), (own_weights,))[0]
+            for own, own_weights in zip(log_probs, step_weights)
         )
 
 

@@ -223,6 +223,15 @@ class ExactGame(AnyGame, Protocol):
 
 
 @runtime_checkable
+class EntropyGame(ExactGame, Protocol):
+    """A game in which the entropy of the agents' actions is known in closed form, too."""
+
+    def exact_entropies(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        """E Σ_t γᵗ H(πⁱ(·|o_t)) in nats over each agent's steps, tensors [S, N], differentiable like values."""
+        ...
+
+
+@runtime_checkable
 class TaskDistribution(Protocol):
     """Where tasks come from."""
 
@@ -273,7 +282,7 @@ class StepPolicy(Policy, Protocol):
         ...
 
     def sampler(self, params: Params) -> Callable:
-        """A function (observations [S, N, K, ...], recurrent state, uniforms [n_uniforms, S, N, K]) → (actions, state)."""
+        """A function (observations [S, N, K, ...], state, uniforms [n_uniforms, S, N, K]) → (actions, next state)."""
         ...
 
     def distribution(self, params: Params, observations: tf.Tensor) -> Any:
@@ -391,6 +400,10 @@ class Estimator(Protocol):
         """By the names of the game's spec, means per step of all agents, tensors [S, N]."""
         ...
 
+    def entropies(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
+        """E Σ_t γᵗ H(πⁱ(·|o_t)) in nats, or a surrogate of it, for every agent, tensors [S, N]."""
+        ...
+
 
 @runtime_checkable
 class PlayingEstimator(Estimator, Protocol):
@@ -445,12 +458,21 @@ class Agent(Protocol):
 
     is_meta_agent: bool  # whether it learns its initial policy
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
-        """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned."""
+    def init_update(self, estimator: Estimator, agent_index: int, n_seeds: int, chain_length: int) -> Structure:
+        """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned.
+
+        It is called outside of compiled functions, and before `init`, so that Keras models can be made here.
+        """
         ...
 
-    def init(self, params: Params) -> AgentState:
-        """Its state at the first link of a chain, from its initial parameters [S, N, ...]."""
+    def init(self, params: Params, estimator: Estimator, agent_index: int) -> AgentState:
+        """Its state at the first link of a chain.
+
+        Args:
+            params: its initial parameters, leaves [S, N, ...].
+            estimator: of the chain, whose game and policies it may look at.
+            agent_index: i, which agent of the game it is.
+        """
         ...
 
     def update(self, state: AgentState, objectives: Any, agent_index: int, step_params: Structure) -> AgentState:

@@ -1,9 +1,9 @@
 """Theorem 1 of Kim et al. 2020 (Eq. 7): the meta-gradient of one agent, term by term.
 
-The meta-value of agent i is Σ_l w_l Vⁱ(φ_l) along the chain θ = φ_0 → φ_1 → … → φ_L. Its derivative with respect to θⁱ
-is built from the last link to the first. The cotangents of a link are the gradients of what agent i gets there and later
-with respect to the agents' states at that link; an outer tape around the inner updates of all agents turns those of link
-l + 1 into those of link l:
+The meta-value of agent i is Σ_l w_l Vⁱ(φ_l) along the chain θ = φ_0 → φ_1 → … → φ_L. Its derivative with respect to
+θⁱ is built from the last link to the first. The cotangents of a link are the gradients of what agent i gets there and
+later with respect to the agents' states at that link; an outer tape around the inner updates of all agents turns those
+of link l + 1 into those of link l:
 
     current policy     Σ score       + ⟨next.current_policy, φ'ᵢ⟩
     self-shaping       w_l Vⁱ        + ⟨next.self_shaping, φ'ᵢ⟩
@@ -11,8 +11,8 @@ l + 1 into those of link l:
 
 where φ' are the states after the update, as functions of those before it. What only ever passed through agent i's own
 state is self-shaping: every opponent was held constant at every link. What passed through the state of an opponent,
-once at least, is opponent-shaping. For L = 1 these are ∂Vⁱ/∂φⁱ · dφⁱ/dθⁱ and Σ_{j≠i} ∂Vⁱ/∂φʲ · dφʲ/dθⁱ. At link 0, w_0 Vⁱ
-is the value of a policy that has not been updated, and is counted as current policy.
+once at least, is opponent-shaping. For L = 1 these are ∂Vⁱ/∂φⁱ · dφⁱ/dθⁱ and Σ_{j≠i} ∂Vⁱ/∂φʲ · dφʲ/dθⁱ. At link 0,
+w_0 Vⁱ is the value of a policy that has not been updated, and is counted as current policy.
 """
 
 from typing import NamedTuple
@@ -42,7 +42,10 @@ def last_link(chain_length: int) -> tuple[float, ...]:
 
 
 class Cotangents(NamedTuple):
-    """Gradients of agent i's remaining meta-value with respect to what a link holds; None where there is no dependence."""
+    """Gradients of agent i's remaining meta-value with respect to what a link holds.
+
+    As with a GradientTape, None says that there is no dependence.
+    """
 
     current_policy: Structure  # in the state of agent i, for each term of the theorem: leaves [S, N, ...]
     self_shaping: Structure
@@ -195,7 +198,7 @@ def _in_initial_params(chain, own, cotangents):
     params = chain.links[0].agent_states[own].params
     with tf.GradientTape() as tape:
         tape.watch(params)
-        product = _inner_product(cotangents, chain.agents[own].init(params))
+        product = _inner_product(cotangents, chain.agents[own].init(params, chain.estimator, own))
     gradients = tape.gradient(product, params, unconnected_gradients="zero")
     return tuple(tf.reduce_mean(gradient, axis=1) for gradient in gradients)
 

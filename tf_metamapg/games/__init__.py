@@ -1,5 +1,42 @@
 """Games, and distributions of tasks: what differs between the games that a meta-agent learns across.
 
-What a game has is said by `contracts.Game`, of one that is played step by step, and `contracts.ExactGame`, of one whose
-values are known in closed form; what a distribution of tasks has by `contracts.TaskDistribution`.
+`contracts.Game` says what a game has that is played step by step, and `contracts.ExactGame` what one has whose values
+are known in closed form. What stands in `__all__` is in gin and in the flat namespace of the package; so it is in the
+other folders of members.
 """
+
+from tf_metamapg.games.differentiable import bilinear_game
+from tf_metamapg.games.differentiable import DifferentiableGame
+from tf_metamapg.games.differentiable import tandem_game
+from tf_metamapg.games.finite import FiniteGame
+from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.matrix import MatrixGame
+from tf_metamapg.games.payoffs import chicken
+from tf_metamapg.games.payoffs import matching_pennies
+from tf_metamapg.games.payoffs import prisoners_dilemma
+from tf_metamapg.games.payoffs import public_goods
+from tf_metamapg.games.payoffs import rock_paper_scissors
+from tf_metamapg.games.payoffs import stag_hunt
+from tf_metamapg.games.stochastic import StochasticGame
+from tf_metamapg.games.tasks import DefaultTasks
+from tf_metamapg.games.tasks import PayoffNoise
+
+__all__ = [
+    "DefaultTasks",
+    "DifferentiableGame",
+    "FiniteGame",
+    "IteratedMatrixGame",
+    "LinearQuadraticGame",
+    "MatrixGame",
+    "PayoffNoise",
+    "StochasticGame",
+    "bilinear_game",
+    "chicken",
+    "matching_pennies",
+    "prisoners_dilemma",
+    "public_goods",
+    "rock_paper_scissors",
+    "stag_hunt",
+    "tandem_game",
+]

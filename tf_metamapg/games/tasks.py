@@ -48,7 +48,7 @@ class PayoffNoise(descriptions.Described):
         leaves = tf.nest.flatten(game.default_tasks)
         checks.check(
             len(leaves) <= 1 and all(np.issubdtype(np.asarray(leaf).dtype, np.floating) for leaf in leaves),
-            "PayoffNoise.game", game, "a game whose default_tasks are one array of payoffs; write a distribution for it",
+            "PayoffNoise.game", game, "a game whose default_tasks are one array of payoffs",
         )
         checks.check_number("PayoffNoise.width", width, minimum=0.0)
         self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)

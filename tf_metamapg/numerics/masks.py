@@ -27,5 +27,6 @@ def mean(values, mask, axis):
     """The mean over the steps that count, which are at least one, over some axes."""
     if mask is None:
         return tf.reduce_mean(values, axis=axis)
-    totals, counts = tf.reduce_sum(masked(values, mask), axis=axis), tf.reduce_sum(tf.cast(mask, values.dtype), axis=axis)
+    totals = tf.reduce_sum(masked(values, mask), axis=axis)
+    counts = tf.reduce_sum(tf.cast(mask, values.dtype), axis=axis)
     return totals / expanded(counts, totals)

@@ -1,7 +1,24 @@
-"""Policies: Keras models behind the functional interface of `contracts.Policy`.
+"""Policies: Keras models as functions of parameters that come from outside, and populations of them.
 
-`contracts.StepPolicy` says what a policy has that acts step by step, `contracts.ExactPolicy` what one has that exact
-values are computed of, and `contracts.ExportablePolicy` one that can be saved. Parameters always come from outside: a
-model's own variables are never read or assigned, so that a gradient can flow through parameters that an inner update
-has computed.
+`contracts.StepPolicy` says what a policy has that acts step by step, `contracts.ExactPolicy` what one has whose exact
+values can be computed, and `contracts.ExportablePolicy` what one has that can be saved. Those that are made here choose
+how they see and act by the specs of a game.
 """
+
+from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.mlp import mlp_policy
+from tf_metamapg.policies.populations import NormalPolicies
+from tf_metamapg.policies.populations import Personas
+from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.policies.tabular import TabularPolicy
+from tf_metamapg.policies.vector import vector_policy
+
+__all__ = [
+    "NormalPolicies",
+    "Personas",
+    "TabularPolicy",
+    "lstm_policy",
+    "mlp_policy",
+    "tabular_policy",
+    "vector_policy",
+]

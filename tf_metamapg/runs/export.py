@@ -10,11 +10,11 @@ of one whose observations and actions are arrays:
     serving_default(observations)    [B, *observation] → {"mean": [B, *action], "stddev": [B, *action]}
     sample(observations, seed)       [B, *observation], int32 [2] → {"actions": [B, *action]}
 
-of a recurrent one also, where the others take its state, and return what it becomes, as `hidden` and `cell`:
+of a recurrent one also, where the others take the state, and return the next one, as `hidden` and `cell`:
 
     initial_state(batch_size)        int32 → {"hidden": [B, units], "cell": [B, units]}
 
-and of a parameter vector:
+and of parameter vectors:
 
     serving_default()                → {"vector": [P]}
 
@@ -86,7 +86,7 @@ def check_exportable(policies):
                 raise  # There is no space left, which is not the policy's fault.
             except Exception as error:
                 # Keras prints in colours.
-                reason = " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split())[:200]
+                reason = checks.one_line(re.sub("\x1b\\[[0-9;]*m", "", str(error)), 200)
                 raise checks.InvalidInputError(
                     f"policies[{index}] = {type(policy).__name__}: must be a policy that can be exported ({reason})"
                 ) from error

@@ -19,7 +19,8 @@ from tf_metamapg.numerics import random
 class Uniforms(NamedTuple):
     """All random numbers of K trajectories of T steps, in [0, 1)."""
 
-    steps: tf.Tensor  # [T, Σ n_uniforms + n_step_uniforms, S, N, K]: at each step of the agents' actions, then the game's
+    # [T, Σ n_uniforms + n_step_uniforms, S, N, K]; at each step first those of the agents' actions, then the game's.
+    steps: tf.Tensor
     reset: tf.Tensor  # [n_reset_uniforms, S, N, K]
 
 

@@ -43,7 +43,8 @@ class Problem:
         for index, (population, agent) in enumerate(zip(populations, self.agents)):
             if population is not None:
                 name = f"populations[{index}]"
-                contracts.check_kind(name, population, contracts.Population, "None or a population, such as Personas(...)")
+                allowed = "None or a population, such as Personas(...)"
+                contracts.check_kind(name, population, contracts.Population, allowed)
                 checks.check(
                     not agent.is_meta_agent, name, population,
                     f"None, as {type(agent).__name__} learns its initial policy",
@@ -71,8 +72,8 @@ class TrainerSettings:
     meta_learning_rate: float = 0.1  # Adam's step size, of initial policies
     # Adam's step size of what inner updates are made with, where that is learned; by default the same.
     update_meta_learning_rate: float | None = None
-    # A longer meta-gradient of a seed and an agent is shortened to this. Along a chain noise is multiplied at each link,
-    # so that single gradients can be longer than all others together.
+    # A longer meta-gradient of a seed and an agent is shortened to this. Along a chain noise is multiplied at each
+    # link, so that single gradients can be longer than all others together.
     max_gradient_norm: float | None = None
     # Whether XLA compiles the work of a link. The last digits of a seed may depend on how many seeds are beside it.
     jit_compile: bool = True
@@ -87,5 +88,3 @@ class TrainerSettings:
         if self.max_gradient_norm is not None:
             checks.check_positive("max_gradient_norm", self.max_gradient_norm)
         checks.check_boolean("jit_compile", self.jit_compile)
-
-
