@@ -91,6 +91,8 @@ class GameSpec:
     ends: bool = False  # whether episodes can end; where they cannot, nothing is computed for it
     metrics: tuple[str, ...] = ()  # names of what else is reported for each agent, such as the rate of cooperation
 
+    __repr__ = descriptions.of_fields
+
     def __post_init__(self):
         checks.check_boolean("GameSpec.ends", self.ends)
         check_game_numbers("GameSpec", self.discount, self.dtype, self.name, self.ends)
