@@ -31,7 +31,7 @@ class Link(NamedTuple):
     agent_states: tuple[AgentState, ...]  # one for each agent, leaves [S, N, ...]
     sample: Structure  # as the estimator's `sample` returned it
     keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
-    critic_params: JointParams | None = None  # as the estimator's `sample` got them
+    critic_params: JointParams = ()  # as the estimator's `sample` got them
 
     __repr__ = descriptions.of_fields
 
@@ -154,7 +154,7 @@ def check_cross_derivatives(estimator) -> None:
 
 def sample_link(
     estimator: contracts.Estimator, agent_states: tuple[AgentState, ...], tasks: Structure, keys: tf.Tensor,
-    critic_params: JointParams | None = None,
+    critic_params: JointParams = (),
 ) -> Link:
     """The link at given states of all agents.
 
@@ -257,7 +257,7 @@ def init_update_params(agents, estimator, n_seeds: int, chain_length: int) -> tu
 def adapt(
     estimator: contracts.Estimator, agents: tuple[contracts.Agent, ...], initial_params: JointParams,
     tasks: Structure, keys, *, update_params: tuple[Structure, ...] | None = None,
-    critic_params: JointParams | None = None, compile_fn: Callable = identity,
+    critic_params: JointParams = (), compile_fn: Callable = identity,
 ) -> Chain:
     """Lets all agents learn together from their initial policies.
 

@@ -371,7 +371,7 @@ class Estimator(Protocol):
     n_steps: int  # environment steps that are simulated for each seed and task
 
     def sample(
-        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams | None = None
+        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams = ()
     ) -> Structure:
         """Plays the game, if need be; no gradient flows through what is returned."""
         ...
@@ -413,7 +413,7 @@ class PlayingEstimator(Estimator, Protocol):
     critic: Critic
 
     def make_sample(
-        self, trajectory: Trajectory, joint_params: JointParams, critic_params: JointParams | None = None
+        self, trajectory: Trajectory, joint_params: JointParams, critic_params: JointParams = ()
     ) -> Structure:
         """What `sample` would have returned had it seen these trajectories."""
         ...

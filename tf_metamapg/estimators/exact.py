@@ -47,7 +47,7 @@ class ExactEstimator(descriptions.Described):
         self.default_tasks = game.default_tasks
         self.policies = tuple(policies)
 
-    def sample(self, joint_params, tasks, keys, critic_params=None):
+    def sample(self, joint_params, tasks, keys, critic_params=()):
         """Nothing: exact values need no trajectories. See `SampledEstimator.sample` for the arguments."""
         del critic_params
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)

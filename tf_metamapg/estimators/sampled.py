@@ -150,7 +150,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             tasks: the tasks, with leading axes [S, N].
             keys: int64 tensor [S, 2], what all random numbers are drawn from.
             critic_params: for each agent the parameters of its critic, leaves [S, N, ...], () for a critic that does
-                not learn; None where none learns.
+                not learn; () where none learns.
 
         Returns:
             Sample; no gradient flows through it.
@@ -164,7 +164,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         keys = arguments.keys("keys", keys, n_seeds)
         return self.make_sample(self.simulator.sample(joint_params, tasks, keys), joint_params, critic_params)
 
-    def make_sample(self, trajectory, joint_params, critic_params=None):
+    def make_sample(self, trajectory, joint_params, critic_params=()):
         """The Sample that trajectories make, wherever they come from; see `sample` for the other arguments.
 
         What stands in steps that do not count is replaced by zeros first, so that nothing of it reaches anything.

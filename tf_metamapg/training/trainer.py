@@ -194,9 +194,7 @@ class MetaTrainer(descriptions.Described):
         return tf.nest.map_structure(_value, self.meta_params)
 
     def _critic_values(self, n_tasks):
-        """The critic's parameters as tensors [S, N, ...]; None where there is no critic."""
-        if self._critic is None:
-            return None
+        """The critic's parameters for each agent as tensors [S, N, ...]; () for each where nothing is learned."""
         return adaptation.for_each_task(tf.nest.map_structure(_value, self._critic_params), n_tasks)
 
     def _keys(self, phase, index):
