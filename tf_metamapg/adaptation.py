@@ -25,6 +25,7 @@ class DeadGradientError(RuntimeError):
     """An objective does not depend on its own agent's parameters: an error in a game, a policy or an estimator."""
 
 
+@descriptions.described
 class Link(NamedTuple):
     """One link φ_l of a chain, with what was sampled there."""
 
@@ -32,8 +33,6 @@ class Link(NamedTuple):
     sample: Structure  # as the estimator's `sample` returned it
     keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
     critic_params: JointParams = ()  # as the estimator's `sample` got them
-
-    __repr__ = descriptions.of_fields
 
     @property
     def joint_params(self) -> JointParams:
@@ -46,6 +45,7 @@ class Link(NamedTuple):
         return self._replace(agent_states=tuple(state._replace(params=params) for state, params in states))
 
 
+@descriptions.described
 class Chain(NamedTuple):
     """θ = φ_0 → φ_1 → … → φ_L with all that is needed to differentiate it again."""
 
@@ -55,8 +55,6 @@ class Chain(NamedTuple):
     tasks: Structure  # leading axes [S, N]
     links: tuple[Link, ...]  # L + 1 of them
     compile_fn: Callable  # as `adapt` got it
-
-    __repr__ = descriptions.of_fields
 
 
 class Objectives(descriptions.Described):
@@ -308,7 +306,7 @@ def initial_states(agents, joint_params: JointParams, estimator) -> tuple[AgentS
     )
 
 
-def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=None, compile_fn=identity):
+def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=(), compile_fn=identity):
     """The links of a chain from given states of all agents on; see `adapt` for the arguments.
 
     Returns:
