@@ -211,10 +211,7 @@ def inner_update(
     checks.check(isinstance(objectives, Objectives), "objectives", objectives, "Objectives")
     n_agents = len(objectives.by_agent)
     check_agents("agents", agents, n_agents)
-    n_seeds, _ = arguments.seeds_and_tasks(objectives.link.joint_params)
     checks.check_length("step_params", step_params, n_agents)
-    for index, structure in enumerate(step_params):
-        arguments.check_leading(f"step_params[{index}]", structure, [n_seeds])
     return tuple(
         agent.update(state, objectives, agent_index, own_params)
         for agent_index, (agent, state, own_params) in enumerate(
@@ -289,7 +286,8 @@ def adapt(
         update_params = init_update_params(agents, estimator, n_seeds, len(keys) - 1)
     checks.check_length("update_params", update_params, len(agents))
     for index, structure in enumerate(update_params):
-        arguments.check_leading(f"update_params[{index}]", structure, [n_seeds, max(len(keys) - 1, 1)])
+        if tf.nest.flatten(structure):
+            arguments.check_leading(f"update_params[{index}]", structure, [n_seeds, max(len(keys) - 1, 1)])
     checks.check(callable(compile_fn), "compile_fn", compile_fn, "a function of functions, such as tf.function")
     states = initial_states(agents, initial_params, estimator)
     links = extend(

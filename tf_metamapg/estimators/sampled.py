@@ -259,6 +259,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
 
     def _means(self, by_agent, joint_params, sample):
         """Means over K and T of what was seen at each step, NaN where a parameter is not finite."""
+        checks.check_length("joint_params", joint_params, self.spec.n_agents)
         arguments.check_leading("joint_params", joint_params, arguments.seeds_and_tasks(sample.trajectory.rewards))
         finite = tf.reduce_all([
             tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(2, len(leaf.shape))))
