@@ -34,7 +34,7 @@ class Setting:
         self.keys = mapg.random.root_keys(range(n_seeds))
         self.params = tuple(policy.initial_params(range(n_seeds)) for policy in self.policies)
         self.joint_params = mapg.for_each_task(self.params, n_tasks)
-        self.states = tuple(agent.init(params) for agent, params in zip(self.agents, self.joint_params))
+        self.states = adaptation.initial_states(self.agents, self.joint_params, self.estimator)
         self.tasks = mapg.PayoffNoise(self.game).sample(self.keys, n_tasks)
         self.update_params = adaptation.init_update_params(self.agents, self.estimator, n_seeds, L)
         self.link_keys = [mapg.random.fold_in(self.keys, link) for link in range(L + 1)]

@@ -88,11 +88,11 @@ def _describe(value, levels, n_entries):
         return f"{tf.as_dtype(value.dtype).name} [{', '.join(map(str, value.shape))}]"
     if isinstance(value, Described):
         return _call(*value._made_by, levels, n_entries)
-    if type(value).__repr__ is of_fields:
-        return _call(type(value).__name__, value._asdict(), levels, n_entries)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return _call(type(value).__name__, fields, levels, n_entries)
+    if type(value).__repr__ is of_fields:
+        return _call(type(value).__name__, value._asdict(), levels, n_entries)
     if isinstance(value, (list, tuple)):
         return _sequence(value, levels, n_entries)
     if isinstance(value, functools.partial):
