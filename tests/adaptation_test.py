@@ -12,6 +12,7 @@ from tf_metamapg.agents.lola_taylor import LOLATaylor
 from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.sos import SOS
+from tf_metamapg.contracts import AgentState
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
@@ -36,6 +37,11 @@ def make_setting(n_agents, make_estimator):
     keys = random.root_keys(range(N_SEEDS))
     tasks = PayoffNoise(game, width=0.3).sample(keys, N_TASKS)
     return make_estimator(game, policies), initial_params, tasks, keys
+
+
+def link(joint_params):
+    """A Link of agents that are nothing but their parameters, where nothing is sampled."""
+    return adaptation.Link(tuple(map(AgentState, joint_params)), (), random.root_keys([0]))
 
 
 def dice(game, policies):
@@ -76,12 +82,11 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         link_keys = [random.fold_in(keys, link) for link in range(4)]
         chain = adaptation.adapt(estimator, agents, initial_params, tasks, link_keys)
         self.assertLen(chain.links, 4)
-        rates = tuple(tf.fill([N_SEEDS], tf.constant(rate, tf.float64)) for rate in (0.5, 1.5))
         for params, initial in zip(chain.links[0].joint_params, initial_params):
             self.assertAllEqual(params[0], initial[0])
         for before, after in zip(chain.links[:-1], chain.links[1:]):
-            updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, before), agents, rates)
-            tf.nest.map_structure(self.assertAllEqual, updated, after.joint_params)
+            updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, before), agents, ((), ()))
+            tf.nest.map_structure(self.assertAllEqual, updated, after.agent_states)
             self.assertNotAllClose(after.joint_params[0][0], before.joint_params[0][0])
 
     @parameterized.parameters(ExactEstimator, dice, score_function)
@@ -99,7 +104,7 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         changed = np.any(first != second, axis=(2, 3))
         self.assertAllEqual(changed, [[False] * 3, [False, False, True]])
 
-    def test_one_learner_and_one_policy_for_each_agent(self):
+    def test_one_agent_and_one_policy_for_each_agent_of_the_game(self):
         estimator, initial_params, tasks, keys = make_setting(2, ExactEstimator)
         agents = [PolicyGradient(1.0)] * 2
         for arguments, name in (
@@ -114,21 +119,21 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         game = DifferentiableGame(lambda x, y: (y[..., 0], x[..., 0] * y[..., 0]), [1, 1])
         estimator = ExactEstimator(game, [vector_policy(game, agent) for agent in range(2)])
         joint_params = tuple((tf.ones([1, 1, 1], tf.float64),) for _ in range(2))
-        objectives = adaptation.Objectives(estimator, (), adaptation.Link(joint_params, (), random.root_keys([0])))
-        for learner in (PolicyGradient(), LOLADiCE(n_lookahead_steps=0)):
+        objectives = adaptation.Objectives(estimator, (), link(joint_params))
+        for agent in (PolicyGradient(), LOLADiCE(n_lookahead_steps=0)):
             with self.assertRaisesRegex(adaptation.DeadGradientError, "agent 0 does not depend on its own"):
-                learner.gradients(objectives, 0)
-            self.assertAllEqual(learner.gradients(objectives, 1)[0], [[[1.0]]])
+                agent.gradients(objectives, 0)
+            self.assertAllEqual(agent.gradients(objectives, 1)[0], [[[1.0]]])
         # Of another agent's value there may be nothing that depends on it.
         self.assertAllEqual(objectives.gradients(0, with_respect_to=1)[0], [[[1.0]]])
 
     def test_an_agent_that_is_alone_anticipates_nobody(self):
         game = MatrixGame([[1.0, 2.0]], dtype="float64")
         estimator = ExactEstimator(game, [tabular_policy(game, 0)])
-        link = adaptation.Link(((tf.zeros([1, 1, 1, 1], tf.float64),),), (), random.root_keys([0]))
-        objectives = adaptation.Objectives(estimator, tf.constant(game.payoffs)[tf.newaxis, tf.newaxis], link)
-        for learner in (LookAhead(), LOLAShaping(), LOLATaylor(), SOS()):
-            self.assertAllClose(learner.gradients(objectives, 0)[0], [[[[-0.25]]]])
+        tasks = tf.constant(game.default_tasks)[tf.newaxis, tf.newaxis]
+        objectives = adaptation.Objectives(estimator, tasks, link(((tf.zeros([1, 1, 1, 1], tf.float64),),)))
+        for agent in (LookAhead(), LOLAShaping(), LOLATaylor(), SOS()):
+            self.assertAllClose(agent.gradients(objectives, 0)[0], [[[[-0.25]]]])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from tf_metamapg import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
-from tf_metamapg.critics import baselines
+from tf_metamapg.contracts import AgentState
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
@@ -21,9 +22,8 @@ from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
-from tf_metamapg.policies.lstm import gaussian_lstm_policy
 from tf_metamapg.policies.lstm import lstm_policy
-from tf_metamapg.policies.mlp import gaussian_mlp_policy
+from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 N_SEEDS, N_TASKS = 2, 3
@@ -52,12 +52,10 @@ class Setting:
 
     def updated(self, joint_params):
         """φ_{l+1} of exact updates."""
-        rates = tuple(
-            tf.fill([N_SEEDS], tf.constant(learner.inner_learning_rate, tf.float64)) for learner in self.agents
-        )
-        link = adaptation.Link(joint_params, (), self.keys)
+        link = adaptation.Link(tuple(map(AgentState, joint_params)), (), self.keys)
         objectives = adaptation.Objectives(self.estimator, self.tasks, link)
-        return adaptation.inner_update(objectives, self.agents, rates)
+        states = adaptation.inner_update(objectives, self.agents, ((),) * len(self.agents))
+        return tuple(state.params for state in states)
 
     def value(self, joint_params, agent):
         """Vⁱ, averaged over tasks: [S]."""
@@ -102,7 +100,7 @@ def finite_differences(objective, table, step=2e-3):
 
 def of_table(term):
     """What a term says of the initial table of logits: [S, n_observations, 1]."""
-    return term.initial_params[0]
+    return term.initial[0]
 
 
 def relative_error(actual, expected):
@@ -117,7 +115,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         weights = theorem.mean_over_chain(chain_length)
         chain = setting.chain(chain_length)
         for agent in range(n_agents):
-            terms = theorem.meta_gradients(setting.estimator, chain, agent, weights)
+            terms = theorem.meta_gradients(chain, agent, weights)
             table = setting.initial_params[agent][0].numpy()
             total = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights), table)
             own = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights, chain.links), table)
@@ -139,7 +137,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
                 links = setting.chain(chain_length).links
                 value = sum(w * setting.value(link.joint_params, agent) for w, link in zip(weights, links))
             expected = outer_tape.gradient(value, setting.initial_params[agent])[0]
-            terms = theorem.meta_gradients(setting.estimator, setting.chain(chain_length), agent, weights)
+            terms = theorem.meta_gradients(setting.chain(chain_length), agent, weights)
             self.assertLess(relative_error(of_table(terms.total), expected.numpy()), 1e-12)
 
     def test_one_update_is_the_formula_of_theorem_1(self):
@@ -154,7 +152,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
             update_tape.watch(first.joint_params)
             updated = setting.updated(first.joint_params)
             flat = [tf.reshape(params[0], [N_SEEDS * N_TASKS, -1]) for params in updated]
-        terms = theorem.meta_gradients(setting.estimator, setting.chain(1), 1, (0.0, 1.0))
+        terms = theorem.meta_gradients(setting.chain(1), 1, (0.0, 1.0))
         pulled_back = []
         for j in range(3):
             jacobian = update_tape.jacobian(flat[j], first.joint_params[1][0])
@@ -168,7 +166,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
     def test_value_weights(self):
         setting = Setting()
         weights = (0.5, 0.0, 2.0)
-        terms = theorem.meta_gradients(setting.estimator, setting.chain(2), 0, weights)
+        terms = theorem.meta_gradients(setting.chain(2), 0, weights)
         table = setting.initial_params[0][0].numpy()
         expected = finite_differences(lambda t: setting.meta_value(t, 0, weights), table)
         self.assertLess(relative_error(of_table(terms.total), expected), 1e-7)
@@ -178,7 +176,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
     def test_without_inner_updates_it_is_the_policy_gradient(self):
         setting = Setting()
         chain = setting.chain(0)
-        terms = theorem.meta_gradients(setting.estimator, chain, 1, (1.0,))
+        terms = theorem.meta_gradients(chain, 1, (1.0,))
         objectives = adaptation.Objectives(setting.estimator, setting.tasks, chain.links[0])
         gradients = objectives.gradients(1, with_respect_to=1)
         self.assertAllClose(of_table(terms.total), tf.reduce_mean(gradients[0], axis=1), rtol=1e-12, atol=1e-15)
@@ -188,7 +186,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
     def test_opponents_that_do_not_learn_cannot_be_shaped(self):
         setting = Setting()
         setting.agents[1] = PolicyGradient(0.0)
-        terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(2), 0)
+        terms = MetaMAPG().meta_gradients(setting.chain(2), 0)
         self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
         self.assertNotAllClose(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))
 
@@ -205,7 +203,7 @@ class CompiledTest(tf.test.TestCase):
         self.assertAllClose(
             tf.nest.flatten(of_jitted.links), tf.nest.flatten(chain.links), rtol=1e-10, atol=1e-15
         )
-        expected, actual = (MetaMAPG().meta_gradients(setting.estimator, each, 1) for each in (chain, of_jitted))
+        expected, actual = (MetaMAPG().meta_gradients(each, 1) for each in (chain, of_jitted))
         self.assertAllClose(tf.nest.flatten(actual), tf.nest.flatten(expected), rtol=1e-10, atol=1e-15)
         for term in (expected.self_shaping, expected.opponent_shaping):
             self.assertGreater(np.max(np.abs(of_table(term))), 1e-3)
@@ -222,8 +220,8 @@ class CompiledTest(tf.test.TestCase):
 
         for chain_length in (3, 5):
             chain = setting.chain(chain_length, compile_fn=functools.partial(compiled, chain_length=chain_length))
-            MetaMAPG().meta_gradients(setting.estimator, chain, 0)
-        # The sample, the update, and what the first link, the last and all others are worth.
+            MetaMAPG().meta_gradients(chain, 0)
+        # The sample, the update, and the cotangents of the first link, of the last and of all others.
         self.assertEqual(n_traces, {3: 5, 5: 5})
 
 
@@ -239,7 +237,7 @@ def lstm_and_perceptron_of_vectors():
         0.9 * np.eye(2), [np.ones([2, 1]), np.eye(2)], [np.eye(2), np.diag([1.0, -0.5])], [1.0, -1.0], noise=0.1,
         dtype="float64",
     )
-    return game, [gaussian_lstm_policy(game, 0, units=2), gaussian_mlp_policy(game, 1, hidden_units=(3,))]
+    return game, [lstm_policy(game, 0, units=2), mlp_policy(game, 1, hidden_units=(3,))]
 
 
 class PoliciesOfDifferentKindsTest(tf.test.TestCase, parameterized.TestCase):
@@ -264,15 +262,15 @@ class PoliciesOfDifferentKindsTest(tf.test.TestCase, parameterized.TestCase):
                     0.5 * tf.reduce_mean(estimator.objectives(link.joint_params, tasks, link.sample)[agent], axis=1)
                     for link in chain.links[1:]
                 ])
-            terms = theorem.meta_gradients(estimator, chain, agent, theorem.mean_over_chain(2))
+            terms = theorem.meta_gradients(chain, agent, theorem.mean_over_chain(2))
             return terms, outer_tape.gradient(value, initial_params[agent])
 
         terms, expected = tf.function(run, autograph=False)(initial_params)
-        for total, leaf in zip(terms.total.initial_params, expected):
+        for total, leaf in zip(terms.total.initial, expected):
             self.assertGreater(np.max(np.abs(leaf)), 1e-4)
             self.assertLess(relative_error(total.numpy(), leaf.numpy()), 1e-10)
         for term in (terms.self_shaping, terms.opponent_shaping):
-            for leaf in term.initial_params:
+            for leaf in term.initial:
                 self.assertGreater(np.max(np.abs(leaf)), 1e-6)
 
 
@@ -281,17 +279,17 @@ class AgentsTest(tf.test.TestCase):
     def test_meta_pg_is_meta_mapg_less_opponent_shaping(self):
         setting = Setting()
         chain = setting.chain(2)
-        meta_mapg = MetaMAPG().meta_gradients(setting.estimator, chain, 0)
-        meta_pg = MetaPG().meta_gradients(setting.estimator, chain, 0)
+        meta_mapg = MetaMAPG().meta_gradients(chain, 0)
+        meta_pg = MetaPG().meta_gradients(chain, 0)
         self.assertAllEqual(of_table(meta_pg.self_shaping), of_table(meta_mapg.self_shaping))
         self.assertAllEqual(of_table(meta_pg.opponent_shaping), tf.zeros_like(of_table(meta_pg.opponent_shaping)))
         total = of_table(meta_pg.total) + of_table(meta_mapg.opponent_shaping)
         self.assertAllClose(total, of_table(meta_mapg.total), rtol=1e-12, atol=1e-15)
         self.assertGreater(np.max(np.abs(of_table(meta_mapg.opponent_shaping))), 1e-3)
 
-    def test_a_naive_learner_does_not_choose_where_it_starts(self):
+    def test_a_naive_agent_does_not_choose_where_it_starts(self):
         setting = Setting()
-        terms = PolicyGradient().meta_gradients(setting.estimator, setting.chain(1), 0)
+        terms = PolicyGradient().meta_gradients(setting.chain(1), 0)
         self.assertAllEqual(of_table(terms.total), tf.zeros_like(setting.initial_params[0][0]))
 
     def test_value_weights_are_a_function_of_the_chain_length(self):
@@ -301,8 +299,8 @@ class AgentsTest(tf.test.TestCase):
             (theorem.mean_over_chain, (0.0, 0.5, 0.5)), (theorem.last_link, (0.0, 0.0, 1.0))
         ):
             self.assertEqual(value_weights(2), expected)
-            by_agent = MetaMAPG(1.0, value_weights=value_weights).meta_gradients(setting.estimator, chain, 0)
-            by_weights = theorem.meta_gradients(setting.estimator, chain, 0, expected)
+            by_agent = MetaMAPG(1.0, value_weights=value_weights).meta_gradients(chain, 0)
+            by_weights = theorem.meta_gradients(chain, 0, expected)
             self.assertAllEqual(of_table(by_agent.total), of_table(by_weights.total))
         self.assertEqual(theorem.mean_over_chain(0), (1.0,))
         self.assertEqual(theorem.last_link(0), (1.0,))
@@ -317,8 +315,8 @@ class OwnLogProbsOnly(LoadedDiceEstimator):
 
     def surrogates(self, log_probs, step_weights):
         return tuple(
-            super(OwnLogProbsOnly, self).surrogates((own,), (own_credit,))[0]
-            for own, own_credit in zip(log_probs, step_weights)
+            super(OwnLogProbsOnly, self).surrogates((own,), (own_weights,))[0]
+            for own, own_weights in zip(log_probs, step_weights)
         )
 
 
@@ -330,31 +328,31 @@ class SampledTermsTest(tf.test.TestCase):
 
         for estimator, is_alive in ((LoadedDiceEstimator, True), (OwnLogProbsOnly, False)):
             setting = Setting(make_estimator=make(estimator))
-            terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(1), 0)
+            terms = MetaMAPG().meta_gradients(setting.chain(1), 0)
             self.assertEqual(np.max(np.abs(of_table(terms.opponent_shaping))) > 1e-3, is_alive)
             self.assertGreater(np.max(np.abs(of_table(terms.self_shaping))), 1e-3)
             self.assertAllEqual(of_table(terms.current_policy), tf.zeros_like(of_table(terms.current_policy)))
 
-    def test_the_sampled_reading_shapes_through_the_current_policy_term_alone(self):
+    def test_sampled_inner_updates_shape_through_the_current_policy_term_alone(self):
         setting = Setting(make_estimator=lambda *args: ScoreFunctionEstimator(*args, n_trajectories=4, horizon=5))
-        terms = MetaMAPG().meta_gradients(setting.estimator, setting.chain(2), 0)
+        terms = MetaMAPG().meta_gradients(setting.chain(2), 0)
         self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
         self.assertGreater(np.max(np.abs(of_table(terms.current_policy))), 1e-3)
         self.assertGreater(np.max(np.abs(of_table(terms.self_shaping))), 1e-3)
 
     def test_cosine_with_the_exact_meta_gradient(self):
-        """The expected reading at L = 1, inner step 1, K = 65,536, T = 150, for 10 draws of θ ~ N(0, 1)."""
+        """Expected inner updates at L = 1, inner step 1, K = 65,536, T = 150, for 10 draws of θ ~ N(0, 1)."""
         game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
         policies = [tabular_policy(game, agent, initial_stddev=1.0) for agent in range(2)]
         agents = [MetaMAPG(inner_learning_rate=1.0)] * 2
-        tasks = tf.constant(game.payoffs, tf.float32)[tf.newaxis, tf.newaxis]
+        tasks = tf.constant(game.default_tasks, tf.float32)[tf.newaxis, tf.newaxis]
         exact = ExactEstimator(game, policies)
-        dice = LoadedDiceEstimator(game, policies, 65536, 150, baselines.leave_one_out_baseline)
+        dice = LoadedDiceEstimator(game, policies, 65536, 150, LeaveOneOutBaseline)
 
         def meta_gradient(estimator, initial_params, keys):
             initial_params = adaptation.for_each_task(initial_params, n_tasks=1)
             chain = adaptation.adapt(estimator, agents, initial_params, tasks, keys)
-            return of_table(agents[0].meta_gradients(estimator, chain, 0).total)
+            return of_table(agents[0].meta_gradients(chain, 0).total)
 
         sampled = tf.function(lambda *arguments: meta_gradient(dice, *arguments), jit_compile=True, autograph=False)
         cosines = []

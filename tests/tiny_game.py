@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests import oracle
+from tf_metamapg import adaptation
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.policies.tabular import tabular_policy
@@ -39,6 +40,10 @@ class TinyGame:
         """The same payoffs for all seeds and tasks, [S, N, ...]."""
         return tf.constant(np.broadcast_to(self.payoffs, [*shape, *self.payoffs.shape]))
 
+    def joint_params(self, leaves, shape):
+        """The same parameters for all seeds and tasks: JointParams with leaves [S, N, n_observations, 1]."""
+        return tuple((tf.broadcast_to(leaf[:, tf.newaxis], [*shape, len(leaf), 1]),) for leaf in leaves)
+
     def trajectory(self, members):
         """Sets of the oracle's trajectories, [S, N, K], as a Trajectory with fields [S, N, K, T]."""
         oracle_fields = (self.oracle.observations, self.oracle.actions, self.oracle.rewards)
@@ -50,7 +55,10 @@ class TinyGame:
 
     def sample(self, estimator, members):
         """Sets of the oracle's trajectories, [S, N, K], as an estimator that samples would have returned them."""
-        return estimator.make_sample(self.trajectory(members))
+        n_seeds, n_tasks = members.shape[:2]
+        joint_params = self.joint_params(list(map(tf.constant, self.logits)), [n_seeds, n_tasks])
+        critic_params = adaptation.for_each_task(estimator.critic.initial_params(range(n_seeds)), n_tasks)
+        return estimator.make_sample(self.trajectory(members), joint_params, critic_params)
 
 
 def _transitions(generator, n_agents):

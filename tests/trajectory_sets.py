@@ -1,25 +1,39 @@
 """All sets of trajectories of a tiny game, and what the estimators make of them."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from tests.tiny_game import TinyGame
-from tf_metamapg.critics import baselines
+from tf_metamapg.critics.base import Critic
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
+from tf_metamapg.critics.baselines import LinearFeatureBaseline
+from tf_metamapg.critics.baselines import NoBaseline
+from tf_metamapg.critics.value_network import ValueNetwork
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 
 DISCOUNT = 0.9
 TIME_BASELINE = np.array([3.0, -2.0, 0.7])
-BASELINES = {
-    "none": baselines.no_baseline,
-    "leave_one_out": baselines.leave_one_out_baseline,
-    # Depends on the time step only.
-    "time": lambda features, to_go, agent_index: (
-        tf.zeros_like(to_go) + tf.constant(TIME_BASELINE[: to_go.shape[-1]], to_go.dtype)
-    ),
-    "linear": baselines.linear_feature_baseline,
-    "network": baselines.ValueNetwork(units=3),
+
+
+class TimeBaseline(Critic):
+    """Depends on the time step only."""
+
+    def values(self, params, joint_params, trajectory, agent_index):
+        del params, joint_params
+        rewards = trajectory.rewards[agent_index]
+        return tf.zeros_like(rewards) + tf.constant(TIME_BASELINE[: rewards.shape[-1]], rewards.dtype)
+
+
+CRITICS = {
+    "none": NoBaseline,
+    "leave_one_out": LeaveOneOutBaseline,
+    "time": TimeBaseline,
+    "linear": LinearFeatureBaseline,
+    "network": functools.partial(ValueNetwork, units=3),
 }
 DICE_ESTIMATORS = (DiceEstimator, LoadedDiceEstimator)
 SAMPLED_ESTIMATORS = (*DICE_ESTIMATORS, ScoreFunctionEstimator)
@@ -34,19 +48,15 @@ class TrajectorySets(TinyGame):
         self.members = self.oracle.all_sets(size)
         self.probs = self.oracle.set_probs(self.logits, self.members)
 
-    def estimator(self, estimator_class, baseline="none"):
+    def estimator(self, estimator_class, critic="none"):
         return estimator_class(
             self.game, self.policies, n_trajectories=self.members.shape[1],
-            horizon=self.oracle.actions.shape[1], baseline=BASELINES[baseline],
+            horizon=self.oracle.actions.shape[1], critic=CRITICS[critic],
         )
 
     def leaves(self):
         """One tensor [n_observations] for each agent."""
         return [tf.constant(table) for table in self.logits]
-
-    def joint_params(self, leaves, shape):
-        """The same parameters for all seeds and tasks: JointParams with leaves [S, N, n_observations, 1]."""
-        return tuple((tf.broadcast_to(leaf[:, tf.newaxis], [*shape, len(leaf), 1]),) for leaf in leaves)
 
     def expected_objectives(self, estimator, leaves):
         """E[objective] of every agent: the set of trajectories is another one in every task."""
@@ -108,6 +118,6 @@ def discounted(values):
     return values * DISCOUNT ** np.arange(values.shape[-1])
 
 
-def loaded_dice_credits(advantages):
+def loaded_dice_weights(advantages):
     """γ^t A_t − γ^(t+1) A_(t+1) of an array [.., T]; after the last step there is nothing."""
     return -np.diff(discounted(advantages), append=0.0)

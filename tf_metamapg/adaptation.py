@@ -31,6 +31,7 @@ class Link(NamedTuple):
     agent_states: tuple[AgentState, ...]  # one for each agent, leaves [S, N, ...]
     sample: Structure  # as the estimator's `sample` returned it
     keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
+    critic_params: JointParams = ()  # as the estimator's `sample` got them
 
     __repr__ = descriptions.of_fields
 
@@ -112,6 +113,18 @@ class Objectives(descriptions.Described):
         check_cross_derivatives(self.estimator)
         return self._inner_tape.gradient(objective, params, unconnected_gradients="zero")
 
+    def entropy_gradients(self, agent_index: int) -> Params:
+        """∇_θⁱ of the entropy of agent i's own actions, see `contracts.Estimator.entropies`.
+
+        Returns:
+            Params of agent i with leaves [S, N, ...], differentiable like `gradients`.
+        """
+        params = self.link.joint_params[agent_index]
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            entropies = self.estimator.entropies(self.link.joint_params, self.tasks, self.link.sample)
+        return own_gradients(tape, entropies[agent_index], params, agent_index)
+
 
 def own_gradients(tape, objective, params, agent_index) -> Params:
     """The derivative of an agent's objective [S, N] in its own parameters, Params with leaves [S, N, ...].
@@ -141,7 +154,7 @@ def check_cross_derivatives(estimator) -> None:
 
 def sample_link(
     estimator: contracts.Estimator, agent_states: tuple[AgentState, ...], tasks: Structure, keys: tf.Tensor,
-    critic_params: JointParams | None = None,
+    critic_params: JointParams = (),
 ) -> Link:
     """The link at given states of all agents.
 
@@ -157,7 +170,8 @@ def sample_link(
     """
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
     keys = arguments.keys("keys", keys)
-    link = Link(tuple(agent_states), (), keys)
+    states = _checked_states("agent_states", agent_states, estimator.policies)
+    link = Link(states, (), keys, critic_params)
     sample = estimator.sample(link.joint_params, tasks, random.sample_keys(keys), critic_params)
     return link._replace(sample=sample)
 
@@ -166,9 +180,17 @@ def checked_link(estimator, link: Link) -> Link:
     """The link, which must be one at which an estimator has objectives."""
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
     checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
-    joint_params = arguments.joint_params("link.joint_params", link.joint_params, estimator.policies)
-    has_arrays = not all(map(tf.is_tensor, tf.nest.flatten(link.joint_params)))
-    return link.with_joint_params(joint_params) if has_arrays else link
+    return link._replace(agent_states=_checked_states("link.agent_states", link.agent_states, estimator.policies))
+
+
+def _checked_states(parameter, agent_states, policies):
+    """The states of all agents, whose parameters must be those of their policies, with leaves [S, N, ...]."""
+    checks.check_length(parameter, agent_states, len(policies))
+    for index, state in enumerate(agent_states):
+        is_state = isinstance(state, AgentState)
+        checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init returns")
+    joint_params = arguments.joint_params(f"{parameter}.params", [state.params for state in agent_states], policies)
+    return tuple(state._replace(params=params) for state, params in zip(agent_states, joint_params))
 
 
 def inner_update(
@@ -191,7 +213,10 @@ def inner_update(
     checks.check(isinstance(objectives, Objectives), "objectives", objectives, "Objectives")
     n_agents = len(objectives.by_agent)
     check_agents("agents", agents, n_agents)
+    n_seeds, _ = arguments.seeds_and_tasks(objectives.link.joint_params)
     checks.check_length("step_params", step_params, n_agents)
+    for index, structure in enumerate(step_params):
+        arguments.check_leading(f"step_params[{index}]", structure, [n_seeds])
     return tuple(
         agent.update(state, objectives, agent_index, own_params)
         for agent_index, (agent, state, own_params) in enumerate(
@@ -222,17 +247,17 @@ def for_each_task(joint_params: JointParams, n_tasks: int) -> JointParams:
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1), joint_params)
 
 
-def initial_update_params(agents, policies, n_seeds: int, chain_length: int) -> tuple[Structure, ...]:
+def init_update_params(agents, estimator, n_seeds: int, chain_length: int) -> tuple[Structure, ...]:
     """For each agent what it begins to learn its updates with: leaves [S, max(L, 1), ...], () where it does not."""
     return tuple(
-        agent.initial_update(policy, n_seeds, chain_length) for agent, policy in zip(agents, policies)
+        agent.init_update(estimator, agent_index, n_seeds, chain_length) for agent_index, agent in enumerate(agents)
     )
 
 
 def adapt(
     estimator: contracts.Estimator, agents: tuple[contracts.Agent, ...], initial_params: JointParams,
     tasks: Structure, keys, *, update_params: tuple[Structure, ...] | None = None,
-    critic_params: JointParams | None = None, compile_fn: Callable = identity,
+    critic_params: JointParams = (), compile_fn: Callable = identity,
 ) -> Chain:
     """Lets all agents learn together from their initial policies.
 
@@ -262,16 +287,25 @@ def adapt(
     tasks = arguments.tasks("tasks", tasks, estimator, [n_seeds, n_tasks])
     keys = arguments.keys_of_links("keys", keys, n_seeds)
     checks.check(len(keys) > 0, "keys", keys, "keys for each of L + 1 links")
-    own_update_params = initial_update_params(agents, estimator.policies, n_seeds, len(keys) - 1)
     if update_params is None:
-        update_params = own_update_params
-    update_params = arguments.like("update_params", update_params, own_update_params)
+        update_params = init_update_params(agents, estimator, n_seeds, len(keys) - 1)
+    checks.check_length("update_params", update_params, len(agents))
+    for index, structure in enumerate(update_params):
+        arguments.check_leading(f"update_params[{index}]", structure, [n_seeds, max(len(keys) - 1, 1)])
     checks.check(callable(compile_fn), "compile_fn", compile_fn, "a function of functions, such as tf.function")
-    states = tuple(agent.init(params) for agent, params in zip(agents, initial_params))
+    states = initial_states(agents, initial_params, estimator)
     links = extend(
         estimator, agents, update_params, tasks, states, keys, critic_params=critic_params, compile_fn=compile_fn
     )
     return Chain(estimator, tuple(agents), tuple(update_params), tasks, links, compile_fn)
+
+
+def initial_states(agents, joint_params: JointParams, estimator) -> tuple[AgentState, ...]:
+    """The states of all agents at the first link of a chain, from their initial parameters [S, N, ...]."""
+    return tuple(
+        agent.init(params, estimator, agent_index)
+        for agent_index, (agent, params) in enumerate(zip(agents, joint_params))
+    )
 
 
 def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=None, compile_fn=identity):
@@ -300,11 +334,17 @@ def sampling(estimator, compile_fn):
     make_sample = compile_fn(estimator.make_sample)
 
     def sample(agent_states, tasks, keys, critic_params):
-        link = Link(tuple(agent_states), (), keys)
+        link = Link(tuple(agent_states), (), keys, critic_params)
         trajectory = estimator.simulator.sample(link.joint_params, tasks, random.sample_keys(keys))
         return link._replace(sample=make_sample(trajectory, link.joint_params, critic_params))
 
     return sample
+
+
+def check_chain(chain, agent_index: int) -> None:
+    """Raises `InvalidInputError` unless a chain is one, of a game that has such an agent."""
+    checks.check(isinstance(chain, Chain), "chain", chain, "a Chain, such as adapt returns")
+    checks.check_agent_index("agent_index", agent_index, len(chain.agents))
 
 
 def check_agents(parameter, agents, n_agents: int) -> None:

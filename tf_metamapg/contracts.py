@@ -11,6 +11,8 @@ kinds. A Structure is a nest of tensors, lists, tuples and dicts; () is nothing.
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+import inspect
+import typing
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -88,6 +90,8 @@ class GameSpec:
     actions: tuple[Space, ...]  # what each agent does at one step
     ends: bool = False  # whether episodes can end; where they cannot, nothing is computed for it
     metrics: tuple[str, ...] = ()  # names of what else is reported for each agent, such as the rate of cooperation
+
+    __repr__ = descriptions.of_fields
 
     def __post_init__(self):
         checks.check_boolean("GameSpec.ends", self.ends)
@@ -215,6 +219,15 @@ class ExactGame(AnyGame, Protocol):
 
     def exact_lengths(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ over the steps of each agent's episode, tensors [S, N]; 1 / (1 − γ) where it does not end."""
+        ...
+
+
+@runtime_checkable
+class EntropyGame(ExactGame, Protocol):
+    """A game in which the entropy of the agents' actions is known in closed form, too."""
+
+    def exact_entropies(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        """E Σ_t γᵗ H(πⁱ(·|o_t)) in nats over each agent's steps, tensors [S, N], differentiable like values."""
         ...
 
 
@@ -358,7 +371,7 @@ class Estimator(Protocol):
     n_steps: int  # environment steps that are simulated for each seed and task
 
     def sample(
-        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams | None = None
+        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams = ()
     ) -> Structure:
         """Plays the game, if need be; no gradient flows through what is returned."""
         ...
@@ -387,6 +400,10 @@ class Estimator(Protocol):
         """By the names of the game's spec, means per step of all agents, tensors [S, N]."""
         ...
 
+    def entropies(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
+        """E Σ_t γᵗ H(πⁱ(·|o_t)) in nats, or a surrogate of it, for every agent, tensors [S, N]."""
+        ...
+
 
 @runtime_checkable
 class PlayingEstimator(Estimator, Protocol):
@@ -396,7 +413,7 @@ class PlayingEstimator(Estimator, Protocol):
     critic: Critic
 
     def make_sample(
-        self, trajectory: Trajectory, joint_params: JointParams, critic_params: JointParams | None = None
+        self, trajectory: Trajectory, joint_params: JointParams, critic_params: JointParams = ()
     ) -> Structure:
         """What `sample` would have returned had it seen these trajectories."""
         ...
@@ -441,12 +458,21 @@ class Agent(Protocol):
 
     is_meta_agent: bool  # whether it learns its initial policy
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
-        """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned."""
+    def init_update(self, estimator: Estimator, agent_index: int, n_seeds: int, chain_length: int) -> Structure:
+        """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned.
+
+        It is called outside of compiled functions, and before `init`, so that Keras models can be made here.
+        """
         ...
 
-    def init(self, params: Params) -> AgentState:
-        """Its state at the first link of a chain, from its initial parameters [S, N, ...]."""
+    def init(self, params: Params, estimator: Estimator, agent_index: int) -> AgentState:
+        """Its state at the first link of a chain.
+
+        Args:
+            params: its initial parameters, leaves [S, N, ...].
+            estimator: of the chain, whose game and policies it may look at.
+            agent_index: i, which agent of the game it is.
+        """
         ...
 
     def update(self, state: AgentState, objectives: Any, agent_index: int, step_params: Structure) -> AgentState:
@@ -487,15 +513,19 @@ def check_kind(parameter, value, contract, allowed):
         contract: one of the Protocols above.
         allowed: what may stand there, as the end of the sentence "must be …".
     """
-    is_object = not isinstance(value, type)
-    if is_object and isinstance(value, contract):
-        return
-    hint = ""
+    if isinstance(value, type) or inspect.isroutine(value):
+        kind = "class" if isinstance(value, type) else "function"
+        checks.check(False, parameter, value, f"{allowed}; this is a {kind}")
     members = _members(contract)
     missing = [name for name in members if name not in dir(value)]
-    if is_object and len(missing) < len(members):
-        hint = f", with {' and '.join(missing)}; see contracts.{contract.__name__}"
-    checks.check(False, parameter, value, f"{allowed}{hint}")
+    is_similar = len(missing) < len(members)
+    lacks = f"this lacks {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}; " if is_similar else ""
+    where = contract.__module__.removeprefix("tf_metamapg.")
+    checks.check(not missing, parameter, value, f"{allowed}; {lacks}see {where}.{contract.__name__}")
+    for name, kind in typing.get_type_hints(contract).items():
+        if kind in (GameSpec, AgentSpec):
+            is_right = isinstance(getattr(value, name), kind)
+            checks.check(is_right, f"{parameter}.{name}", getattr(value, name), f"of contracts.{kind.__name__}")
 
 
 def _members(contract):

@@ -71,8 +71,7 @@ def meta_gradients(
     Raises:
         InvalidInputError: if the chain has no such agent, or if there is not one finite weight for each link.
     """
-    checks.check(isinstance(chain, adaptation.Chain), "chain", chain, "a Chain, such as adapt returns")
-    checks.check_agent_index("agent_index", agent_index, len(chain.agents))
+    adaptation.check_chain(chain, agent_index)
     is_sequence = isinstance(value_weights, (list, tuple)) and len(value_weights) == len(chain.links)
     checks.check(is_sequence, "value_weights", value_weights, f"a list of {len(chain.links)}, one for each link")
     for index, weight in enumerate(value_weights):
@@ -199,7 +198,7 @@ def _in_initial_params(chain, own, cotangents):
     params = chain.links[0].agent_states[own].params
     with tf.GradientTape() as tape:
         tape.watch(params)
-        product = _inner_product(cotangents, chain.agents[own].init(params))
+        product = _inner_product(cotangents, chain.agents[own].init(params, chain.estimator, own))
     gradients = tape.gradient(product, params, unconnected_gradients="zero")
     return tuple(tf.reduce_mean(gradient, axis=1) for gradient in gradients)
 

@@ -8,11 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tests import oracle
-from tests.trajectory_sets import BASELINES
 from tests.trajectory_sets import DICE_ESTIMATORS
 from tests.trajectory_sets import DISCOUNT
 from tests.trajectory_sets import discounted
-from tests.trajectory_sets import loaded_dice_credits
+from tests.trajectory_sets import loaded_dice_weights
 from tests.trajectory_sets import tape_derivatives
 from tests.trajectory_sets import TrajectorySets
 from tf_metamapg.estimators import scoring
@@ -42,30 +41,30 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     def test_the_value_is_zero(self):
         rng = np.random.default_rng(0)
         log_probs, advantages = tf.constant(-rng.exponential(size=[2, 3, 4, 5])), rng.normal(size=[2, 3, 4, 5])
-        surrogate, = loaded_dice_surrogates(log_probs, [tf.constant(loaded_dice_credits(advantages))])
+        surrogate, = loaded_dice_surrogates(log_probs, [tf.constant(loaded_dice_weights(advantages))])
         self.assertAllEqual(surrogate, np.zeros([2, 3]))
         setting = TrajectorySets()
         estimator = setting.estimator(LoadedDiceEstimator)
         for objective in setting.expected_objectives(estimator, setting.leaves()):
             self.assertAllEqual(objective, 0.0)
 
-    def test_credits_are_constants(self):
+    def test_step_weights_are_constants(self):
         log_probs = tf.constant([[[[-0.5, -0.2]]]])
         # Of the advantages 1 and 2.
         step_weights = tf.constant([[[[1.0 - 0.9 * 2.0, 0.9 * 2.0]]]])
         with tf.GradientTape() as tape:
             tape.watch([log_probs, step_weights])
             surrogate, = loaded_dice_surrogates(log_probs, [step_weights])
-        of_log_probs, of_credits = tape.gradient(surrogate, [log_probs, step_weights])
-        self.assertIsNone(of_credits)
+        of_log_probs, of_weights = tape.gradient(surrogate, [log_probs, step_weights])
+        self.assertIsNone(of_weights)
         self.assertAllClose(of_log_probs, [[[[1.0, 0.9 * 2.0]]]], rtol=1e-6, atol=0.0)
 
     def test_derivatives_in_the_log_probs(self):
         # The first is γ^t A_t / K, and the second γ^m A_m / K with m the later of the two time steps: the
-        # advantage at a step is make_sample to what was done until then, which keeps the variance low.
+        # advantage at a step is credited to what was done until then, which keeps the variance low.
         rng = np.random.default_rng(0)
         log_probs, advantages = tf.constant(-rng.exponential(size=[2, 4])), rng.normal(size=[2, 4])
-        step_weights = tf.constant(loaded_dice_credits(advantages)[np.newaxis, np.newaxis])
+        step_weights = tf.constant(loaded_dice_weights(advantages)[np.newaxis, np.newaxis])
         with tf.GradientTape(persistent=True) as outer_tape:
             outer_tape.watch(log_probs)
             with tf.GradientTape() as inner_tape:
@@ -195,8 +194,6 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_baselines_change_the_variance_and_not_the_expectation(self, estimator_class, agent, baseline):
         setting = TrajectorySets(horizon=2, size=2)
-        if baseline == "network":
-            BASELINES[baseline].build(setting.game, setting.policies, [0])
         estimates = {
             name: setting.of_each_set(setting.estimator(estimator_class, name), agent) for name in ("none", baseline)
         }

@@ -18,7 +18,9 @@ from tf_metamapg.agents.lola_taylor import LOLATaylor
 from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.sos import SOS
-from tf_metamapg.critics import baselines
+from tf_metamapg.contracts import AgentState
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
+from tf_metamapg.critics.baselines import NoBaseline
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
@@ -26,10 +28,9 @@ from tf_metamapg.estimators.sampled import SampledEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 
 DISCOUNT = 0.8
-BASELINES = {False: baselines.no_baseline, True: baselines.leave_one_out_baseline}
+CRITICS = {False: NoBaseline, True: LeaveOneOutBaseline}
 ESTIMATORS = [
-    member for _, member in inspect.getmembers(tf_metamapg, inspect.isclass)
-    if hasattr(member, "has_cross_derivatives") or issubclass(member, SampledEstimator)
+    member for _, member in inspect.getmembers(tf_metamapg, inspect.isclass) if "inner_update" in dir(member)
 ]
 
 
@@ -40,12 +41,13 @@ class Enumeration(TinyGame):
         super().__init__(n_agents, horizon, discount)
         self.rates = np.linspace(0.7, 1.3, n_agents)
         self.agents = [PolicyGradient(rate) for rate in self.rates]
+        self.nothing_learned = ((),) * n_agents  # of the updates
 
     def estimator(self, estimator_class, leave_one_out=False):
         if estimator_class is ExactEstimator:
             return ExactEstimator(self.game, self.policies)
         return estimator_class(
-            self.game, self.policies, n_trajectories=1, horizon=1, baseline=BASELINES[leave_one_out]
+            self.game, self.policies, n_trajectories=1, horizon=1, critic=CRITICS[leave_one_out]
         )
 
     def sample(self, estimator, members):
@@ -54,12 +56,9 @@ class Enumeration(TinyGame):
 
     def link(self, estimator, members):
         """The initial policies with one K-set for each seed, [Z, K]."""
-        joint_params = tuple(
-            (tf.constant(np.broadcast_to(table[:, None], (len(members), 1, len(table), 1))),)
-            for table in self.logits
-        )
+        joint_params = self.joint_params(list(map(tf.constant, self.logits)), [len(members), 1])
         keys = tf.zeros([len(members), 2], tf.int64)  # nothing more is drawn
-        return adaptation.Link(joint_params, self.sample(estimator, members[:, None]), keys)
+        return adaptation.Link(tuple(map(AgentState, joint_params)), self.sample(estimator, members[:, None]), keys)
 
     def all_chains(self, estimator, members, orders, chain_length=1):
         """Every combination of K-sets along a chain.
@@ -81,25 +80,31 @@ class Enumeration(TinyGame):
         chosen = np.unravel_index(np.arange(np.prod(lengths)), lengths)
         n_chains = len(chosen[0])
         tasks = self.tasks(n_chains, 1)
-        rates = adaptation.constant_rates(self.agents, n_chains, chain_length, tf.float64)
         links, probs = [], np.ones(n_chains)
         for index, (of_link, of_order, choice) in enumerate(zip(sets, orders, chosen)):
             link = self.link(estimator, of_link[choice])
             if index > 0:
-                one_rate = [of_agent[:, index - 1] for of_agent in rates]
-                objectives = adaptation.Objectives(estimator, tasks, links[-1])
-                updated = adaptation.inner_update(objectives, self.agents, one_rate)
-                link = link._replace(joint_params=updated)
+                link = link._replace(agent_states=self.updated(estimator, tasks, links[-1]))
             links.append(link)
             logits = np.stack([params[0].numpy()[:, 0, :, 0] for params in link.joint_params], axis=1)
             probs = probs * of_order[choice] * self.oracle.probs_at(logits, of_link[choice])
-        return adaptation.Chain(tuple(self.agents), rates, tasks, tuple(links), adaptation.identity), probs
+        return self.chain(estimator, tasks, links), probs
+
+    def updated(self, estimator, tasks, link):
+        """The agents' states after one update."""
+        return adaptation.inner_update(adaptation.Objectives(estimator, tasks, link), self.agents, self.nothing_learned)
+
+    def chain(self, estimator, tasks, links):
+        """Links as a Chain."""
+        return adaptation.Chain(
+            estimator, tuple(self.agents), self.nothing_learned, tasks, tuple(links), adaptation.identity
+        )
 
 
-def expected_terms(estimator, chain, probs, agent, weights=(0.0, 1.0)):
+def expected_terms(chain, probs, agent, weights=(0.0, 1.0)):
     """E of the three terms of Theorem 1, each [n_observations]."""
-    terms = theorem.meta_gradients(estimator, chain, agent, weights)
-    return [np.einsum("s,so->o", probs, term.initial_params[0].numpy()[..., 0]) for term in terms]
+    terms = theorem.meta_gradients(chain, agent, weights)
+    return [np.einsum("s,so->o", probs, term.initial[0].numpy()[..., 0]) for term in terms]
 
 
 class OracleTest(tf.test.TestCase, parameterized.TestCase):
@@ -138,7 +143,7 @@ class OracleTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLess(abs(value.numpy()[0, 0] - expected), remainder)
 
 
-class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
+class SampledUpdatesTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         (2, 1, 1, False), (2, 1, 3, True), (2, 2, 2, False), (2, 2, 2, True), (2, 2, 3, True), (2, 3, 1, False),
@@ -150,7 +155,7 @@ class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
         chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size))
         self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
         for agent in range(n_agents):
-            terms = expected_terms(estimator, chain, probs, agent)
+            terms = expected_terms(chain, probs, agent)
             arguments = (setting.rates, size, agent, leave_one_out)
             expected = oracle_lib.own_gradient(
                 lambda logits, arguments=arguments: setting.oracle.sampled_meta_value(logits, *arguments),
@@ -171,7 +176,7 @@ class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
         estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
         members = setting.oracle.all_sets(size)
         by_order, by_set = (
-            expected_terms(estimator, *setting.all_chains(estimator, *sets), agent=1)
+            expected_terms(*setting.all_chains(estimator, *sets), agent=1)
             for sets in ((members, np.ones(len(members))), setting.oracle.multisets(size))
         )
         self.assertAllClose(by_order, by_set, rtol=0.0, atol=1e-12)
@@ -184,7 +189,7 @@ class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
         chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size), chain_length=2)
         self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
         for agent, weights in ((0, (0.0, 0.5, 0.5)), (n_agents - 1, (0.3, -0.4, 0.9))):
-            terms = expected_terms(estimator, chain, probs, agent, weights)
+            terms = expected_terms(chain, probs, agent, weights)
             expected = oracle_lib.own_gradient(
                 lambda logits, agent=agent, weights=weights: setting.oracle.sampled_meta_value(
                     logits, setting.rates, size, agent, leave_one_out, weights
@@ -201,15 +206,11 @@ class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
         setting = Enumeration(2, 2)
         members, orders = setting.oracle.multisets(2)
         probs = orders * setting.oracle.set_probs(setting.logits, members)
-        rates = [tf.fill([len(members)], rate) for rate in setting.rates]
         means, variances = [], []
         for leave_one_out in (False, True):
             estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
-            objectives = adaptation.Objectives(
-                estimator, setting.tasks(len(members), 1), setting.link(estimator, members)
-            )
-            updated = adaptation.inner_update(objectives, setting.agents, rates)
-            adapted = np.stack([params[0].numpy()[:, 0, :, 0] for params in updated], axis=1)
+            updated = setting.updated(estimator, setting.tasks(len(members), 1), setting.link(estimator, members))
+            adapted = np.stack([state.params[0].numpy()[:, 0, :, 0] for state in updated], axis=1)
             means.append(np.einsum("z,zjo->jo", probs, adapted))
             variances.append(np.sum(probs[:, None, None] * (adapted - means[-1]) ** 2))
         self.assertAllClose(*means, rtol=0.0, atol=1e-12)
@@ -230,9 +231,7 @@ class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
         first, second = np.divmod(np.arange(len(members) ** 2), len(members))
         pairs = np.stack([first, second], axis=1)
         estimator = setting.estimator(ScoreFunctionEstimator)
-        joint_params = tuple(
-            (tf.constant(np.broadcast_to(table[:, None], [len(pairs), 2, len(table), 1])),) for table in setting.logits
-        )
+        joint_params = setting.joint_params(list(map(tf.constant, setting.logits)), [len(pairs), 2])
         with tf.GradientTape() as tape:
             tape.watch(joint_params)
             objective = estimator.current_policy_objective(
@@ -248,7 +247,7 @@ class SampledReadingTest(tf.test.TestCase, parameterized.TestCase):
         self.assertTrue(np.all(of_pairs @ with_baseline**2 < 0.8 * (of_pairs @ without**2)))
 
 
-class ExpectedReadingTest(tf.test.TestCase, parameterized.TestCase):
+class ExpectedUpdatesTest(tf.test.TestCase, parameterized.TestCase):
 
     # Without a baseline the two differ by a constant.
     @parameterized.parameters((DiceEstimator, False), (DiceEstimator, True), (LoadedDiceEstimator, True))
@@ -261,7 +260,7 @@ class ExpectedReadingTest(tf.test.TestCase, parameterized.TestCase):
             chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size))
             self.assertAllClose(np.sum(probs), 1.0, rtol=1e-11, atol=0.0)
             for agent in range(2):
-                terms = expected_terms(estimator, chain, probs, agent)
+                terms = expected_terms(chain, probs, agent)
                 limits = setting.oracle.expected_terms(setting.logits, setting.rates, agent)
                 total = oracle_lib.own_gradient(
                     lambda logits, agent=agent: setting.oracle.expected_meta_value(logits, setting.rates, agent),
@@ -284,7 +283,7 @@ class ExpectedReadingTest(tf.test.TestCase, parameterized.TestCase):
         biases = []
         for size in (2, 4):
             chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size))
-            biases.append(np.array(expected_terms(estimator, chain, probs, agent)[1:]) - limits)
+            biases.append(np.array(expected_terms(chain, probs, agent)[1:]) - limits)
         # With the leading term of the bias gone (2 · half − whole), what is left is of second order.
         for whole, half in zip(*biases):
             self.assertGreater(np.max(np.abs(whole)), 1e-4)
@@ -294,18 +293,13 @@ class ExpectedReadingTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(2, 3)
     def test_exact_terms_of_a_game_without_end_are_those_of_the_oracle_when_the_future_does_not_count(self, n_agents):
         """With γ = 0 the oracle's H = 1 is all there is."""
-        setting = Enumeration(n_agents, horizon=1)
-        setting.game.discount = 0.0
+        setting = Enumeration(n_agents, horizon=1, discount=0.0)
         estimator = setting.estimator(ExactEstimator)
         tasks, first = setting.tasks(1, 1), setting.link(estimator, np.zeros([1, 1], int))
-        rates = adaptation.constant_rates(setting.agents, 1, 1, tf.float64)
-        updated = adaptation.inner_update(
-            adaptation.Objectives(estimator, tasks, first), setting.agents, [of_agent[:, 0] for of_agent in rates]
-        )
-        links = (first, first._replace(joint_params=updated))
-        chain = adaptation.Chain(tuple(setting.agents), rates, tasks, links, adaptation.identity)
+        updated = setting.updated(estimator, tasks, first)
+        chain = setting.chain(estimator, tasks, (first, first._replace(agent_states=updated)))
         for agent in range(n_agents):
-            terms = expected_terms(estimator, chain, np.ones(1), agent)
+            terms = expected_terms(chain, np.ones(1), agent)
             limits = setting.oracle.expected_terms(setting.logits, setting.rates, agent)
             self.assertAllEqual(terms[0], np.zeros_like(terms[0]))
             self.assertAllClose(terms[1], limits[0], rtol=0.0, atol=1e-10)
@@ -315,8 +309,8 @@ class ExpectedReadingTest(tf.test.TestCase, parameterized.TestCase):
 
 class MixingTest(tf.test.TestCase, parameterized.TestCase):
 
-    def test_mixing_the_readings_counts_opponent_shaping_twice(self):
-        """DiCE's surrogate with the other reading's current-policy term is far from both meta-values."""
+    def test_mixing_the_two_kinds_of_inner_updates_counts_opponent_shaping_twice(self):
+        """DiCE's surrogate with the current-policy term of sampled inner updates is far from both meta-values."""
         setting = Enumeration(n_agents=2, horizon=1)
 
         class Mixed(LoadedDiceEstimator):
@@ -326,10 +320,10 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
         for base in (Mixed, LoadedDiceEstimator, ScoreFunctionEstimator):
             estimator = setting.estimator(base)
             chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(3))
-            terms.append(expected_terms(estimator, chain, probs, 0))
+            terms.append(expected_terms(chain, probs, 0))
         mixed, dice, score_function = terms
         self.assertAllClose(sum(mixed), sum(dice) + mixed[0], rtol=1e-12, atol=1e-15)
-        # What is added is the other reading's account of the same effect.
+        # What is added is the account of sampled inner updates of the same effect.
         self.assertAllClose(mixed[0], score_function[0], rtol=1e-9, atol=1e-15)
         excess = np.linalg.norm(sum(mixed) - sum(score_function))
         self.assertGreater(excess, 0.5 * np.linalg.norm(mixed[0]))
@@ -365,29 +359,28 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
                 outer_tape.gradient(through_samples, params[0][0]), outer_tape.gradient(update, params[0][0])
             )
         ]
-        self.assertIsInstance(estimator.has_cross_derivatives, bool)
-        self.assertEqual(alive, [not estimator.has_cross_derivatives, estimator.has_cross_derivatives])
+        self.assertEqual(alive, {"expected": [False, True], "sampled": [True, False]}[estimator.inner_update])
 
     @parameterized.parameters(LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS)
-    def test_learners_that_look_at_others_gradients_refuse_the_sampled_reading(self, learner_class):
+    def test_agents_that_look_at_others_gradients_refuse_sampled_inner_updates(self, agent_class):
         setting = Enumeration(n_agents=2, horizon=1)
         members, tasks = setting.oracle.all_sets(1), setting.tasks(4, 1)
         estimator = setting.estimator(ScoreFunctionEstimator)
-        learner = learner_class()
+        anticipating = agent_class()
         objectives = adaptation.Objectives(estimator, tasks, setting.link(estimator, members))
         for agent in range(2):
             with self.assertRaises(checks.InvalidInputError) as caught:
-                learner.gradients(objectives, agent)
+                anticipating.gradients(objectives, agent)
             self.assertEqual(
                 str(caught.exception),
-                "estimator = 'ScoreFunctionEstimator': must be ExactEstimator, DiceEstimator or "
-                "LoadedDiceEstimator for agents that look at the others' gradients",
+                "estimator = ScoreFunctionEstimator: must be one of expected inner updates, such as ExactEstimator, "
+                "DiceEstimator or LoadedDiceEstimator, for agents that look at the others' gradients",
             )
-            # The same learner with an estimator of the other reading is fine.
+            # The same agent with an estimator of expected inner updates is fine.
             dice = setting.estimator(DiceEstimator)
-            if learner_class is not LOLADiCE:
+            if agent_class is not LOLADiCE:
                 of_dice = adaptation.Objectives(dice, tasks, setting.link(dice, members))
-                gradients = learner.gradients(of_dice, agent)
+                gradients = anticipating.gradients(of_dice, agent)
                 self.assertGreater(np.max(np.abs(gradients[0])), 1e-3)
 
 

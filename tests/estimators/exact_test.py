@@ -144,8 +144,8 @@ class DiscountsCloseToOneTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_game_that_always_pays_the_same(self, discount, stddev):
         logits = np.random.default_rng(1).normal(0, stddev, [2, 200, 5]).astype(np.float32)
         estimator, joint_params, tasks = _prisoners_dilemma(np.full([2, 2, 2], -1.0), logits, discount, "float32")
-        for average_reward in estimator.mean_rewards(joint_params, tasks, ()):
-            self.assertAllClose(average_reward, np.full([200, 1], -1.0), rtol=0.0, atol=1e-6)
+        for mean_reward in estimator.mean_rewards(joint_params, tasks, ()):
+            self.assertAllClose(mean_reward, np.full([200, 1], -1.0), rtol=0.0, atol=1e-6)
 
     def test_probabilities_in_float32(self):
         """What was rounded before the game sees it is made to sum to one: errors of P do not become errors of V."""
@@ -154,7 +154,7 @@ class DiscountsCloseToOneTest(tf.test.TestCase, parameterized.TestCase):
         transitions = rng.dirichlet(np.ones(n_states), size=[n_states, 2, 3])
         game = StochasticGame(np.full([2, 2, 3], -1.0), transitions, discount=0.99999)
         probs = tuple(tf.constant(rng.dirichlet(np.ones(size), [2, 3, n_states]), tf.float32) for size in (2, 3))
-        tasks = tf.constant(np.broadcast_to(game.payoffs, [2, 3, 2, 2, 3]), tf.float32)
+        tasks = tf.constant(np.broadcast_to(game.default_tasks, [2, 3, 2, 2, 3]), tf.float32)
         for values in game.exact_values(tasks, probs):
             self.assertEqual(values.dtype, tf.float32)
             self.assertAllClose((1 - 0.99999) * values, np.full([2, 3], -1.0), rtol=0.0, atol=1e-6)
@@ -228,7 +228,7 @@ class ExactTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreater(np.abs(expected).max(), 0.01)
             self.assertAllClose(hessians[value][agent][other], expected, rtol=0.0, atol=1e-9)
 
-    def test_average_rewards_of_the_prisoners_dilemma(self):
+    def test_mean_rewards_of_the_prisoners_dilemma(self):
         table = np.array([[[-1.0, -3.0], [0.0, -2.0]], [[-1.0, 0.0], [-3.0, -2.0]]])
         game = IteratedMatrixGame(table, dtype="float64")
         estimator = ExactEstimator(game, [tabular_policy(game, agent) for agent in range(2)])
@@ -236,8 +236,8 @@ class ExactTest(tf.test.TestCase, parameterized.TestCase):
             ([0, 0, 0, 0, 0], -1.5), ([-999] * 5, -2), ([999, 999, -999, 999, -999], -1)  # tit for tat
         ):
             params = (tf.constant(logits, tf.float64)[tf.newaxis, tf.newaxis, :, tf.newaxis],)
-            for average_reward in estimator.mean_rewards((params, params), tf.constant(table[None, None]), ()):
-                self.assertAllClose(average_reward, [[expected]], rtol=1e-12, atol=0.0)
+            for mean_reward in estimator.mean_rewards((params, params), tf.constant(table[None, None]), ()):
+                self.assertAllClose(mean_reward, [[expected]], rtol=1e-12, atol=0.0)
 
     def test_nothing_is_sampled(self):
         keys = random.root_keys(range(2))

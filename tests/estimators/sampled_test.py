@@ -9,32 +9,30 @@ import tensorflow as tf
 from tests import oracle
 from tests.trajectory_sets import DISCOUNT
 from tests.trajectory_sets import discounted
-from tests.trajectory_sets import loaded_dice_credits
+from tests.trajectory_sets import loaded_dice_weights
 from tests.trajectory_sets import SAMPLED_ESTIMATORS
 from tests.trajectory_sets import TIME_BASELINE
 from tests.trajectory_sets import TrajectorySets
 from tf_metamapg import checks
 from tf_metamapg.contracts import Trajectory
-from tf_metamapg.critics import baselines
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.numerics import random
 
-CRITIC = "a function, such as @leave_one_out_baseline, or @ValueNetwork() with parentheses"
-
 
 class SampledTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
-    def test_values_and_average_rewards_of_given_trajectories(self, estimator_class):
+    def test_values_and_mean_rewards_of_given_trajectories(self, estimator_class):
         setting = TrajectorySets()
         rewards = np.random.default_rng(0).normal(size=[2, 2, 3, 4, 3])  # agent, S, N, K, T
         estimator = setting.estimator(estimator_class)
         seen = (tf.zeros([2, 3, 4, 3], tf.int32),) * 2
-        sample = estimator.make_sample(Trajectory(seen, (), tuple(map(tf.constant, rewards))))
-        values = estimator.values(None, None, sample)
         joint_params = ((tf.zeros([2, 3, 5, 1]),), (tf.zeros([2, 3, 4]), tf.zeros([2, 3, 1])))
+        sample = estimator.make_sample(Trajectory(seen, (), tuple(map(tf.constant, rewards))), joint_params)
+        values = estimator.values(None, None, sample)
         mean_rewards = estimator.mean_rewards(joint_params, None, sample)
         for agent, s, n in np.ndindex(2, 2, 3):
             own = rewards[agent, s, n]
@@ -46,12 +44,12 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
                 bad = np.zeros([2, 3, 4], np.float32)
                 bad[1, 2, 3] = value
                 joint_params = (joint_params[0], (tf.constant(bad), joint_params[1][1]))
-                for average, finite in zip(estimator.mean_rewards(joint_params, None, sample), mean_rewards):
-                    self.assertTrue(np.isnan(average[1, 2]))
-                    self.assertAllEqual(np.isnan(average).sum(), 1)
-                    self.assertAllEqual(average[0], finite[0])
+                for mean, finite in zip(estimator.mean_rewards(joint_params, None, sample), mean_rewards):
+                    self.assertTrue(np.isnan(mean[1, 2]))
+                    self.assertAllEqual(np.isnan(mean).sum(), 1)
+                    self.assertAllEqual(mean[0], finite[0])
 
-    def test_credits(self):
+    def test_step_weights(self):
         rewards = np.random.default_rng(0).normal(size=[2, 1, 2, 4, 3])  # agent, S, N, K, T
         to_go = np.stack(
             [sum(DISCOUNT ** (s - t) * rewards[..., s] for s in range(t, 3)) for t in range(3)], axis=-1
@@ -61,27 +59,26 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         trajectory = Trajectory((tf.zeros([1, 2, 4, 3], tf.int32),) * 2, (), tuple(map(tf.constant, rewards)))
         for estimator_class, expected in (
             (DiceEstimator, np.stack([discounted(rewards), discounted(baselines)], axis=1)),
-            (LoadedDiceEstimator, loaded_dice_credits(advantages)),
+            (LoadedDiceEstimator, loaded_dice_weights(advantages)),
             (ScoreFunctionEstimator, discounted(advantages)),
         ):
-            sample = setting.estimator(estimator_class, "time").make_sample(trajectory)
+            joint_params = setting.joint_params(setting.leaves(), [1, 2])
+            sample = setting.estimator(estimator_class, "time").make_sample(trajectory, joint_params)
             self.assertIs(sample.trajectory, trajectory)
             self.assertLen(sample.step_weights, 2)
-            for step_weight, expected_credit in zip(sample.step_weights, expected):
-                self.assertAllClose(step_weight, expected_credit, rtol=0.0, atol=1e-13)
+            for step_weight, expected_weight in zip(sample.step_weights, expected):
+                self.assertAllClose(step_weight, expected_weight, rtol=0.0, atol=1e-13)
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
-    def test_a_sample_has_the_credits_of_its_trajectory(self, estimator_class):
+    def test_a_sample_has_the_step_weights_of_its_trajectory(self, estimator_class):
         setting = TrajectorySets()
         estimator = setting.estimator(estimator_class)
-        sample = estimator.sample(
-            setting.joint_params(setting.leaves(), [2, 4]), setting.tasks(2, 4),
-            random.root_keys(range(2)),
-        )
-        tf.nest.map_structure(self.assertAllEqual, sample, estimator.make_sample(sample.trajectory))
+        joint_params = setting.joint_params(setting.leaves(), [2, 4])
+        sample = estimator.sample(joint_params, setting.tasks(2, 4), random.root_keys(range(2)))
+        tf.nest.map_structure(self.assertAllEqual, sample, estimator.make_sample(sample.trajectory, joint_params))
 
     @parameterized.product(estimator_class=SAMPLED_ESTIMATORS, n_agents=(2, 3))
-    def test_values_and_average_rewards_have_the_exact_mean(self, estimator_class, n_agents):
+    def test_values_and_mean_rewards_have_the_exact_mean(self, estimator_class, n_agents):
         setting = TrajectorySets(n_agents, horizon=2)
         n_trajectories, n_tasks = 4000, 3
         estimator = estimator_class(setting.game, setting.policies, n_trajectories, horizon=2)
@@ -106,7 +103,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
     def test_sampled_policy_gradients_have_the_exact_mean(self, estimator_class):
-        # The whole path, noise, rollout, leave-one-out baseline, surrogate: gradients of 1000 independent
+        # The whole path, uniforms, rollout, leave-one-out baseline, surrogate: gradients of 1000 independent
         # tasks of 4 trajectories.
         setting = TrajectorySets()
         n_tasks = 1000
@@ -167,21 +164,49 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreater(np.abs(expected).max(), 0.1)
             self.assertAllClose(gradient, expected, rtol=1e-12, atol=1e-12)
 
-    @parameterized.parameters(
-        ("n_trajectories", 0, "an integer ≥ 1"), ("n_trajectories", 2.0, "an integer ≥ 1"),
-        ("n_trajectories", True, "an integer ≥ 1"), ("n_trajectories", None, "an integer ≥ 1"),
-        ("horizon", 0, "an integer ≥ 1"), ("horizon", -5, "an integer ≥ 1"), ("horizon", "150", "an integer ≥ 1"),
-        ("horizon", math.inf, "an integer ≥ 1"), ("baseline", None, CRITIC), ("baseline", 0.0, CRITIC),
-        ("baseline", "leave_one_out", CRITIC), ("baseline", baselines.ValueNetwork, CRITIC),
-    )
-    def test_bad_input_is_rejected(self, parameter, value, allowed):
+    @parameterized.product(parameter=["n_trajectories", "horizon"], value=[0, -5, 2.0, True, None, "150", math.inf])
+    def test_bad_sizes_are_rejected(self, parameter, value):
         setting = TrajectorySets(horizon=1)
         for estimator_class in SAMPLED_ESTIMATORS:
             with self.assertRaises(checks.InvalidInputError) as caught:
                 estimator_class(setting.game, setting.policies, **{parameter: value})
             self.assertEqual(
-                str(caught.exception), f"{estimator_class.__name__}.{parameter} = {value!r}: must be {allowed}"
+                str(caught.exception), f"InGraphSimulator.{parameter} = {value!r}: must be an integer ≥ 1"
             )
+
+    @parameterized.parameters(*SAMPLED_ESTIMATORS)
+    def test_a_critic_is_made_by_a_function(self, estimator_class):
+        setting = TrajectorySets(horizon=1)
+        parameter = f"{estimator_class.__name__}.critic"
+        function = "a function that makes a critic, such as LeaveOneOutBaseline; without parentheses"
+        for critic, message in (
+            (None, f"{parameter} = None: must be {function}"),
+            ("leave_one_out", f"{parameter} = 'leave_one_out': must be {function}"),
+            (lambda spec, policies: None, f"{parameter}(...) = None: must be a critic, such as LeaveOneOutBaseline"),
+            (
+                lambda spec, policies: LeaveOneOutBaseline,
+                f"{parameter}(...) = <class 'tf_metamapg.critics.baselines.LeaveOneOutBaseline'>: must be a critic, "
+                "such as LeaveOneOutBaseline",
+            ),
+        ):
+            with self.assertRaises(checks.InvalidInputError) as caught:
+                estimator_class(setting.game, setting.policies, critic=critic)
+            self.assertEqual(str(caught.exception), message)
+        with self.assertRaisesRegex(checks.InvalidInputError, f"^{parameter} = LeaveOneOut.*: must be {function}$"):
+            estimator_class(
+                setting.game, setting.policies, critic=LeaveOneOutBaseline(setting.game.spec, setting.policies)
+            )
+
+    @parameterized.parameters(*SAMPLED_ESTIMATORS)
+    def test_a_simulator_is_made_by_a_function(self, estimator_class):
+        setting = TrajectorySets(horizon=1)
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            estimator_class(setting.game, setting.policies, simulator="gym")
+        self.assertEqual(
+            str(caught.exception),
+            f"{estimator_class.__name__}.simulator = 'gym': must be a function that makes a simulator, such as "
+            "InGraphSimulator; without parentheses",
+        )
 
     @parameterized.product(
         estimator_class=[LoadedDiceEstimator, ScoreFunctionEstimator],

@@ -24,8 +24,8 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
             tape.watch([log_probs, step_weights])
             surrogate = score_function_surrogate(log_probs, step_weights)
         self.assertEqual(surrogate.shape, [2, 3])
-        of_log_probs, of_credits = tape.gradient(surrogate, [log_probs, step_weights])
-        self.assertIsNone(of_credits)
+        of_log_probs, of_weights = tape.gradient(surrogate, [log_probs, step_weights])
+        self.assertIsNone(of_weights)
         for s, n, k, t in np.ndindex(2, 3, 4, 5):
             expected = DISCOUNT**t * advantages[s, n, k, t] / 4
             self.assertAllClose(of_log_probs[s, n, k, t], expected, rtol=1e-13, atol=0.0)

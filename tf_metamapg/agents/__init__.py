@@ -4,6 +4,8 @@ An agent is a direction (naive, anticipating, shaping), an optimiser that makes 
 step; see `contracts.Agent` and `agents/base.py`.
 """
 
+from tf_metamapg.agents.actor_critic import AdvantageActorCritic
+from tf_metamapg.agents.actor_critic import PPO
 from tf_metamapg.agents.base import GradientAgent
 from tf_metamapg.agents.fixed import Fixed
 from tf_metamapg.agents.learning_rates import ConstantRate
@@ -27,6 +29,7 @@ from tf_metamapg.theorem import mean_over_chain
 
 __all__ = [
     "Adam",
+    "AdvantageActorCritic",
     "ConstantRate",
     "Fixed",
     "GradientAgent",
@@ -40,6 +43,7 @@ __all__ = [
     "MetaMAPG",
     "MetaPG",
     "Momentum",
+    "PPO",
     "PolicyGradient",
     "RMSProp",
     "SGD",

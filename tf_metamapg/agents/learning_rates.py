@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Params
@@ -23,7 +24,7 @@ class ConstantRate(descriptions.Described):
         checks.check_number(f"{type(self).__name__}.learning_rate", learning_rate, minimum=0.0)
         self.learning_rate = learning_rate
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
+    def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
         """Nothing is learned: ()."""
         del policy, n_seeds, chain_length
         return ()
@@ -33,10 +34,13 @@ class ConstantRate(descriptions.Described):
 
         Args:
             direction: Params with leaves [S, N, ...].
-            step_params: slice [S, ...] of what `initial_update` returned or of what has become of it.
+            step_params: slice [S, ...] of what `init_update` returned or of what has become of it.
 
         Returns:
             Params, differentiable in both arguments.
+
+        Raises:
+            InvalidInputError: if `step_params` is something else.
         """
         del step_params
         return tuple(tf.constant(self.learning_rate, leaf.dtype) * leaf for leaf in direction)
@@ -59,21 +63,22 @@ class LearnedRates(ConstantRate):
         super().__init__(learning_rate)
         checks.check_positive(f"{type(self).__name__}.learning_rate", learning_rate)
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
+    def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
         """log α for each update: tensor [S, max(L, 1)]."""
         rate = tf.constant(self.learning_rate, policy.spec.dtype)
         return tf.fill([n_seeds, max(chain_length, 1)], tf.math.log(rate))
 
     def scaled(self, direction: Params, step_params: Structure) -> Params:
         """See `ConstantRate.scaled`; `step_params` is log α of this update, [S]."""
-        rate = tf.exp(step_params)
+        dtype, shape = direction[0].dtype.name, list(direction[0].shape[:1])
+        rate = tf.exp(arguments.tensor("step_params", step_params, dtype, shape))
         return tuple(tf.reshape(rate, [-1] + [1] * (len(leaf.shape) - 1)) * leaf for leaf in direction)
 
 
 class LearnedRatesPerParameter(ConstantRate):
     """A rate for each update and parameter (Meta-SGD, Li et al. 2017). Rates may change their sign."""
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
+    def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
         """α for each update and parameter: Params with leaves [S, max(L, 1), ...]."""
         return tuple(
             tf.fill([n_seeds, max(chain_length, 1), *leaf.shape], tf.constant(self.learning_rate, leaf.dtype))
@@ -82,4 +87,6 @@ class LearnedRatesPerParameter(ConstantRate):
 
     def scaled(self, direction: Params, step_params: Structure) -> Params:
         """See `ConstantRate.scaled`; `step_params` is α of this update, Params with leaves [S, ...]."""
-        return tuple(rate[:, tf.newaxis] * leaf for rate, leaf in zip(step_params, direction))
+        reference = [tf.TensorSpec(leaf.shape[2:], leaf.dtype) for leaf in direction]
+        rates = arguments.params("step_params", step_params, reference, list(direction[0].shape[:1]))
+        return tuple(rate[:, tf.newaxis] * leaf for rate, leaf in zip(rates, direction))

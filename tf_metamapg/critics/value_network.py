@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg.critics.base import Critic
 from tf_metamapg.critics.baselines import relative_time
@@ -88,5 +89,10 @@ class ValueNetwork(Critic):
         space, observations = self._spec.observations[agent_index], trajectory.observations[agent_index]
         features = encoders.encode(space, self._spec.dtype, observations)
         time = tf.broadcast_to(relative_time(features), [*features.shape[:-1], 1])
-        with functional.bound(self._models[agent_index], params):
-            return self._models[agent_index].unroll(tf.concat([features, time], axis=-1))[..., 0]
+        model = self._models[agent_index]
+        params = arguments.params(
+            f"critic_params[{agent_index}]", params, model.trainable_variables, list(features.shape[:2]),
+            "; see for_each_task",
+        )
+        with functional.bound(model, params):
+            return model.unroll(tf.concat([features, time], axis=-1))[..., 0]

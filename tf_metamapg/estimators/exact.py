@@ -47,7 +47,7 @@ class ExactEstimator(descriptions.Described):
         self.default_tasks = game.default_tasks
         self.policies = tuple(policies)
 
-    def sample(self, joint_params, tasks, keys, critic_params=None):
+    def sample(self, joint_params, tasks, keys, critic_params=()):
         """Nothing: exact values need no trajectories. See `SampledEstimator.sample` for the arguments."""
         del critic_params
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
@@ -98,6 +98,18 @@ class ExactEstimator(descriptions.Described):
         """None."""
         del joint_params, tasks, sample
         return {}
+
+    def entropies(self, joint_params, tasks, sample):
+        """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats: tuple over agents of tensors [S, N].
+
+        Raises:
+            InvalidInputError: if the game's actions have no entropy.
+        """
+        del sample
+        contracts.check_kind(
+            "estimator.game", self._game, contracts.EntropyGame, "a game whose actions have an entropy"
+        )
+        return self._game.exact_entropies(*self._tasks_and_strategies(joint_params, tasks))
 
     def _tasks_and_strategies(self, joint_params, tasks):
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)

@@ -13,6 +13,7 @@ from tf_metamapg import descriptions
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.estimators import scoring
+from tf_metamapg.estimators.magic_box import magic_box
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import returns
 from tf_metamapg.simulators.in_graph import InGraphSimulator
@@ -131,6 +132,18 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             tensor [S, N].
         """
 
+    @abc.abstractmethod
+    def entropy_surrogate(self, log_probs, entropies):
+        """What agents add to their objectives whose actions should stay random.
+
+        Args:
+            log_probs: tuple over agents of tensors [S, N, K, T].
+            entropies: tensor [S, N, K, T] of one agent, γᵗ H(π(·|o_t)) as a function of its parameters.
+
+        Returns:
+            tensor [S, N].
+        """
+
     def sample(self, joint_params, tasks, keys, critic_params=None):
         """Plays the game.
 
@@ -139,7 +152,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             tasks: the tasks, with leading axes [S, N].
             keys: int64 tensor [S, 2], what all random numbers are drawn from.
             critic_params: for each agent the parameters of its critic, leaves [S, N, ...], () for a critic that does
-                not learn; None where none learns.
+                not learn; () where none learns.
 
         Returns:
             Sample; no gradient flows through it.
@@ -153,7 +166,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         keys = arguments.keys("keys", keys, n_seeds)
         return self.make_sample(self.simulator.sample(joint_params, tasks, keys), joint_params, critic_params)
 
-    def make_sample(self, trajectory, joint_params, critic_params=None):
+    def make_sample(self, trajectory, joint_params, critic_params=()):
         """The Sample that trajectories make, wherever they come from; see `sample` for the other arguments.
 
         What stands in steps that do not count is replaced by zeros first, so that nothing of it reaches anything.
@@ -164,6 +177,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         trajectory = _without_padding(trajectory)
         if critic_params is None:
             critic_params = ((),) * self.spec.n_agents
+        checks.check_length("critic_params", critic_params, self.spec.n_agents)
         step_weights = []
         for agent, rewards in enumerate(trajectory.rewards):
             baselines = self.critic.values(critic_params[agent], joint_params, trajectory, agent)
@@ -226,6 +240,19 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             name: self._means(sample.trajectory.metrics[name], joint_params, sample) for name in self.spec.metrics
         }
 
+    def entropies(self, joint_params, tasks, sample):
+        """`entropy_surrogate` as a function of all agents' parameters: tuple over agents of tensors [S, N]."""
+        del tasks
+        joint_params = self._checked(joint_params, sample)
+        trajectory = sample.trajectory
+        log_probs = scoring.score(self.policies, joint_params, trajectory)
+        surrogates = []
+        for agent, (policy, params) in enumerate(zip(self.policies, joint_params)):
+            entropies = policy.distribution(params, trajectory.observations[agent]).entropy()
+            entropies = self.discounted(masks.masked(entropies, trajectory.agent_mask(agent)))
+            surrogates.append(self.entropy_surrogate(log_probs, entropies))
+        return tuple(surrogates)
+
     def advantages(self, rewards, baselines):
         """Generalised advantages: two tensors [S, N, K, T] → [S, N, K, T]."""
         return returns.generalised_advantages(rewards, baselines, self.spec.discount, self._gae_lambda)
@@ -270,6 +297,12 @@ class ExpectedUpdateEstimator(SampledEstimator):
         """Zero: what is sampled is not what the inner update is a function of."""
         del own_log_probs
         return tf.zeros_like(later_values)
+
+    def entropy_surrogate(self, log_probs, entropies):
+        """mean_k Σ_t □(Σ_{t' < t} l_t') γᵗ H_t, all of whose derivatives are those of the expected entropy."""
+        joint_log_probs = tf.add_n(log_probs)
+        before = returns.cumulative_sums(joint_log_probs) - joint_log_probs
+        return tf.reduce_mean(tf.reduce_sum(magic_box(before) * entropies, axis=-1), axis=-1)
 
 
 def _without_padding(trajectory):

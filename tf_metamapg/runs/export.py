@@ -5,14 +5,14 @@ Signatures of a categorical policy, for B observations:
     serving_default(observations)    int32 [B] → {"logits": [B, A], "probabilities": [B, A]}
     sample(observations, seed)       int32 [B], int32 [2] → {"actions": int32 [B]}
 
-of one whose actions are vectors:
+of one whose observations and actions are arrays:
 
-    serving_default(observations)    [B, D] → {"mean": [B, m], "stddev": [B, m]}
-    sample(observations, seed)       [B, D], int32 [2] → {"actions": [B, m]}
+    serving_default(observations)    [B, *observation] → {"mean": [B, *action], "stddev": [B, *action]}
+    sample(observations, seed)       [B, *observation], int32 [2] → {"actions": [B, *action]}
 
 of a recurrent one also, where the others take the state, and return the next one, as `hidden` and `cell`:
 
-    initial_state(batch_size)       int32 → {"hidden": [B, units], "cell": [B, units]}
+    initial_state(batch_size)        int32 → {"hidden": [B, units], "cell": [B, units]}
 
 and of parameter vectors:
 
@@ -22,10 +22,10 @@ TensorFlow's eager mode, sessions, `saved_model_cli` and TFLite give the same nu
 
 Lists and arrays are converted to the dtype of a signature by whatever loads it, tensors are not. So what takes
 observations is there for those of the other width as well: `serving_default_int64` and `sample_int64`; where they are
-vectors `serving_default_float64` and `sample_float64`, or `…_float32` of a policy in float64. Converting cuts off
+arrays `serving_default_float64` and `sample_float64`, or `…_float32` of a policy in float64. Converting cuts off
 fractions, and lets what does not fit into int32 wrap around, before a signature sees it; int64 holds everything.
 
-Where an observation is out of range (negative, too large; a vector that is not finite) or a recurrent state is not
+Where an observation is out of range (negative, too large; an array that is not finite) or a recurrent state is not
 finite, there is no answer: numbers are NaN, those of the next state too, and actions that are integers are −1. Other
 rows stay as they are.
 

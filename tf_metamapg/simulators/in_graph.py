@@ -52,6 +52,9 @@ class InGraphSimulator(descriptions.Described):
         contracts.check_kind(f"{kind}.game", game, contracts.Game, "a game that is played step by step")
         if game.spec.metrics:
             contracts.check_kind(f"{kind}.game", game, contracts.MeasuredGame, "a game with the metrics of its spec")
+        arguments.check_policies(
+            f"{kind}.policies", policies, contracts.StepPolicy, "a policy that acts step by step", game.spec
+        )
         checks.check_integer(f"{kind}.n_trajectories", n_trajectories, minimum=1)
         checks.check_integer(f"{kind}.horizon", horizon, minimum=1)
         self._game = game

@@ -6,6 +6,7 @@ from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
+from tf_metamapg import descriptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class Problem:
     # For each agent where its initial policies are drawn from, other ones for each task; None for an agent that starts
     # all tasks of a seed from the same policy. By default that is all of them.
     populations: tuple[contracts.Population | None, ...] | None = None
+
+    __repr__ = descriptions.of_fields
 
     def __post_init__(self):
         contracts.check_kind("game", self.game, contracts.AnyGame, "a game, such as IteratedMatrixGame(...)")
@@ -85,5 +88,3 @@ class TrainerSettings:
         if self.max_gradient_norm is not None:
             checks.check_positive("max_gradient_norm", self.max_gradient_norm)
         checks.check_boolean("jit_compile", self.jit_compile)
-
-

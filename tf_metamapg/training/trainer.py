@@ -74,7 +74,7 @@ class MetaTrainer(descriptions.Described):
         policies, agents = problem.policies, problem.agents
 
         initial = [policy.initial_params(self._seeds) for policy in policies]
-        update = adaptation.initial_update_params(agents, policies, len(self._seeds), settings.chain_length)
+        update = adaptation.init_update_params(agents, problem.estimator, len(self._seeds), settings.chain_length)
         self.meta_params = tuple(
             MetaParams(*tf.nest.map_structure(keras.Variable, parts)) for parts in zip(initial, update)
         )
@@ -169,7 +169,7 @@ class MetaTrainer(descriptions.Described):
     def initial_states(self, phase, n_tasks):
         """The states that all agents start the tasks of a phase from: tuple of AgentStates with leaves [S, N, ...]."""
         joint_params = self._draw_initial_params(phase, 0, n_tasks)
-        return tuple(agent.init(params) for agent, params in zip(self.problem.agents, joint_params))
+        return adaptation.initial_states(self.problem.agents, joint_params, self.problem.estimator)
 
     def advance(self, phase, tasks, index, agent_states):
         """Plays one link of a chain, and lets all agents learn from it.
@@ -194,9 +194,7 @@ class MetaTrainer(descriptions.Described):
         return tf.nest.map_structure(_value, self.meta_params)
 
     def _critic_values(self, n_tasks):
-        """The critic's parameters as tensors [S, N, ...]; None where there is no critic."""
-        if self._critic is None:
-            return None
+        """The critic's parameters for each agent as tensors [S, N, ...]; () for each where nothing is learned."""
         return adaptation.for_each_task(tf.nest.map_structure(_value, self._critic_params), n_tasks)
 
     def _keys(self, phase, index):
