@@ -25,6 +25,7 @@ class DeadGradientError(RuntimeError):
     """An objective does not depend on its own agent's parameters: an error in a game, a policy or an estimator."""
 
 
+@descriptions.described
 class Link(NamedTuple):
     """One link φ_l of a chain, with what was sampled there."""
 
@@ -32,8 +33,6 @@ class Link(NamedTuple):
     sample: Structure  # as the estimator's `sample` returned it
     keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
     critic_params: JointParams = ()  # as the estimator's `sample` got them
-
-    __repr__ = descriptions.of_fields
 
     @property
     def joint_params(self) -> JointParams:
@@ -46,6 +45,7 @@ class Link(NamedTuple):
         return self._replace(agent_states=tuple(state._replace(params=params) for state, params in states))
 
 
+@descriptions.described
 class Chain(NamedTuple):
     """θ = φ_0 → φ_1 → … → φ_L with all that is needed to differentiate it again."""
 
@@ -55,8 +55,6 @@ class Chain(NamedTuple):
     tasks: Structure  # leading axes [S, N]
     links: tuple[Link, ...]  # L + 1 of them
     compile_fn: Callable  # as `adapt` got it
-
-    __repr__ = descriptions.of_fields
 
 
 class Objectives(descriptions.Described):
@@ -213,10 +211,7 @@ def inner_update(
     checks.check(isinstance(objectives, Objectives), "objectives", objectives, "Objectives")
     n_agents = len(objectives.by_agent)
     check_agents("agents", agents, n_agents)
-    n_seeds, _ = arguments.seeds_and_tasks(objectives.link.joint_params)
     checks.check_length("step_params", step_params, n_agents)
-    for index, structure in enumerate(step_params):
-        arguments.check_leading(f"step_params[{index}]", structure, [n_seeds])
     return tuple(
         agent.update(state, objectives, agent_index, own_params)
         for agent_index, (agent, state, own_params) in enumerate(
@@ -291,7 +286,8 @@ def adapt(
         update_params = init_update_params(agents, estimator, n_seeds, len(keys) - 1)
     checks.check_length("update_params", update_params, len(agents))
     for index, structure in enumerate(update_params):
-        arguments.check_leading(f"update_params[{index}]", structure, [n_seeds, max(len(keys) - 1, 1)])
+        if tf.nest.flatten(structure):
+            arguments.check_leading(f"update_params[{index}]", structure, [n_seeds, max(len(keys) - 1, 1)])
     checks.check(callable(compile_fn), "compile_fn", compile_fn, "a function of functions, such as tf.function")
     states = initial_states(agents, initial_params, estimator)
     links = extend(
@@ -308,7 +304,7 @@ def initial_states(agents, joint_params: JointParams, estimator) -> tuple[AgentS
     )
 
 
-def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=None, compile_fn=identity):
+def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=(), compile_fn=identity):
     """The links of a chain from given states of all agents on; see `adapt` for the arguments.
 
     Returns:

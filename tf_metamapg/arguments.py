@@ -130,7 +130,7 @@ def check_leading(parameter, value, sizes):
     """Raises `InvalidInputError` unless a value is a structure of tensors with some leading axes."""
     leaves = tf.nest.flatten(value)
     are_right = all(descriptions.is_array(leaf) and _fits(leaf.shape[: len(sizes)], sizes) for leaf in leaves)
-    checks.check(are_right, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
+    checks.check(are_right and leaves, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
 
 
 def seeds_and_tasks(structure):

@@ -6,6 +6,7 @@ they register with gin themselves, once a config imports them.
 
 import collections
 import dataclasses
+import inspect
 
 import gin
 
@@ -152,7 +153,7 @@ def train(gin_files, bindings, directory, resume, allow_other_versions, started,
 
 
 # What `train` is bound with; other parameters are named by those who have them.
-_PARAMETERS = tuple(make_experiment.__kwdefaults__) + ("game", "policies", "agents", "estimator", "task_distribution")
+_PARAMETERS = tuple(inspect.signature(make_experiment).parameters)
 
 
 def _named(error):

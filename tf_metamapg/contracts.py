@@ -80,6 +80,7 @@ class AgentSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+@descriptions.described
 class GameSpec:
     """What one has to know of a game to make policies for it."""
 
@@ -90,8 +91,6 @@ class GameSpec:
     actions: tuple[Space, ...]  # what each agent does at one step
     ends: bool = False  # whether episodes can end; where they cannot, nothing is computed for it
     metrics: tuple[str, ...] = ()  # names of what else is reported for each agent, such as the rate of cooperation
-
-    __repr__ = descriptions.of_fields
 
     def __post_init__(self):
         checks.check_boolean("GameSpec.ends", self.ends)
@@ -240,6 +239,7 @@ class TaskDistribution(Protocol):
         ...
 
 
+@descriptions.described
 class Trajectory(NamedTuple):
     """K joint trajectories of T steps for every seed and task; every field is a tuple over agents."""
 
@@ -248,8 +248,6 @@ class Trajectory(NamedTuple):
     rewards: tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
     mask: tuple[tf.Tensor, ...] = ()  # bool [S, N, K, T], whether each was there; () where the game does not end
     metrics: Structure = ()  # for each name of the game's spec a tuple over agents of [S, N, K, T]
-
-    __repr__ = descriptions.of_fields
 
     def agent_mask(self, agent_index: int) -> tf.Tensor | None:
         """Whether an agent was there at each step, bool [S, N, K, T]; None where the game does not end."""
@@ -419,32 +417,29 @@ class PlayingEstimator(Estimator, Protocol):
         ...
 
 
+@descriptions.described
 class AgentState(NamedTuple):
     """All that an agent is at one link of a chain."""
 
     params: Params  # φ_l, leaves [S, N, ...]
     extra: Structure = ()  # moments of an optimiser, a critic, …: leaves [S, N, ...]
 
-    __repr__ = descriptions.of_fields
 
-
+@descriptions.described
 class MetaParams(NamedTuple):
     """What a meta-agent learns, or derivatives with respect to it."""
 
     initial: Params  # θ, leaves [S, ...]
     update: Structure = ()  # what its inner updates are made with, leaves [S, max(L, 1), ...]; () if it is fixed
 
-    __repr__ = descriptions.of_fields
 
-
+@descriptions.described
 class MetaGradients(NamedTuple):
     """The three terms of Theorem 1 (Eq. 7) for one agent."""
 
     current_policy: MetaParams
     self_shaping: MetaParams
     opponent_shaping: MetaParams
-
-    __repr__ = descriptions.of_fields
 
     @property
     def total(self) -> MetaParams:

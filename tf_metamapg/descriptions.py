@@ -35,9 +35,10 @@ def is_array(value):
     return tf.is_tensor(value) or isinstance(value, np.ndarray)
 
 
-def of_fields(value):
-    """The `__repr__` of a NamedTuple or a dataclass."""
-    return describe(value)
+def described(class_of_values):
+    """A NamedTuple or a dataclass whose `repr` says what its fields are."""
+    class_of_values.__repr__ = describe
+    return class_of_values
 
 
 class Described:
@@ -88,11 +89,11 @@ def _describe(value, levels, n_entries):
         return f"{tf.as_dtype(value.dtype).name} [{', '.join(map(str, value.shape))}]"
     if isinstance(value, Described):
         return _call(*value._made_by, levels, n_entries)
-    if type(value).__repr__ is of_fields:
-        return _call(type(value).__name__, value._asdict(), levels, n_entries)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return _call(type(value).__name__, fields, levels, n_entries)
+    if type(value).__repr__ is describe:
+        return _call(type(value).__name__, value._asdict(), levels, n_entries)
     if isinstance(value, (list, tuple)):
         return _sequence(value, levels, n_entries)
     if isinstance(value, functools.partial):

@@ -81,18 +81,18 @@ def meta_gradients(
         lambda *link_arguments: _last_link(chain.estimator, agent_index, *link_arguments)
     )
     at_inner_link = chain.compile_fn(
-        lambda *link_arguments, is_first: _inner_link(
-            chain.estimator, chain.agents, agent_index, *link_arguments, is_first=is_first
+        lambda is_first, *link_arguments: _inner_link(
+            chain.estimator, chain.agents, agent_index, is_first, *link_arguments
         )
     )
     # No weight, in place of one that is zero, spares a derivative.
     weights = [tf.constant(weight, chain.estimator.spec.dtype) if weight else None for weight in value_weights]
     cotangents = at_last_link(chain.tasks, chain.links[-1], weights[-1])
-    by_step = []  # gradients in what each update is made with, by term, from the last to the first
+    by_step: list[Structure] = []  # gradients in what each update is made with, by term, from the last to the first
     for step in reversed(range(len(chain.links) - 1)):
         step_params = tuple(adaptation.at_step(of_agent, step) for of_agent in chain.update_params)
         cotangents, of_step = at_inner_link(
-            chain.tasks, chain.links[step], weights[step], step_params, cotangents, is_first=step == 0
+            step == 0, chain.tasks, chain.links[step], weights[step], step_params, cotangents
         )
         by_step.insert(0, of_step)
 
@@ -117,17 +117,17 @@ def _last_link(estimator, own, tasks, link, weight):
     return Cotangents(none, of_own, tf.nest.map_structure(tf.zeros_like, own_state), of_opponents, value)
 
 
-def _inner_link(estimator, agents, own, tasks, link, weight, step_params, following, is_first):
+def _inner_link(estimator, agents, own, is_first, tasks, link, weight, step_params, following):
     """One step of the recursion, from link l + 1 to link l.
 
     Args:
         estimator, agents, own: see `meta_gradients`.
+        is_first: whether nothing comes before the link, so that nobody asks for cotangents of the opponents.
         tasks: the tasks, with leading axes [S, N].
         link: Link l.
         weight: w_l; None for zero.
         step_params: for each agent what its update between l and l + 1 is made with, leaves [S, ...].
         following: the Cotangents of link l + 1.
-        is_first: whether nothing comes before the link, so that nobody asks for cotangents of the opponents.
 
     Returns:
         (Cotangents of link l, for each term the gradients in the agent's own `step_params`).

@@ -74,7 +74,9 @@ WORKLOADS = {**META_WORKLOADS, **LEARNER_WORKLOADS}
 # How the cost grows with each axis: what is doubled, and the workloads in which it is, from `tabular` on. For L it
 # is the number of rollouts, L + 1.
 SCALING = {
-    axis: {f"{axis}={size}": META_WORKLOADS["tabular"]._replace(**{axis: size}) for size in sizes}
+    axis: {
+        f"{axis}={size}": Workload(**{**META_WORKLOADS["tabular"]._asdict(), axis: size}) for size in sizes
+    }
     for axis, sizes in (
         ("horizon", (150, 300, 600)), ("n_trajectories", (64, 128, 256)), ("n_tasks", (32, 64, 128)),
         ("chain_length", (1, 3, 7)),

@@ -19,13 +19,12 @@ from tf_metamapg.numerics import returns
 from tf_metamapg.simulators.in_graph import InGraphSimulator
 
 
+@descriptions.described
 class Sample(NamedTuple):
     """Trajectories, and what is computed from their rewards once, whoever differentiates them how often."""
 
     trajectory: Trajectory  # fields [S, N, K, T]
     step_weights: tuple[Any, ...]  # for each agent, what the estimator's `step_weights` returned
-
-    __repr__ = descriptions.of_fields
 
 
 class SampledEstimator(descriptions.Described, abc.ABC):
@@ -144,7 +143,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             tensor [S, N].
         """
 
-    def sample(self, joint_params, tasks, keys, critic_params=None):
+    def sample(self, joint_params, tasks, keys, critic_params=()):
         """Plays the game.
 
         Args:
@@ -175,8 +174,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             trajectory: Trajectory with fields [S, N, K, T].
         """
         trajectory = _without_padding(trajectory)
-        if critic_params is None:
-            critic_params = ((),) * self.spec.n_agents
+        critic_params = critic_params or ((),) * self.spec.n_agents
         checks.check_length("critic_params", critic_params, self.spec.n_agents)
         step_weights = []
         for agent, rewards in enumerate(trajectory.rewards):
@@ -263,6 +261,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
 
     def _means(self, by_agent, joint_params, sample):
         """Means over K and T of what was seen at each step, NaN where a parameter is not finite."""
+        checks.check_length("joint_params", joint_params, self.spec.n_agents)
         arguments.check_leading("joint_params", joint_params, arguments.seeds_and_tasks(sample.trajectory.rewards))
         finite = tf.reduce_all([
             tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(2, len(leaf.shape))))
