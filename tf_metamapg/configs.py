@@ -123,7 +123,7 @@ def train(gin_files, bindings, directory, resume, allow_other_versions, started,
         resume: whether to go on with the run that is there.
         allow_other_versions: see `experiment.train`.
         started: when the run began, in seconds since the epoch.
-        tell_unused: called before the run begins, with what is bound though nothing uses it, a list of texts.
+        tell_unused: called when the run begins, with what is bound though nothing uses it, a list of texts.
 
     Returns:
         the summary, see `experiment.train`.
@@ -146,8 +146,10 @@ def train(gin_files, bindings, directory, resume, allow_other_versions, started,
                 raise _named(cause) from None
             raise checks.InvalidInputError(f"config: {_what_is_wrong(error)}") from error
         config = gin.operative_config_str()
-        tell_unused(list(_unused(config, of_files, of_bindings)))
-        return experiment.train(described, trainer, config, directory, started, resume, allow_other_versions)
+        return experiment.train(
+            described, trainer, config, directory, started, resume, allow_other_versions,
+            opened=lambda: tell_unused(list(_unused(config, of_files, of_bindings))),
+        )
 
 
 # What `train` is bound with; other parameters are named by those who have them.
@@ -167,9 +169,9 @@ def _what_is_wrong(error):
     # What a config leaves out, or calls too early, shows only in the call that misses it.
     if "No values supplied by Gin or caller" in text:
         return first_line
-    if isinstance(error, TypeError) and "positional argument" in first_line:
-        return f"{first_line}; is there a @name() that should be without parentheses?"
     calls = gin_reader.calls(error)
+    if isinstance(error, TypeError) and "positional argument" in first_line:
+        return f"{calls[-1]}: {first_line}; is there a @name() that should be without parentheses?"
     again = [name for name, times in collections.Counter(calls).items() if times > 1]
     if isinstance(error, RecursionError) and again:
         return f"{', '.join(again)}: refers to itself"

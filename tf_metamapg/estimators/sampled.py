@@ -68,6 +68,8 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             f"{kind}.policies", policies, contracts.StepPolicy,
             "a policy that acts step by step, such as tabular_policy(game, agent_index) makes", game.spec,
         )
+        checks.check_integer(f"{kind}.n_trajectories", n_trajectories, minimum=1)
+        checks.check_integer(f"{kind}.horizon", horizon, minimum=1)
         checks.check_number(f"{kind}.gae_lambda", gae_lambda, minimum=0.0)
         checks.check(gae_lambda <= 1.0, f"{kind}.gae_lambda", gae_lambda, "in [0, 1]")
         self.simulator = arguments.made(

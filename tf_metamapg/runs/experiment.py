@@ -49,7 +49,9 @@ def build(experiment):
     return trainer
 
 
-def train(experiment, trainer, config, directory, started, resume=False, allow_other_versions=False):
+def train(
+    experiment, trainer, config, directory, started, resume=False, allow_other_versions=False, opened=lambda: None
+):
     """Meta-trains, evaluates on held-out tasks and writes everything to the run directory.
 
     Args:
@@ -60,6 +62,7 @@ def train(experiment, trainer, config, directory, started, resume=False, allow_o
         started: when the run began, in seconds since the epoch.
         resume: whether to go on with the run that is there.
         allow_other_versions: whether to go on though packages have other versions than the run has used so far.
+        opened: called when nothing can be refused any more.
 
     Returns:
         the summary, as it stands in `summary.json`.
@@ -70,7 +73,7 @@ def train(experiment, trainer, config, directory, started, resume=False, allow_o
             are in `summary.json` then.
     """
     checkpointer, log, started = _open(
-        experiment, trainer, config, directory, started, resume, allow_other_versions
+        experiment, trainer, config, directory, started, resume, allow_other_versions, opened
     )
     _meta_train(experiment, trainer, checkpointer, log, started)
     validation, meta_test = _evaluate(experiment, trainer, checkpointer)
@@ -79,7 +82,7 @@ def train(experiment, trainer, config, directory, started, resume=False, allow_o
     return summary
 
 
-def _open(experiment, trainer, config, directory, started, resume, allow_other_versions):
+def _open(experiment, trainer, config, directory, started, resume, allow_other_versions, opened):
     """Begins a run, or takes it up where it was left: (Checkpointer, MetricsLog, when it would have begun)."""
     run, evaluation, jit_compile = experiment.run, experiment.evaluation, experiment.trainer.jit_compile
     may_change = _MAY_CHANGE + (_EVALUATION_SIZES if evaluation.validate_every is None else ())
@@ -99,6 +102,7 @@ def _open(experiment, trainer, config, directory, started, resume, allow_other_v
         n_meta_updates_done=done, digest=None if notes is None else notes["metrics_digest"],
     )
     print(f"run directory: {directory.path}", flush=True)
+    opened()
     if resume:
         directory.go_on(config)
         print(f"resumed after {done} of {run.n_meta_updates} meta-updates", flush=True)
