@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
@@ -41,7 +42,7 @@ def make_setting(n_agents, make_estimator):
 
 def link(joint_params):
     """A Link of agents that are nothing but their parameters, where nothing is sampled."""
-    return adaptation.Link(tuple(map(AgentState, joint_params)), (), random.root_keys([0]))
+    return links.Link(tuple(map(AgentState, joint_params)), (), random.root_keys([0]))
 
 
 def dice(game, policies):
@@ -85,7 +86,7 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         for params, initial in zip(chain.links[0].joint_params, initial_params):
             self.assertAllEqual(params[0], initial[0])
         for before, after in zip(chain.links[:-1], chain.links[1:]):
-            updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, before), agents, ((), ()))
+            updated = adaptation.inner_update(links.Objectives(estimator, tasks, before), agents, ((), ()))
             tf.nest.map_structure(self.assertAllEqual, updated, after.agent_states)
             self.assertNotAllClose(after.joint_params[0][0], before.joint_params[0][0])
 
@@ -119,9 +120,9 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         game = DifferentiableGame(lambda x, y: (y[..., 0], x[..., 0] * y[..., 0]), [1, 1])
         estimator = ExactEstimator(game, [vector_policy(game, agent) for agent in range(2)])
         joint_params = tuple((tf.ones([1, 1, 1], tf.float64),) for _ in range(2))
-        objectives = adaptation.Objectives(estimator, (), link(joint_params))
+        objectives = links.Objectives(estimator, (), link(joint_params))
         for agent in (PolicyGradient(), LOLADiCE(n_lookahead_steps=0)):
-            with self.assertRaisesRegex(adaptation.DeadGradientError, "agent 0 does not depend on its own"):
+            with self.assertRaisesRegex(links.DeadGradientError, "agent 0 does not depend on its own"):
                 agent.gradients(objectives, 0)
             self.assertAllEqual(agent.gradients(objectives, 1)[0], [[[1.0]]])
         # Of another agent's value there may be nothing that depends on it.
@@ -131,7 +132,7 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         game = MatrixGame([[1.0, 2.0]], dtype="float64")
         estimator = ExactEstimator(game, [tabular_policy(game, 0)])
         tasks = tf.constant(game.default_tasks)[tf.newaxis, tf.newaxis]
-        objectives = adaptation.Objectives(estimator, tasks, link(((tf.zeros([1, 1, 1, 1], tf.float64),),)))
+        objectives = links.Objectives(estimator, tasks, link(((tf.zeros([1, 1, 1, 1], tf.float64),),)))
         for agent in (LookAhead(), LOLAShaping(), LOLATaylor(), SOS()):
             self.assertAllClose(agent.gradients(objectives, 0)[0], [[[[-0.25]]]])
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import links
 from tf_metamapg import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
@@ -52,8 +53,8 @@ class Setting:
 
     def updated(self, joint_params):
         """φ_{l+1} of exact updates."""
-        link = adaptation.Link(tuple(map(AgentState, joint_params)), (), self.keys)
-        objectives = adaptation.Objectives(self.estimator, self.tasks, link)
+        link = links.Link(tuple(map(AgentState, joint_params)), (), self.keys)
+        objectives = links.Objectives(self.estimator, self.tasks, link)
         states = adaptation.inner_update(objectives, self.agents, ((),) * len(self.agents))
         return tuple(state.params for state in states)
 
@@ -177,7 +178,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         setting = Setting()
         chain = setting.chain(0)
         terms = theorem.meta_gradients(chain, 1, (1.0,))
-        objectives = adaptation.Objectives(setting.estimator, setting.tasks, chain.links[0])
+        objectives = links.Objectives(setting.estimator, setting.tasks, chain.links[0])
         gradients = objectives.gradients(1, with_respect_to=1)
         self.assertAllClose(of_table(terms.total), tf.reduce_mean(gradients[0], axis=1), rtol=1e-12, atol=1e-15)
         self.assertAllEqual(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))

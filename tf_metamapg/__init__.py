@@ -14,9 +14,6 @@ from tf_metamapg.adaptation import adapt
 from tf_metamapg.adaptation import Chain
 from tf_metamapg.adaptation import for_each_task
 from tf_metamapg.adaptation import inner_update
-from tf_metamapg.adaptation import Link
-from tf_metamapg.adaptation import Objectives
-from tf_metamapg.adaptation import sample_link
 from tf_metamapg.agents import *  # noqa: F403
 from tf_metamapg.checks import InvalidInputError
 from tf_metamapg.contracts import AgentSpec
@@ -31,6 +28,9 @@ from tf_metamapg.critics import *  # noqa: F403
 from tf_metamapg.estimators import *  # noqa: F403
 from tf_metamapg.games import *  # noqa: F403
 from tf_metamapg.games import payoffs
+from tf_metamapg.links import Link
+from tf_metamapg.links import Objectives
+from tf_metamapg.links import sample_link
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import *  # noqa: F403
 from tf_metamapg.simulators import *  # noqa: F403

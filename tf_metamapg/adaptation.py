@@ -15,34 +15,10 @@ from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import JointParams
-from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Structure
-from tf_metamapg.numerics import random
-from tf_metamapg.numerics import xla_gradients  # noqa: F401, so that what is compiled here can be differentiated three times
-
-
-class DeadGradientError(RuntimeError):
-    """An objective does not depend on its own agent's parameters: an error in a game, a policy or an estimator."""
-
-
-@descriptions.described
-class Link(NamedTuple):
-    """One link φ_l of a chain, with what was sampled there."""
-
-    agent_states: tuple[AgentState, ...]  # one for each agent, leaves [S, N, ...]
-    sample: Structure  # as the estimator's `sample` returned it
-    keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
-    critic_params: JointParams = ()  # as the estimator's `sample` got them
-
-    @property
-    def joint_params(self) -> JointParams:
-        """φ_l of all agents, leaves [S, N, ...]."""
-        return tuple(state.params for state in self.agent_states)
-
-    def with_joint_params(self, joint_params: JointParams) -> "Link":
-        """The same link with other parameters."""
-        states = zip(self.agent_states, joint_params)
-        return self._replace(agent_states=tuple(state._replace(params=params) for state, params in states))
+from tf_metamapg.links import Link
+from tf_metamapg.links import Objectives
+from tf_metamapg.links import sampling
 
 
 @descriptions.described
@@ -57,138 +33,9 @@ class Chain(NamedTuple):
     compile_fn: Callable  # as `adapt` got it
 
 
-class Objectives(descriptions.Described):
-    """The agents' objectives at a link as functions of the parameters of all agents, ready to be differentiated.
-
-    What they have in common, such as log-probabilities and their sums over time, is computed once for all of them,
-    and so is what comes back through it when one of their gradients is differentiated again.
-
-    Attributes:
-        estimator: the estimator of the chain.
-        tasks: the tasks, with leading axes [S, N].
-        link: Link at φ_l.
-        by_agent: tuple over agents of tensors [S, N], Vⁱ(φ_l) or its surrogate.
-    """
-
-    def __init__(self, estimator: contracts.Estimator, tasks: Structure, link: Link):
-        """Takes what stands above.
-
-        Raises:
-            InvalidInputError: if one of these is something else.
-        """
-        self.estimator = estimator
-        self.tasks = tasks
-        self.link = link = checked_link(estimator, link)
-        with tf.GradientTape(persistent=True) as self._inner_tape:
-            self._inner_tape.watch(link.joint_params)
-            self.by_agent = estimator.objectives(link.joint_params, tasks, link.sample)
-
-    def recompute(self) -> "Objectives":
-        """The same, evaluated again under the active tape, which then records the objectives, too."""
-        return Objectives(self.estimator, self.tasks, self.link)
-
-    def gradients(self, agent_index: int, with_respect_to: int) -> Params:
-        """∇_θ^j Vⁱ(θ). For j = i it is Eq. 1's policy gradient: the others are taken as they are.
-
-        Args:
-            agent_index: i, whose value.
-            with_respect_to: j, whose parameters.
-
-        Returns:
-            Params of agent j with leaves [S, N, ...], differentiable with respect to the parameters of
-            every agent so far as the estimator's objectives are.
-
-        Raises:
-            DeadGradientError: for j = i, if there is no dependence at all.
-            InvalidInputError: if there are no such agents; for j ≠ i, if the estimator's objectives do not know of
-                the others' parameters.
-        """
-        for name, index in (("agent_index", agent_index), ("with_respect_to", with_respect_to)):
-            checks.check_agent_index(name, index, len(self.by_agent))
-        objective, params = self.by_agent[agent_index], self.link.joint_params[with_respect_to]
-        if with_respect_to == agent_index:
-            return own_gradients(self._inner_tape, objective, params, agent_index)
-        check_cross_derivatives(self.estimator)
-        return self._inner_tape.gradient(objective, params, unconnected_gradients="zero")
-
-    def entropy_gradients(self, agent_index: int) -> Params:
-        """∇_θⁱ of the entropy of agent i's own actions, see `contracts.Estimator.entropies`.
-
-        Returns:
-            Params of agent i with leaves [S, N, ...], differentiable like `gradients`.
-        """
-        params = self.link.joint_params[agent_index]
-        with tf.GradientTape() as tape:
-            tape.watch(params)
-            entropies = self.estimator.entropies(self.link.joint_params, self.tasks, self.link.sample)
-        return own_gradients(tape, entropies[agent_index], params, agent_index)
-
-
-def own_gradients(tape, objective, params, agent_index) -> Params:
-    """The derivative of an agent's objective [S, N] in its own parameters, Params with leaves [S, N, ...].
-
-    Raises:
-        DeadGradientError: if there is no dependence at all.
-    """
-    gradients = tape.gradient(objective, params)
-    if all(gradient is None for gradient in gradients):
-        raise DeadGradientError(f"the objective of agent {agent_index} does not depend on its own parameters")
-    return tuple(
-        tf.zeros_like(leaf) if gradient is None else gradient for gradient, leaf in zip(gradients, params)
-    )
-
-
-def check_cross_derivatives(estimator) -> None:
-    """Raises `InvalidInputError` unless an agent's objective knows of the others' parameters.
-
-    With sampled inner updates such derivatives would silently be zero.
-    """
-    checks.check(
-        estimator.inner_update == "expected", "estimator", estimator,
-        "one of expected inner updates, such as ExactEstimator, DiceEstimator or LoadedDiceEstimator, for agents that "
-        "look at the others' gradients",
-    )
-
-
-def sample_link(
-    estimator: contracts.Estimator, agent_states: tuple[AgentState, ...], tasks: Structure, keys: tf.Tensor,
-    critic_params: JointParams = (),
-) -> Link:
-    """The link at given states of all agents.
-
-    Args:
-        estimator: the estimator of the chain.
-        agent_states: one for each agent, leaves [S, N, ...].
-        tasks: the tasks, with leading axes [S, N].
-        keys: int64 tensor [S, 2], other ones for every link.
-        critic_params: parameters of the estimator's critic, see `SampledEstimator.sample`.
-
-    Raises:
-        InvalidInputError: if one of these is something else.
-    """
-    contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
-    keys = arguments.keys("keys", keys)
-    states = _checked_states("agent_states", agent_states, estimator.policies)
-    link = Link(states, (), keys, critic_params)
-    sample = estimator.sample(link.joint_params, tasks, random.sample_keys(keys), critic_params)
-    return link._replace(sample=sample)
-
-
-def checked_link(estimator, link: Link) -> Link:
-    """The link, which must be one at which an estimator has objectives."""
-    contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
-    checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
-    return link._replace(agent_states=_checked_states("link.agent_states", link.agent_states, estimator.policies))
-
-
-def _checked_states(parameter, agent_states, policies):
-    """The states of all agents, whose parameters must be those of their policies, with leaves [S, N, ...]."""
-    checks.check_length(parameter, agent_states, len(policies))
-    for index, state in enumerate(agent_states):
-        is_state = isinstance(state, AgentState)
-        checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init returns")
-    joint_params = arguments.joint_params(f"{parameter}.params", [state.params for state in agent_states], policies)
-    return tuple(state._replace(params=params) for state, params in zip(agent_states, joint_params))
+def identity(function):
+    """The function itself: nothing is compiled."""
+    return function
 
 
 def inner_update(
@@ -223,11 +70,6 @@ def inner_update(
 def at_step(update_params: Structure, step: int) -> Structure:
     """What one update is made with: leaves [S, number of steps, ...] → [S, ...]; steps beyond are as the last one."""
     return tf.nest.map_structure(lambda leaf: leaf[:, min(step, leaf.shape[1] - 1)], update_params)
-
-
-def identity(function):
-    """The function itself: nothing is compiled."""
-    return function
 
 
 def for_each_task(joint_params: JointParams, n_tasks: int) -> JointParams:
@@ -321,20 +163,6 @@ def extend(estimator, agents, update_params, tasks, agent_states, keys, *, criti
             agent_states = update(links[-1], tasks, step_params)
         links.append(sample(agent_states, tasks, link_keys, critic_params))
     return tuple(links)
-
-
-def sampling(estimator, compile_fn):
-    """`sample_link`, compiled; where games are played outside of the graph, only what is made of trajectories is."""
-    if estimator.in_graph:
-        return compile_fn(lambda *link_arguments: sample_link(estimator, *link_arguments))
-    make_sample = compile_fn(estimator.make_sample)
-
-    def sample(agent_states, tasks, keys, critic_params):
-        link = Link(tuple(agent_states), (), keys, critic_params)
-        trajectory = estimator.simulator.sample(link.joint_params, tasks, random.sample_keys(keys))
-        return link._replace(sample=make_sample(trajectory, link.joint_params, critic_params))
-
-    return sample
 
 
 def check_chain(chain, agent_index: int) -> None:

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
 from tf_metamapg.contracts import Structure
@@ -134,7 +135,7 @@ def _inner_link(estimator, agents, own, is_first, tasks, link, weight, step_para
     """
     with tf.GradientTape(persistent=True) as outer_tape:
         outer_tape.watch((link.agent_states, step_params[own]))
-        objectives = adaptation.Objectives(estimator, tasks, link)
+        objectives = links.Objectives(estimator, tasks, link)
         updated, updated_opponents = _split(adaptation.inner_update(objectives, agents, step_params), own)
         score = estimator.current_policy_objective(link.joint_params, link.sample, own, following.value)
         value, own_value = _weighted_value(estimator, own, tasks, link, weight, objectives)
@@ -164,7 +165,7 @@ def _weighted_value(estimator, own, tasks, link, weight, objectives=None):
     if weight is None:
         zeros = tf.zeros(tf.nest.flatten(link.agent_states[own])[0].shape[:2], estimator.spec.dtype)
         return zeros, tf.zeros([], zeros.dtype)
-    objectives = objectives or adaptation.Objectives(estimator, tasks, link)
+    objectives = objectives or links.Objectives(estimator, tasks, link)
     values = estimator.values(link.joint_params, tasks, link.sample)
     return weight * values[own], weight * tf.reduce_sum(objectives.by_agent[own])
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests import oracle
 from tests.tiny_game import TinyGame
 from tf_metamapg import adaptation
+from tf_metamapg import links
 from tf_metamapg import theorem
 from tf_metamapg.agents import anticipation
 from tf_metamapg.agents.fixed import Fixed
@@ -196,11 +197,11 @@ class Setting:
         self.rates = [0.8, 0.4, 0.6][:n_agents]
 
     def link(self):
-        return adaptation.sample_link(self.estimator, states(joint_params(self.logits)), self.tasks, self.keys)
+        return links.sample_link(self.estimator, states(joint_params(self.logits)), self.tasks, self.keys)
 
     def directions(self, agents):
         """Of all agents, [S, N, n, o]."""
-        objectives = adaptation.Objectives(self.estimator, self.tasks, self.link())
+        objectives = links.Objectives(self.estimator, self.tasks, self.link())
         return np.stack(
             [
                 agent.gradients(objectives, agent_index)[0].numpy()[..., 0]
@@ -303,8 +304,8 @@ class ExactDirectionsTest(Close, parameterized.TestCase):
         agents = [AGENTS[kind](own, assumed)] * 2
         # The tasks start from the unit vectors, so that what they become are the columns.
         unit_vectors = tuple((tf.constant(np.eye(2)[None, :, agent, None]),) for agent in range(2))
-        link = adaptation.sample_link(estimator, states(unit_vectors), (), random.root_keys([0]))
-        updated = adaptation.inner_update(adaptation.Objectives(estimator, (), link), agents, ((), ()))
+        link = links.sample_link(estimator, states(unit_vectors), (), random.root_keys([0]))
+        updated = adaptation.inner_update(links.Objectives(estimator, (), link), agents, ((), ()))
         matrix = np.stack([state.params[0].numpy()[0, :, 0] for state in updated])
         radius = np.max(np.abs(np.linalg.eigvals(matrix)))
         # LookAhead's and LOLA (a)'s extra terms are the same here, and (c) is (b), as the game is bilinear.
@@ -335,10 +336,10 @@ class DeadAndAliveTest(Close, parameterized.TestCase):
         estimator = ExactEstimator(game, [vector_policy(game, agent) for agent in range(2)])
         agent, assumed = AGENTS[kind](1.0, 0.3), 0.3
         origin = states(tuple((tf.zeros([1, 1, size], tf.float64),) for size in (2, 3)))
-        link = adaptation.sample_link(estimator, origin, (), random.root_keys([0]))
+        link = links.sample_link(estimator, origin, (), random.root_keys([0]))
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(m)
-            gradients = agent.gradients(adaptation.Objectives(estimator, (), link), 0)[0][0, 0]
+            gradients = agent.gradients(links.Objectives(estimator, (), link), 0)[0][0, 0]
             entry = gradients[1]
         expected = b[0] + assumed * (
             looks_at_own * tf.linalg.matvec(m[0], c[1]) + looks_at_other * tf.linalg.matvec(m[1], c[0])
@@ -355,7 +356,7 @@ class DeadAndAliveTest(Close, parameterized.TestCase):
         link = setting.link()
         with tf.GradientTape() as tape:
             tape.watch(link.joint_params)
-            objectives = adaptation.Objectives(setting.estimator, setting.tasks, link)
+            objectives = links.Objectives(setting.estimator, setting.tasks, link)
             updated = adaptation.inner_update(objectives, agents, ((), ()))[1].params[0]
         self.assertAllEqual(updated, link.joint_params[1][0])
         own, other = tape.gradient(updated, [link.joint_params[1][0], link.joint_params[0][0]])
@@ -424,8 +425,8 @@ class SOSTest(Close, parameterized.TestCase):
         estimator = ExactEstimator(game, [vector_policy(game, agent) for agent in range(2)])
         x = np.array([-0.4, 0.3, 2.0])
         params = ((tf.constant(x[None, :, None]),), (tf.constant(1 - x[None, :, None]),))
-        link = adaptation.Link(states(params), (), random.root_keys([0]))
-        objectives = adaptation.Objectives(estimator, (), link)
+        link = links.Link(states(params), (), random.root_keys([0]))
+        objectives = links.Objectives(estimator, (), link)
         for agent_index in range(2):
             of_sos, of_lola = (
                 agent.gradients(objectives, agent_index)[0] for agent in (SOS(1.0, 0.5), LOLATaylor(1.0, 0.5))
@@ -458,7 +459,7 @@ class DerivativesTest(Close, parameterized.TestCase):
         link = setting.link()
         with tf.GradientTape() as tape:
             tape.watch(link.joint_params)
-            objectives = adaptation.Objectives(setting.estimator, setting.tasks, link)
+            objectives = links.Objectives(setting.estimator, setting.tasks, link)
             updated = adaptation.inner_update(objectives, agents, ((),) * n_agents)
             total = sum(
                 tf.reduce_sum(along[..., agent, :, None] * state.params[0]) for agent, state in enumerate(updated)
@@ -548,7 +549,7 @@ class ReductionTest(Close, parameterized.TestCase):
         chain = setting.chain(agents, n_steps)
         terms = agents[1].meta_gradients(chain, 1)
         lola = LOLADiCE(1.0, 0.7, n_steps)
-        objectives = adaptation.Objectives(setting.estimator, setting.tasks, chain.links[0])
+        objectives = links.Objectives(setting.estimator, setting.tasks, chain.links[0])
         gradients = lola.gradients(objectives, 1)[0].numpy().mean(axis=1)
         self.assert_close(terms.total.initial[0].numpy(), gradients, 1e-12)
         # Self-shaping is nothing but the derivative at the policies that were not moved.
@@ -574,8 +575,8 @@ class ReductionTest(Close, parameterized.TestCase):
         keys, tasks, agent = random.root_keys([1, 2]), tiny.tasks(2, 3), n_agents - 1
         lola = LOLADiCE(1.0, 0.7, n_steps)
         start = adaptation.for_each_task(joint_params(logits), 3)
-        link = adaptation.sample_link(estimator, states(start), tasks, keys, critic_params)
-        objectives = adaptation.Objectives(estimator, tasks, link)
+        link = links.sample_link(estimator, states(start), tasks, keys, critic_params)
+        objectives = links.Objectives(estimator, tasks, link)
         gradients = lola.gradients(objectives, agent)[0].numpy().mean(axis=1)
 
         agents = [PolicyGradient(0.7)] * n_agents
@@ -599,10 +600,10 @@ class SampledTest(Close, parameterized.TestCase):
         members = generator.integers(len(tiny.oracle.actions), size=[2, 2, 5])
         logits = generator.normal(size=[2, 2, *tiny.logits.shape])
         estimator = DiceEstimator(tiny.game, tiny.policies, 5, 2, NoBaseline)
-        link = adaptation.Link(
+        link = links.Link(
             states(joint_params(logits)), tiny.sample(estimator, members), random.root_keys([0, 1])
         )
-        objectives = adaptation.Objectives(estimator, tiny.tasks(2, 2), link)
+        objectives = links.Objectives(estimator, tiny.tasks(2, 2), link)
         assumed = 0.6
         for agent in range(n_agents):
             actual = LOLAShaping(1.0, assumed).gradients(objectives, agent)[0].numpy()
@@ -634,10 +635,10 @@ class SampledTest(Close, parameterized.TestCase):
         probs = orders * tiny.oracle.set_probs(tiny.logits, members)
         estimator = estimator_class(tiny.game, tiny.policies, size, horizon, critic)
         logits = np.broadcast_to(tiny.logits, [1, len(members), *tiny.logits.shape])
-        link = adaptation.Link(
+        link = links.Link(
             states(joint_params(logits)), tiny.sample(estimator, members[None]), random.root_keys([0])
         )
-        objectives = adaptation.Objectives(estimator, tiny.tasks(1, len(members)), link)
+        objectives = links.Objectives(estimator, tiny.tasks(1, len(members)), link)
         hessians = oracle.derivatives(tiny.oracle.values, tiny.logits)[1]
         along = np.random.default_rng(0).normal(size=tiny.logits.shape)
         for value_of, agent, other in itertools.product(range(n_agents), repeat=3):

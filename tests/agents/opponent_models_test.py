@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
@@ -62,7 +63,7 @@ class Setting:
     def link(self):
         """A Link at the policies."""
         keys = random.root_keys(range(self.shape[0]))
-        return adaptation.sample_link(self.estimator, states(self.joint_params), self.tasks, keys)
+        return links.sample_link(self.estimator, states(self.joint_params), self.tasks, keys)
 
     def by_hand(self, agent, s, n, observations, actions):
         """Where to find the maximum: the log ratios of counts, or the logits of the reference policy.
@@ -216,7 +217,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         nothing = tf.zeros([1, 2, 2, 6], setting.game.spec.dtype)
         trajectory = Trajectory(observations, actions, (nothing, nothing))
         sample = setting.estimator.make_sample(trajectory, setting.joint_params)
-        return adaptation.Link(states(setting.joint_params), sample, ())
+        return links.Link(states(setting.joint_params), sample, ())
 
     @parameterized.named_parameters(*MODES)
     def test_keep_the_logits_of_the_reference_policy(self, mode):
@@ -304,7 +305,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
             tuple(leaf[:, tf.newaxis] for leaf in policy.initial_params([0])) for policy in policies
         )
         tasks = tf.constant(game.default_tasks, tf.float32)[None, None]
-        link = adaptation.sample_link(estimator, states(joint_params), tasks, keys)
+        link = links.sample_link(estimator, states(joint_params), tasks, keys)
         with self.assertRaisesRegex(
             checks.InvalidInputError, "^opponent_model = 'MaximumLikelihood': must be for policies of at most 1000"
         ):
@@ -368,7 +369,7 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
 
         def gradients(model, link):
             agent = LOLADiCE(0.3, 0.3, opponent_model=model)
-            return agent.gradients(adaptation.Objectives(setting.estimator, setting.tasks, link), agent_index=0)[0]
+            return agent.gradients(links.Objectives(setting.estimator, setting.tasks, link), agent_index=0)[0]
 
         plain = gradients(None, link)
         self.assertAllEqual(gradients(truthful, link), plain)
@@ -429,7 +430,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         setting = Setting((2, 2))
         estimator = ExactEstimator(setting.game, setting.policies)
         keys = random.root_keys(range(setting.shape[0]))
-        link = adaptation.sample_link(estimator, states(setting.joint_params), setting.tasks, keys)
+        link = links.sample_link(estimator, states(setting.joint_params), setting.tasks, keys)
         message = (
             "estimator = ExactEstimator: must be one that samples, such as LoadedDiceEstimator, for agents with an "
             "opponent model, with simulator and critic and make_sample; see contracts.PlayingEstimator"
@@ -440,7 +441,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         agent = kind(opponent_model=MaximumLikelihood())
         with self.assertRaises(checks.InvalidInputError) as caught:
             if kind is LOLADiCE:
-                agent.gradients(adaptation.Objectives(estimator, setting.tasks, link), agent_index=0)
+                agent.gradients(links.Objectives(estimator, setting.tasks, link), agent_index=0)
             else:
                 agents = (agent, PolicyGradient())
                 chain = adaptation.Chain(estimator, agents, ((), ()), setting.tasks, (link,), adaptation.identity)

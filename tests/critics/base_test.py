@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tests.critics.fitting import fitted
 from tf_metamapg import adaptation
+from tf_metamapg import links
 from tf_metamapg import theorem
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.contracts import AgentState
@@ -52,10 +53,10 @@ class VarianceTest(tf.test.TestCase, parameterized.TestCase):
         for critic in (NoBaseline, LeaveOneOutBaseline, LinearFeatureBaseline, network):
             one = estimator(critic)
             critic_params = adaptation.for_each_task(learned, n_tasks) if critic is network else ()
-            link = adaptation.sample_link(
+            link = links.sample_link(
                 one, tuple(map(AgentState, joint_params)), tasks, keys, critic_params
             )
-            objectives = adaptation.Objectives(one, tasks, link)
+            objectives = links.Objectives(one, tasks, link)
             gradients.append(objectives.gradients(0, with_respect_to=0)[0].numpy()[0, :, :, 0])
         variances = [gradient.var(axis=0).sum() for gradient in gradients]
         for variance in variances[1:]:
@@ -98,11 +99,11 @@ class OneShotDilemmaTest(tf.test.TestCase, parameterized.TestCase):
 
         def link(states, sets):
             params = tuple(state.params for state in states)
-            return adaptation.Link(states, estimator.make_sample(self.trajectory(sets), params), keys)
+            return links.Link(states, estimator.make_sample(self.trajectory(sets), params), keys)
 
         first = link(initial_states, sets)
         agents = (PolicyGradient(1.0), PolicyGradient(1.0))
-        updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, first), agents, ((), ()))
+        updated = adaptation.inner_update(links.Objectives(estimator, tasks, first), agents, ((), ()))
         second = link(updated, last[:, np.newaxis])
         cooperation = [_sigmoid(state.params[0].numpy()[:, 0, 0, 0]) for state in updated]
         probs = n_orders / 4**size

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.critics.fitting import fitted
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.contracts import AgentState
@@ -207,7 +208,7 @@ class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
             tf.nest.map_structure(self.assertAllEqual, link.sample, expected)
             tf.nest.map_structure(self.assertAllEqual, link.critic_params, critic_params)
         states = tuple(map(AgentState, joint_params))
-        again = adaptation.sample_link(estimator, states, tasks, link_keys[0], critic_params)
+        again = links.sample_link(estimator, states, tasks, link_keys[0], critic_params)
         tf.nest.map_structure(self.assertAllEqual, again, chain.links[0])
 
 

@@ -11,6 +11,7 @@ from tests.tiny_game import TinyGame
 import tf_metamapg
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg import theorem
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
@@ -58,7 +59,7 @@ class Enumeration(TinyGame):
         """The initial policies with one K-set for each seed, [Z, K]."""
         joint_params = self.joint_params(list(map(tf.constant, self.logits)), [len(members), 1])
         keys = tf.zeros([len(members), 2], tf.int64)  # nothing more is drawn
-        return adaptation.Link(tuple(map(AgentState, joint_params)), self.sample(estimator, members[:, None]), keys)
+        return links.Link(tuple(map(AgentState, joint_params)), self.sample(estimator, members[:, None]), keys)
 
     def all_chains(self, estimator, members, orders, chain_length=1):
         """Every combination of K-sets along a chain.
@@ -92,7 +93,7 @@ class Enumeration(TinyGame):
 
     def updated(self, estimator, tasks, link):
         """The agents' states after one update."""
-        return adaptation.inner_update(adaptation.Objectives(estimator, tasks, link), self.agents, self.nothing_learned)
+        return adaptation.inner_update(links.Objectives(estimator, tasks, link), self.agents, self.nothing_learned)
 
     def chain(self, estimator, tasks, links):
         """Links as a Chain."""
@@ -367,7 +368,7 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
         members, tasks = setting.oracle.all_sets(1), setting.tasks(4, 1)
         estimator = setting.estimator(ScoreFunctionEstimator)
         anticipating = agent_class()
-        objectives = adaptation.Objectives(estimator, tasks, setting.link(estimator, members))
+        objectives = links.Objectives(estimator, tasks, setting.link(estimator, members))
         for agent in range(2):
             with self.assertRaises(checks.InvalidInputError) as caught:
                 anticipating.gradients(objectives, agent)
@@ -379,7 +380,7 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
             # The same agent with an estimator of expected inner updates is fine.
             dice = setting.estimator(DiceEstimator)
             if agent_class is not LOLADiCE:
-                of_dice = adaptation.Objectives(dice, tasks, setting.link(dice, members))
+                of_dice = links.Objectives(dice, tasks, setting.link(dice, members))
                 gradients = anticipating.gradients(of_dice, agent)
                 self.assertGreater(np.max(np.abs(gradients[0])), 1e-3)
 

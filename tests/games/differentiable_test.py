@@ -11,6 +11,7 @@ import tf_metamapg as mapg
 from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import contracts
+from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.estimators.exact import ExactEstimator
@@ -181,8 +182,8 @@ class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
         game = differentiable.tandem_game()
         vectors = [np.array([[[3.0], [0.25]]]), np.array([[[-2.0], [0.0]]])]
         states = tuple(contracts.AgentState((tf.constant(vector),)) for vector in vectors)
-        link = adaptation.Link(states, (), random.root_keys([0]))
-        objectives = adaptation.Objectives(_estimator(game), None, link)
+        link = links.Link(states, (), random.root_keys([0]))
+        objectives = links.Objectives(_estimator(game), None, link)
         for agent in range(2):
             (gradient,) = objectives.gradients(agent, with_respect_to=agent)
             self.assertAllEqual(gradient, [[[0.0], [1.5]]])

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import contracts
+from tf_metamapg import links
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import linear_quadratic
@@ -546,12 +546,12 @@ class TabularTest(tf.test.TestCase, parameterized.TestCase):
             (ExactEstimator(game, policies), (-3.0 - 2.0, 0.0 - 2.0)),
             (LoadedDiceEstimator(game, policies, n_trajectories=4, horizon=4), (-3.0 - 1.75, -1.75)),
         ):
-            link = adaptation.sample_link(
+            link = links.sample_link(
                 estimator, tuple(map(contracts.AgentState, joint_params)), tasks, random.root_keys([0])
             )
             values = estimator.values(joint_params, tasks, link.sample)
             self.assertAllClose(values, [[[value]] for value in expected], rtol=1e-6, atol=0.0)
-            objectives = adaptation.Objectives(estimator, tasks, link)
+            objectives = links.Objectives(estimator, tasks, link)
             for agent in range(2):
                 self.assertAllClose(objectives.gradients(agent, agent)[0], np.zeros([1, 1, 5, 1]), rtol=0.0, atol=1e-6)
 

@@ -11,6 +11,7 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from tf_metamapg.checks import InvalidInputError
+from tf_metamapg.runs import claims
 from tf_metamapg.runs import files
 from tf_metamapg.runs import run_directory
 from tf_metamapg.runs.run_directory import RunDirectory
@@ -21,7 +22,7 @@ import sys
 from tf_metamapg.runs import run_directory
 
 parent = sys.argv[1]
-with run_directory.claim_next(parent, "ipd") as directory:
+with claims.claim_next(parent, "ipd") as directory:
     print(directory.path.name, flush=True)
     sys.stdin.read()
 """
@@ -56,13 +57,13 @@ class ClaimTest(tf.test.TestCase, parameterized.TestCase):
         return [(path, path.read_bytes() if path.is_file() else None) for path in sorted(self.root.rglob("*"))]
 
     def start(self, path=None):
-        with run_directory.claim(path or self.path, resume=False) as directory:
+        with claims.claim(path or self.path, resume=False) as directory:
             directory.start(CONFIG, [3, 4], jit_compile=True)
 
     def assert_refused(self, *parts, path=None, resume=False):
         before = self.tree()
         with self.assertRaises(InvalidInputError) as raised:
-            with run_directory.claim(path or self.path, resume):
+            with claims.claim(path or self.path, resume):
                 self.fail("taken")
         message = str(raised.exception)
         self.assertLen(message.splitlines(), 1)
@@ -93,21 +94,21 @@ class ClaimTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_every_name_is_a_name(self, name):
         self.start(self.root / name)
-        with run_directory.claim(self.root / name, resume=True) as directory:
+        with claims.claim(self.root / name, resume=True) as directory:
             directory.check_same_run(CONFIG, [], allow_other_versions=False)
         self.assertEqual(os.listdir(self.root), [name])
 
     def test_directory_that_stays_empty_is_removed(self):
-        with run_directory.claim(self.path, resume=False):
+        with claims.claim(self.path, resume=False):
             self.assertTrue(self.path.is_dir())
         self.assertEmpty(os.listdir(self.root))
         with self.assertRaises(KeyboardInterrupt):
-            with run_directory.claim_next(self.root / "runs", "ipd"):
+            with claims.claim_next(self.root / "runs", "ipd"):
                 raise KeyboardInterrupt
         self.assertEmpty(os.listdir(self.root))
         # One that was there before is not.
         self.path.mkdir(parents=True)
-        with run_directory.claim(self.path, resume=False):
+        with claims.claim(self.path, resume=False):
             pass
         self.assertTrue(self.path.is_dir())
 
@@ -144,9 +145,9 @@ class ClaimTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_one_process_at_a_time(self):
         self.start()
-        with run_directory.claim(self.path, resume=True):
+        with claims.claim(self.path, resume=True):
             self.assert_refused("another process", resume=True)
-        with run_directory.claim(self.path, resume=True):
+        with claims.claim(self.path, resume=True):
             pass
 
     def test_names_are_taken_once(self):
@@ -164,7 +165,7 @@ class ClaimTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_refused("another process", path=parent / "ipd-1")
         holders[0].kill()
         holders[0].communicate()
-        with run_directory.claim(parent / names[0], resume=False):
+        with claims.claim(parent / names[0], resume=False):
             pass
         for holder in holders[1:]:
             holder.communicate()

@@ -7,8 +7,8 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg.agents.learning_rates import LearnedRates
 from tf_metamapg.agents.learning_rates import LearnedRatesPerParameter
 from tf_metamapg.agents.meta_mapg import MetaMAPG
@@ -23,10 +23,10 @@ from tf_metamapg.numerics import random
 from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.training import trainer as trainer_module
+from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
-from tf_metamapg.training.trainer import NonFiniteGradientError
 
 SEEDS = (0, 1, 2, 3)
 N_TASKS = 3
@@ -279,8 +279,8 @@ class LearnedUpdatesTest(tf.test.TestCase):
         estimator, states = trainer.problem.estimator, trainer.initial_states(random.META_TEST, N_TASKS)
         tasks = PayoffNoise(trainer.problem.game).sample(random.root_keys(SEEDS), N_TASKS)
         for step in range(rates.shape[1]):
-            link = adaptation.Link(states, (), random.root_keys(SEEDS))
-            gradients = adaptation.Objectives(estimator, tasks, link).gradients(0, with_respect_to=0)
+            link = links.Link(states, (), random.root_keys(SEEDS))
+            gradients = links.Objectives(estimator, tasks, link).gradients(0, with_respect_to=0)
             *_, updated = trainer.advance(random.META_TEST, tasks, step, states)
             moved = (updated[0].params[0] - states[0].params[0]) / gradients[0]
             self.assertAllClose(moved, np.broadcast_to(rates[:, step, None, None, None], moved.shape), rtol=1e-9)

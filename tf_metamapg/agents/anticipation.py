@@ -50,7 +50,7 @@ def cross_gradients(objectives, value_of, agent_index, other, direction):
     """(∇ᵢ∇ⱼVᵃ) v: the derivative of ∇ⱼVᵃ with respect to the parameters of agent i, along v.
 
     Args:
-        objectives: `adaptation.Objectives` of an estimator with cross derivatives.
+        objectives: `links.Objectives` of an estimator with cross derivatives.
         value_of: a, whose value.
         agent_index: i, whose parameters it is a gradient in.
         other: j, another agent.

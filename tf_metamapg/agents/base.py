@@ -51,7 +51,7 @@ class GradientAgent(descriptions.Described, abc.ABC):
         """The gradient that it follows.
 
         Args:
-            objectives: `adaptation.Objectives` at θ.
+            objectives: `links.Objectives` at θ.
             agent_index: i, which agent of the game it is.
 
         Returns:

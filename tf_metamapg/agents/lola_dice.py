@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg.agents.base import GradientAgent
 from tf_metamapg.agents.fixed import Fixed
 from tf_metamapg.agents.naive import PolicyGradient
@@ -51,7 +52,7 @@ class LOLADiCE(GradientAgent):
     def gradients(self, objectives, agent_index):
         """See `GradientAgent.gradients`."""
         estimator, tasks, link = objectives.estimator, objectives.tasks, objectives.link
-        adaptation.check_cross_derivatives(estimator)
+        links.check_cross_derivatives(estimator)
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         checks.check(
             estimator.in_graph, "estimator", estimator,
@@ -68,8 +69,8 @@ class LOLADiCE(GradientAgent):
             ahead = link._replace(agent_states=adaptation.initial_states(agents, link.joint_params, estimator))
             for step_keys in keys:
                 states = adaptation.inner_update(
-                    adaptation.Objectives(estimator, tasks, ahead), agents, ((),) * len(agents)
+                    links.Objectives(estimator, tasks, ahead), agents, ((),) * len(agents)
                 )
-                ahead = adaptation.sample_link(estimator, states, tasks, step_keys, link.critic_params)
+                ahead = links.sample_link(estimator, states, tasks, step_keys, link.critic_params)
             objective = estimator.objectives(ahead.joint_params, tasks, ahead.sample)[agent_index]
-        return adaptation.own_gradients(outer_tape, objective, own_params, agent_index)
+        return links.own_gradients(outer_tape, objective, own_params, agent_index)

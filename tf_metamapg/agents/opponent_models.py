@@ -1,27 +1,15 @@
 """Opponent modelling: the others' policies are estimated from what they were seen to do."""
 
-from typing import Protocol
-from typing import runtime_checkable
-
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg import links
 
 _MAX_PARAMETERS = 1000
-
-
-@runtime_checkable
-class OpponentModel(Protocol):
-    """How an agent estimates the policies of the others."""
-
-    def estimate(self, estimator, link, agent_index):
-        """A link as one agent sees it, with the others' parameters replaced by estimates."""
-        ...
 
 
 class MaximumLikelihood(descriptions.Described):
@@ -53,7 +41,7 @@ class MaximumLikelihood(descriptions.Described):
 
         Args:
             estimator: one of `estimators/` that samples.
-            link: `adaptation.Link`.
+            link: `links.Link`.
             agent_index: the agent that estimates all others.
 
         Returns:
@@ -63,7 +51,7 @@ class MaximumLikelihood(descriptions.Described):
         Raises:
             InvalidInputError: if nothing was sampled, or one of these is something else.
         """
-        link = adaptation.checked_link(estimator, link)
+        link = links.checked_link(estimator, link)
         checks.check_agent_index("agent_index", agent_index, len(link.joint_params))
         contracts.check_kind(
             "estimator", estimator, contracts.PlayingEstimator,
@@ -110,7 +98,7 @@ def check_opponent_model(parameter, opponent_model):
     """Raises `InvalidInputError` unless `opponent_model` is None or can estimate."""
     if opponent_model is not None:
         allowed = "None or an opponent model, such as MaximumLikelihood()"
-        contracts.check_kind(parameter, opponent_model, OpponentModel, allowed)
+        contracts.check_kind(parameter, opponent_model, contracts.OpponentModel, allowed)
 
 
 def _straight_through(estimates, params):

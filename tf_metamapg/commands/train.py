@@ -14,7 +14,7 @@ from absl import flags
 from tf_metamapg import checks
 from tf_metamapg import configs
 from tf_metamapg.commands import common
-from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import claims
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string(
@@ -71,10 +71,10 @@ def _claim(arguments):
         raise checks.InvalidInputError("--gin_file: name at least one, such as gin_configs/ipd.gin")
     if FLAGS.run_dir is not None:
         checks.check(FLAGS.run_dir != "", "--run_dir", FLAGS.run_dir, "the name of a directory")
-        return run_directory.claim(common.path("--run_dir", FLAGS.run_dir), FLAGS.resume)
+        return claims.claim(common.path("--run_dir", FLAGS.run_dir), FLAGS.resume)
     if FLAGS.resume:
         raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
-    return run_directory.claim_next("runs", pathlib.Path(FLAGS.gin_file[-1]).stem)
+    return claims.claim_next("runs", pathlib.Path(FLAGS.gin_file[-1]).stem)
 
 
 def _tell_unused(unused):

@@ -16,8 +16,8 @@ the two as formulations I and II.
 
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.expected import ExpectedUpdateEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
-from tf_metamapg.estimators.sampled import ExpectedUpdateEstimator
 from tf_metamapg.estimators.sampled import SampledEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 

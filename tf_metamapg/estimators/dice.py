@@ -10,8 +10,8 @@ term is zero. For K trajectories the bias is O(1/K), from plugging an estimated 
 import tensorflow as tf
 
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
+from tf_metamapg.estimators.expected import ExpectedUpdateEstimator
 from tf_metamapg.estimators.magic_box import magic_box
-from tf_metamapg.estimators.sampled import ExpectedUpdateEstimator
 from tf_metamapg.numerics import returns
 from tf_metamapg.simulators.in_graph import InGraphSimulator
 

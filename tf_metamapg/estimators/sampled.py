@@ -1,8 +1,6 @@
 """What the estimators from sampled trajectories have in common; they differ in their surrogates."""
 
 import abc
-from typing import Any
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -10,21 +8,15 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
-from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.estimators import scoring
-from tf_metamapg.estimators.magic_box import magic_box
+from tf_metamapg.estimators.sample import check_sample
+from tf_metamapg.estimators.sample import means
+from tf_metamapg.estimators.sample import Sample
+from tf_metamapg.estimators.sample import without_padding
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import returns
 from tf_metamapg.simulators.in_graph import InGraphSimulator
-
-
-@descriptions.described
-class Sample(NamedTuple):
-    """Trajectories, and what is computed from their rewards once, whoever differentiates them how often."""
-
-    trajectory: Trajectory  # fields [S, N, K, T]
-    step_weights: tuple[Any, ...]  # for each agent, what the estimator's `step_weights` returned
 
 
 class SampledEstimator(descriptions.Described, abc.ABC):
@@ -173,7 +165,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         Args:
             trajectory: Trajectory with fields [S, N, K, T].
         """
-        trajectory = _without_padding(trajectory)
+        trajectory = without_padding(trajectory)
         critic_params = critic_params or ((),) * self.spec.n_agents
         checks.check_length("critic_params", critic_params, self.spec.n_agents)
         step_weights = []
@@ -216,7 +208,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
     def values(self, joint_params, tasks, sample):
         """The mean discounted return of each agent: tuple over agents of tensors [S, N]."""
         del joint_params, tasks
-        self._check_sample(sample)
+        check_sample(sample, self.spec)
         return tuple(
             tf.reduce_mean(returns.discounted_returns(rewards, self.spec.discount), axis=-1)
             for rewards in sample.trajectory.rewards
@@ -228,15 +220,15 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         NaN where a parameter is not finite: such a policy's actions are all the first one, and mean nothing.
         """
         del tasks
-        self._check_sample(sample)
-        return self._means(sample.trajectory.rewards, joint_params, sample)
+        check_sample(sample, self.spec)
+        return means(sample.trajectory.rewards, joint_params, sample)
 
     def metrics(self, joint_params, tasks, sample):
         """By the names of the game's spec, means over all steps that count: tuples over agents of tensors [S, N]."""
         del tasks
-        self._check_sample(sample)
+        check_sample(sample, self.spec)
         return {
-            name: self._means(sample.trajectory.metrics[name], joint_params, sample) for name in self.spec.metrics
+            name: means(sample.trajectory.metrics[name], joint_params, sample) for name in self.spec.metrics
         }
 
     def entropies(self, joint_params, tasks, sample):
@@ -260,61 +252,8 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         """γ^t x_t: [S, N, K, T] → [S, N, K, T]."""
         return values * returns.discounts(self.spec.discount, values.shape[-1], values.dtype)
 
-    def _means(self, by_agent, joint_params, sample):
-        """Means over K and T of what was seen at each step, NaN where a parameter is not finite."""
-        checks.check_length("joint_params", joint_params, self.spec.n_agents)
-        arguments.check_leading("joint_params", joint_params, arguments.seeds_and_tasks(sample.trajectory.rewards))
-        finite = tf.reduce_all([
-            tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(2, len(leaf.shape))))
-            for leaf in tf.nest.flatten(joint_params)
-        ], axis=0)
-        means = (
-            masks.mean(values, sample.trajectory.agent_mask(agent), axis=[-2, -1])
-            for agent, values in enumerate(by_agent)
-        )
-        return tuple(tf.where(finite, mean, float("nan")) for mean in means)
-
     def _checked(self, joint_params, sample):
         """The parameters, which must be those of as many seeds and tasks as a sample is of."""
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
-        self._check_sample(sample, arguments.seeds_and_tasks(joint_params))
+        check_sample(sample, self.spec, arguments.seeds_and_tasks(joint_params))
         return joint_params
-
-    def _check_sample(self, sample, sizes=("S", "N")):
-        is_sample = isinstance(sample, Sample) and isinstance(sample.trajectory, Trajectory)
-        checks.check(is_sample, "sample", sample, "a Sample, as the estimator's sample returns it")
-        checks.check_length("sample.trajectory.rewards", sample.trajectory.rewards, self.spec.n_agents)
-        rewards = sample.trajectory.rewards[0]
-        arguments.tensor("sample.trajectory.rewards[0]", rewards, self.spec.dtype, [*sizes, "K", "T"])
-
-
-class ExpectedUpdateEstimator(SampledEstimator):
-    """An estimator whose surrogates already account for what θ does to the distribution of trajectories."""
-
-    inner_update = "expected"
-
-    def current_policy_surrogate(self, own_log_probs, later_values):
-        """Zero: what is sampled is not what the inner update is a function of."""
-        del own_log_probs
-        return tf.zeros_like(later_values)
-
-    def entropy_surrogate(self, log_probs, entropies):
-        """mean_k Σ_t □(Σ_{t' < t} l_t') γᵗ H_t, all of whose derivatives are those of the expected entropy."""
-        joint_log_probs = tf.add_n(log_probs)
-        before = returns.cumulative_sums(joint_log_probs) - joint_log_probs
-        return tf.reduce_mean(tf.reduce_sum(magic_box(before) * entropies, axis=-1), axis=-1)
-
-
-def _without_padding(trajectory):
-    """The trajectory, with zeros in the steps that do not count."""
-    if not trajectory.mask:
-        return trajectory
-
-    def clean(by_agent):
-        return tuple(map(masks.masked, by_agent, trajectory.mask))
-
-    return trajectory._replace(
-        observations=clean(trajectory.observations), actions=clean(trajectory.actions),
-        rewards=clean(trajectory.rewards),
-        metrics={name: clean(by_agent) for name, by_agent in trajectory.metrics.items()} if trajectory.metrics else (),
-    )

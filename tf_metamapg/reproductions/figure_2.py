@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import links
 from tf_metamapg import theorem
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
@@ -47,7 +48,7 @@ class _Closable:
         link = objectives.link
         through_samples = link.with_joint_params(_pass(link.joint_params, BEFORE, FIRST, self._closed))
         gradients = super().gradients(
-            adaptation.Objectives(objectives.estimator.plain, objectives.tasks, through_samples), agent_index
+            links.Objectives(objectives.estimator.plain, objectives.tasks, through_samples), agent_index
         )
         if (FIRST, AFTER[agent_index]) in self._closed:
             gradients = tuple(map(tf.stop_gradient, gradients))
@@ -149,7 +150,7 @@ def _derivative(arrow, chain):
         tape.watch((before, after))
         # One step of the program at a time: to the log-probabilities, or to the updated parameters.
         if target in AFTER:
-            objectives = adaptation.Objectives(chain.estimator, chain.tasks, first)
+            objectives = links.Objectives(chain.estimator, chain.tasks, first)
             updated = adaptation.inner_update(objectives, chain.agents, chain.update_params)
             end = updated[AFTER.index(target)].params[0]
         else:

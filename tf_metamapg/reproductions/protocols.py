@@ -12,6 +12,7 @@ from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.runs import claims
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import run_directory
 from tf_metamapg.training.settings import Problem
@@ -41,7 +42,7 @@ def train_config(directory, name, config, bindings):
         raise checks.InvalidInputError(f"{name}: there is no {path}; install the package with pip install -e .")
     path_of_run = pathlib.Path(directory) / "runs" / name
     resume = run_directory.RunDirectory(path_of_run).config.exists()
-    with run_directory.claim(path_of_run, resume) as claimed:
+    with claims.claim(path_of_run, resume) as claimed:
         try:
             return configs.train(
                 [str(path)], bindings, claimed, resume, allow_other_versions=False, started=time.time()

@@ -1,24 +1,20 @@
 """One experiment from start to end: meta-train, adapt on held-out tasks, and leave a run directory."""
 
-import os
-import sys
 import time
 
 import numpy as np
-import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg.numerics import random
 from tf_metamapg.runs import export
 from tf_metamapg.runs import figures
-from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
-from tf_metamapg.runs import report
+from tf_metamapg.runs import publication
 from tf_metamapg.runs import run_directory
 from tf_metamapg.runs.checkpoints import Checkpointer
 from tf_metamapg.runs.metrics import MetricsLog
+from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.trainer import MetaTrainer
-from tf_metamapg.training.trainer import NonFiniteGradientError
 
 # What a run may be resumed with other values of: no meta-update depends on it.
 _MAY_CHANGE = ("train.n_meta_updates", "train.checkpoint_every", "train.export_all_seeds")
@@ -44,8 +40,8 @@ def build(experiment):
     """
     trainer = MetaTrainer(experiment.problem, experiment.trainer, experiment.run.seeds)
     trainer.trace()
-    export.check_exportable(_exported(experiment.problem))
-    figures.check_drawable(*_labels(experiment.problem))
+    export.check_exportable(publication.exported(experiment.problem))
+    figures.check_drawable(*publication.labels(experiment.problem))
     return trainer
 
 
@@ -77,8 +73,12 @@ def train(
     )
     _meta_train(experiment, trainer, checkpointer, log, started)
     validation, meta_test = _evaluate(experiment, trainer, checkpointer)
-    summary = _summary(experiment, trainer, validation, meta_test, started)
-    _publish(experiment, trainer, directory, summary)
+    summary = publication.summary(experiment, trainer, validation, meta_test, started)
+    if failed := publication.publish(experiment, trainer, directory, summary):
+        raise MetaTrainingStopped(
+            f"{' and '.join(failed)} could not be written; the results are in {directory.summary}, and --resume tries "
+            "again"
+        )
     return summary
 
 
@@ -146,14 +146,14 @@ def _meta_train(experiment, trainer, checkpointer, log, started):
         by_link = experiment.compared(metrics.mean_reward).mean(axis=0)
         bar.step(f"mean reward per step {by_link[0]:+.3f} before and {by_link[-1]:+.3f} after adaptation")
         if validate_every is not None and done % validate_every == 0:
-            trainer.best.keep(_scores(experiment, _adapt(experiment, trainer, random.META_VALIDATION)))
+            trainer.best.keep(_validation_scores(experiment, trainer))
         if done % run.checkpoint_every == 0 or done == run.n_meta_updates:
             _save_checkpoint(trainer, checkpointer, log, started)
     bar.close()
     log.close()
     if validate_every is not None:
         # After the last checkpoint: a run that goes on has no validation here.
-        trainer.best.keep(_scores(experiment, _adapt(experiment, trainer, random.META_VALIDATION)))
+        trainer.best.keep(_validation_scores(experiment, trainer))
         trainer.best.restore()
 
 
@@ -182,83 +182,7 @@ def _adapt(experiment, trainer, phase):
     return results
 
 
-def _scores(experiment, validation):
-    """How well each seed does in what it is trained for: array [S]."""
-    mean_reward, _ = validation
-    return experiment.compared(mean_reward)[:, experiment.trained_links].mean(axis=1)
-
-
-def _summary(experiment, trainer, validation, meta_test, started):
-    problem, run = experiment.problem, experiment.run
-    best = int(np.argmax(_scores(experiment, validation)))
-    has_policies = any(policy is not None for policy in _exported(problem))
-    return {
-        "agent": _labels(problem)[1],
-        "game": problem.game.spec.name,
-        "estimator": type(problem.estimator).__name__,
-        "n_seeds": run.n_seeds,
-        "seeds": list(run.seeds),
-        "meta_updates": run.n_meta_updates,
-        "chain_length": experiment.trainer.chain_length,
-        "jit_compile": experiment.trainer.jit_compile,
-        "wall_seconds": time.time() - started,
-        "exported_seed": run.seeds[best] if has_policies else None,
-        "update_params": [
-            tf.nest.map_structure(lambda leaf: leaf.numpy().tolist(), values.update)
-            for values in trainer.meta_param_values()
-        ],
-        "axes": "[seed][inner update][agent], inner update 0 is before adaptation; rewards and metrics are per step",
-        **{
-            name: {"average_reward": mean_reward.tolist()}
-            | {metric: values.tolist() for metric, values in game_metrics.items()}
-            for name, (mean_reward, game_metrics) in (("meta_validation", validation), ("meta_test", meta_test))
-        },
-    }
-
-
-def _publish(experiment, trainer, directory, summary):
-    """Writes the results, and then what may fail without harm to them."""
-    problem, run = experiment.problem, experiment.run
-    files.write_json(directory.summary, summary)
-
-    def draw():
-        directory.adaptation_figure.parent.mkdir(exist_ok=True)
-        mean_reward = np.array(summary["meta_test"]["average_reward"])
-        figures.save_adaptation_figure(directory.adaptation_figure, mean_reward, *_labels(problem))
-
-    def export_policies():
-        exported = _exported(problem)
-        initial_params = tuple(values.initial for values in trainer.meta_param_values())
-        best = 0 if summary["exported_seed"] is None else run.seeds.index(summary["exported_seed"])
-        # All of them at once, so that none is left of an earlier end of the run.
-        with files.atomic(directory.initial_policies) as aside:
-            export.export_policies(aside, exported, initial_params, best)
-            for index, seed in enumerate(run.seeds if run.export_all_seeds else []):
-                path = os.path.join(aside, f"seed_{seed}")
-                export.export_policies(path, exported, initial_params, index)
-
-    failed = []
-    for name, publish in (("figure", draw), ("initial policies", export_policies)):
-        try:
-            publish()
-        except Exception as error:  # Whatever it is, the rest can still be published.
-            print(f"{name}: {checks.one_line(f'{type(error).__name__}: {error}', 300)}", file=sys.stderr, flush=True)
-            failed.append(name)
-    print(report.text(directory, summary, experiment.compared_agents))
-    if failed:
-        raise MetaTrainingStopped(
-            f"{' and '.join(failed)} could not be written; the results are in {directory.summary}, and --resume tries "
-            "again"
-        )
-
-
-def _exported(problem):
-    """The policies to export; None for agents of a population, which start from another policy in every task."""
-    return [
-        policy if population is None else None for policy, population in zip(problem.policies, problem.populations)
-    ]
-
-
-def _labels(problem):
-    """(the title of figures, the agents' names)."""
-    return f"{problem.game.spec.name}, held-out tasks", [type(agent).__name__ for agent in problem.agents]
+def _validation_scores(experiment, trainer):
+    """How well each seed does on the tasks of meta-validation: array [S]."""
+    mean_reward, _ = _adapt(experiment, trainer, random.META_VALIDATION)
+    return experiment.scores(mean_reward)

@@ -102,6 +102,10 @@ class Experiment:
         """The mean over the agents by whom seeds are compared: [..., n_agents] → [...]."""
         return mean_reward[..., self.compared_agents].mean(axis=-1)
 
+    def scores(self, mean_reward: np.ndarray) -> np.ndarray:
+        """How well each seed does in what it is trained for: [S, L + 1, n_agents] → [S]."""
+        return self.compared(mean_reward)[:, self.trained_links].mean(axis=1)
+
 
 def compiling_pays(problem, trainer, evaluation, run) -> bool:
     """Whether compiling with XLA is likely to save more time than it takes, from what was measured on two cores.

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import contracts
+from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.estimators.exact import ExactEstimator
@@ -95,7 +96,7 @@ class AgentTests:
 
     def _updated(self, estimator, tasks, link, agents, step_params):
         """The state of the agent after an update of all, as one vector."""
-        states = adaptation.inner_update(adaptation.Objectives(estimator, tasks, link), agents, step_params)
+        states = adaptation.inner_update(links.Objectives(estimator, tasks, link), agents, step_params)
         return tf.concat([tf.reshape(leaf, [-1]) for leaf in tf.nest.flatten(states[-1])], axis=0)
 
     def test_who_shapes_it_gets_the_right_gradient(self):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import contracts
+from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.testing.modes import flat
@@ -107,7 +108,7 @@ class EstimatorTests:
         joint_params = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, n * n, axis=0), tiny.joint_params)
         tasks, keys = tf.repeat(tiny.tasks, n * n, axis=0), tf.zeros([n * n, 2], tf.int64)
         first = _link(estimator, joint_params, before, keys)
-        states = adaptation.inner_update(adaptation.Objectives(estimator, tasks, first), agents, ((), ()))
+        states = adaptation.inner_update(links.Objectives(estimator, tasks, first), agents, ((), ()))
         last = _link(estimator, tuple(state.params for state in states), after, keys)
         chain = adaptation.Chain(estimator, agents, ((), ()), tasks, (first, last), adaptation.identity)
         terms = agents[0].meta_gradients(chain, 0)
@@ -129,7 +130,7 @@ class EstimatorTests:
             tape.watch(own)
             start = ((own,), *tiny.joint_params[1:])
             link = _link(estimator, repeated(start, n), tiny.trajectory, keys)
-            states = adaptation.inner_update(adaptation.Objectives(estimator, tiny.tasks, link), _AGENTS, ((), ()))
+            states = adaptation.inner_update(links.Objectives(estimator, tiny.tasks, link), _AGENTS, ((), ()))
             values = [
                 tiny.values(tuple((state.params[0][:, index : index + 1],) for state in states))[0]
                 for index in range(n)
@@ -143,7 +144,7 @@ _AGENTS = (MetaMAPG(0.7, value_weights=last_link), PolicyGradient(0.4))
 
 def _link(estimator, joint_params, trajectory, keys):
     states = adaptation.initial_states(_AGENTS, joint_params, estimator)
-    return adaptation.Link(states, estimator.make_sample(trajectory, joint_params), keys)
+    return links.Link(states, estimator.make_sample(trajectory, joint_params), keys)
 
 
 def _each(leaf, n):

@@ -43,7 +43,7 @@ class CriticLearner:
         """Of the mean loss over the links of chains, and over tasks, in all variables.
 
         Args:
-            links: tuple of `adaptation.Link`s.
+            links: tuple of `links.Link`s.
             compile_fn: what is applied to the work for one agent.
         """
         gradients = []

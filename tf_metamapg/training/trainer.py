@@ -15,23 +15,15 @@ from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
+from tf_metamapg import links
 from tf_metamapg.contracts import MetaParams
 from tf_metamapg.numerics import random
+from tf_metamapg.training import gradient_norms
 from tf_metamapg.training.best import Best
 from tf_metamapg.training.critic_learner import CriticLearner
 from tf_metamapg.training.draws import Draws
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
-
-
-class NonFiniteGradientError(ArithmeticError):
-    """A meta-gradient was NaN or infinite; nothing has been updated with it."""
-
-    def __init__(self, meta_update, seeds):
-        super().__init__(
-            f"the meta-gradient of meta-update {meta_update} is NaN or infinite for "
-            f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-        )
 
 
 @descriptions.described
@@ -81,11 +73,9 @@ class MetaTrainer(descriptions.Described):
         # The parts of meta-parameters, each with a meta learning rate. Adam is elementwise, so one optimizer for all
         # seeds and agents keeps them apart.
         parts = [tf.nest.flatten([getattr(own, part) for own in self.meta_params]) for part in MetaParams._fields]
-        rates = settings.meta_learning_rate, settings.update_meta_learning_rate
-        self._optimizers = [
-            _adam(settings.meta_learning_rate if rate is None else rate, variables)
-            for rate, variables in zip(rates, parts)
-        ]
+        rate = settings.meta_learning_rate
+        update_rate = rate if settings.update_meta_learning_rate is None else settings.update_meta_learning_rate
+        self._optimizers = [_adam(rate, parts[0]), _adam(update_rate, parts[1])]
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
         self._critic = CriticLearner(problem.estimator, self._seeds, len(agents))
         self.best = Best([*parts[0], *parts[1], *self._critic.variables])
@@ -129,7 +119,7 @@ class MetaTrainer(descriptions.Described):
         gradients, finite, critic_gradients, metrics = self._compute()
         if not np.all(finite):
             bad_seeds = [seed for seed, is_finite in zip(self._seeds, finite.numpy()) if not is_finite]
-            raise NonFiniteGradientError(int(self.n_meta_updates_done) + 1, bad_seeds)
+            raise gradient_norms.NonFiniteGradientError(int(self.n_meta_updates_done) + 1, bad_seeds)
         self._apply(gradients, critic_gradients)
         return Metrics(*tf.nest.map_structure(lambda metric: metric.numpy(), metrics))
 
@@ -202,11 +192,11 @@ class MetaTrainer(descriptions.Described):
         estimator = self.problem.estimator
         # Of what is played in the graph all is compiled as one, and of what is not only the parts are.
         compile_fn = adaptation.identity if estimator.in_graph else self._compile_fn
-        link = adaptation.sampling(estimator, compile_fn)(agent_states, tasks, keys, critic_params)
+        link = links.sampling(estimator, compile_fn)(agent_states, tasks, keys, critic_params)
         return compile_fn(self._report_and_update)(link, tasks, step_params)
 
     def _report_and_update(self, link, tasks, step_params):
-        objectives = adaptation.Objectives(self.problem.estimator, tasks, link)
+        objectives = links.Objectives(self.problem.estimator, tasks, link)
         return *self._report(tasks, link), adaptation.inner_update(objectives, self.problem.agents, step_params)
 
     def _gradients_and_metrics(self):
@@ -224,13 +214,16 @@ class MetaTrainer(descriptions.Described):
         mean_reward, game_metrics = tf.nest.map_structure(lambda *by_link: tf.stack(by_link, axis=1), *reports)
         terms = [agent.meta_gradients(chain, index) for index, agent in enumerate(problem.agents)]
         gradients = [own_terms.total for own_terms in terms]
-        norms = list(map(_norms, gradients))
+        norms = list(map(gradient_norms.norms, gradients))
         finite = tf.reduce_all(tf.math.is_finite(norms), axis=0)
         if (limit := self._settings.max_gradient_norm) is not None:
             gradients = [
-                _scaled(own, tf.where(norm > limit, limit / norm, 1.0)) for own, norm in zip(gradients, norms)
+                gradient_norms.scaled(own, tf.where(norm > limit, limit / norm, 1.0))
+                for own, norm in zip(gradients, norms)
             ]
-        term_norms = [tf.stack([_norms(term.initial) for term in own_terms], axis=-1) for own_terms in terms]
+        term_norms = [
+            tf.stack([gradient_norms.norms(term.initial) for term in own_terms], axis=-1) for own_terms in terms
+        ]
         metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
         return gradients, finite, self._critic.gradients(chain.links, self._compile_fn), metrics
 
@@ -255,15 +248,3 @@ def _adam(learning_rate, variables):
 
 def _value(variable):
     return tf.convert_to_tensor(variable.value)
-
-
-def _scaled(gradients, scales):
-    """[S, ...] leaves, each seed's times its scale in [S]."""
-    return tf.nest.map_structure(lambda leaf: leaf * tf.reshape(scales, [-1] + [1] * (len(leaf.shape) - 1)), gradients)
-
-
-def _norms(gradients):
-    """[S, ...] leaves → [S], finite wherever all leaves are: a square is too large for float32 from 1e19 on."""
-    leaves = tf.nest.flatten(gradients)
-    squares = [tf.reduce_sum(tf.cast(leaf, "float64") ** 2, axis=list(range(1, len(leaf.shape)))) for leaf in leaves]
-    return tf.cast(tf.sqrt(tf.add_n(squares)), leaves[0].dtype)

@@ -1,0 +1,75 @@
+"""Contracts: the values that flow through the package, and what a member of each kind has.
+
+A member needs no base class. Whatever has what a Protocol says is accepted where one is asked for, and refused in one
+line that names what it lacks where it has not. `tf_metamapg.testing` has tests for members of every kind.
+
+Axes stand in this order everywhere: S seeds, N tasks, K trajectories, T time steps. Agents are numbered from 0 and are
+always the outermost Python sequence, never a tensor axis, so that agents of one game may have policies of different
+kinds. A Structure is a nest of tensors, lists, tuples and dicts; () is nothing.
+"""
+
+from tf_metamapg.contracts.games import AnyGame
+from tf_metamapg.contracts.games import EntropyGame
+from tf_metamapg.contracts.games import ExactGame
+from tf_metamapg.contracts.games import Game
+from tf_metamapg.contracts.games import MeasuredGame
+from tf_metamapg.contracts.games import TaskDistribution
+from tf_metamapg.contracts.kinds import check_kind
+from tf_metamapg.contracts.learning import Agent
+from tf_metamapg.contracts.learning import Critic
+from tf_metamapg.contracts.learning import Estimator
+from tf_metamapg.contracts.learning import OpponentModel
+from tf_metamapg.contracts.learning import PlayingEstimator
+from tf_metamapg.contracts.learning import Simulator
+from tf_metamapg.contracts.policies import ExactPolicy
+from tf_metamapg.contracts.policies import ExportablePolicy
+from tf_metamapg.contracts.policies import Policy
+from tf_metamapg.contracts.policies import Population
+from tf_metamapg.contracts.policies import StepPolicy
+from tf_metamapg.contracts.specs import AgentSpec
+from tf_metamapg.contracts.specs import Box
+from tf_metamapg.contracts.specs import check_game_numbers
+from tf_metamapg.contracts.specs import Discrete
+from tf_metamapg.contracts.specs import GameSpec
+from tf_metamapg.contracts.specs import Space
+from tf_metamapg.contracts.values import AgentState
+from tf_metamapg.contracts.values import JointParams
+from tf_metamapg.contracts.values import MetaGradients
+from tf_metamapg.contracts.values import MetaParams
+from tf_metamapg.contracts.values import Params
+from tf_metamapg.contracts.values import Structure
+from tf_metamapg.contracts.values import Trajectory
+
+__all__ = [
+    "Agent",
+    "AgentSpec",
+    "AgentState",
+    "AnyGame",
+    "Box",
+    "Critic",
+    "Discrete",
+    "EntropyGame",
+    "Estimator",
+    "ExactGame",
+    "ExactPolicy",
+    "ExportablePolicy",
+    "Game",
+    "GameSpec",
+    "JointParams",
+    "MeasuredGame",
+    "MetaGradients",
+    "MetaParams",
+    "OpponentModel",
+    "Params",
+    "PlayingEstimator",
+    "Policy",
+    "Population",
+    "Simulator",
+    "Space",
+    "StepPolicy",
+    "Structure",
+    "TaskDistribution",
+    "Trajectory",
+    "check_game_numbers",
+    "check_kind",
+]

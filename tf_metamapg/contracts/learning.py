@@ -1,0 +1,166 @@
+"""What simulators, critics, estimators and agents have."""
+
+from collections.abc import Sequence
+from typing import Any
+from typing import Literal
+from typing import Protocol
+from typing import runtime_checkable
+
+import tensorflow as tf
+
+from tf_metamapg.contracts.policies import Policy
+from tf_metamapg.contracts.policies import StepPolicy
+from tf_metamapg.contracts.specs import GameSpec
+from tf_metamapg.contracts.values import AgentState
+from tf_metamapg.contracts.values import JointParams
+from tf_metamapg.contracts.values import MetaGradients
+from tf_metamapg.contracts.values import Params
+from tf_metamapg.contracts.values import Structure
+from tf_metamapg.contracts.values import Trajectory
+
+
+@runtime_checkable
+class Simulator(Protocol):
+    """What lets policies play a game. No gradient flows through what it returns."""
+
+    spec: GameSpec
+    policies: tuple[StepPolicy, ...]
+    in_graph: bool  # whether it is made of TensorFlow operations
+    n_trajectories: int  # K
+    horizon: int  # T
+
+    def sample(self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor) -> Trajectory:
+        """K trajectories of at most T steps for each seed and task, from keys [S, 2]."""
+        ...
+
+
+@runtime_checkable
+class Critic(Protocol):
+    """Value estimates b_t that are subtracted from returns to reduce variance.
+
+    What it says of a trajectory must not depend on the trajectory's own actions and rewards, but for what had been
+    observed by then; with `sees_other_actions`, also on what the others do at the same step.
+    """
+
+    sees_other_actions: bool
+    learning_rate: float  # Adam's step size after each meta-update; of no use if it does not learn
+
+    def initial_params(self, seeds: Sequence[int]) -> JointParams:
+        """For each agent new parameters, leaves [S, ...]; () for each if it does not learn."""
+        ...
+
+    def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
+        """Estimates of the returns to go of one agent, [S, N, K, T], from its critic's params [S, N, ...]."""
+        ...
+
+    def loss(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
+        """How wrong they are, [S, N]; what it learns by is its derivative in `params`."""
+        ...
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """The agents' objectives as functions of the parameters of all agents; see `estimators/`."""
+
+    spec: GameSpec
+    default_tasks: Structure
+    policies: tuple[Policy, ...]
+    inner_update: Literal["expected", "sampled"]  # what φ is a function of: θ alone, or θ and what was sampled
+    in_graph: bool  # whether `sample` is made of TensorFlow operations; a `PlayingEstimator` may have others play
+    n_steps: int  # environment steps that are simulated for each seed and task
+
+    def sample(
+        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams = ()
+    ) -> Structure:
+        """Plays the game, if need be; no gradient flows through what is returned."""
+        ...
+
+    def objectives(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
+        """Vⁱ or a surrogate of it for every agent, tensors [S, N]."""
+        ...
+
+    def current_policy_objective(
+        self, joint_params: JointParams, sample: Structure, agent_index: int, later_values: tf.Tensor
+    ) -> tf.Tensor:
+        """[S, N], of which the current-policy term of Theorem 1 is the derivative at one link."""
+        ...
+
+    def values(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
+        """Discounted values of all agents, tensors [S, N]."""
+        ...
+
+    def mean_rewards(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
+        """Mean rewards per step of all agents, tensors [S, N]."""
+        ...
+
+    def metrics(
+        self, joint_params: JointParams, tasks: Structure, sample: Structure
+    ) -> dict[str, tuple[tf.Tensor, ...]]:
+        """By the names of the game's spec, means per step of all agents, tensors [S, N]."""
+        ...
+
+    def entropies(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
+        """E Σ_t γᵗ H(πⁱ(·|o_t)) in nats, or a surrogate of it, for every agent, tensors [S, N]."""
+        ...
+
+
+@runtime_checkable
+class PlayingEstimator(Estimator, Protocol):
+    """An estimator from trajectories."""
+
+    simulator: Simulator
+    critic: Critic
+
+    def make_sample(
+        self, trajectory: Trajectory, joint_params: JointParams, critic_params: JointParams = ()
+    ) -> Structure:
+        """What `sample` would have returned had it seen these trajectories."""
+        ...
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """How an agent learns."""
+
+    is_meta_agent: bool  # whether it learns its initial policy
+
+    def init_update(self, estimator: Estimator, agent_index: int, n_seeds: int, chain_length: int) -> Structure:
+        """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned.
+
+        It is called outside of compiled functions, and before `init`, so that Keras models can be made here.
+        """
+        ...
+
+    def init(self, params: Params, estimator: Estimator, agent_index: int) -> AgentState:
+        """Its state at the first link of a chain.
+
+        Args:
+            params: its initial parameters, leaves [S, N, ...].
+            estimator: of the chain, whose game and policies it may look at.
+            agent_index: i, which agent of the game it is.
+        """
+        ...
+
+    def update(self, state: AgentState, objectives: Any, agent_index: int, step_params: Structure) -> AgentState:
+        """Its state after one inner update (Eq. 3), differentiable in the states of all agents and in `step_params`.
+
+        Args:
+            state: its state at the link.
+            objectives: `links.Objectives` at the link.
+            agent_index: i, which agent of the game it is.
+            step_params: leaves [S, ...], the slice of `update` of this link.
+        """
+        ...
+
+    def meta_gradients(self, chain: Any, agent_index: int) -> MetaGradients:
+        """The three terms of Theorem 1, or zeros if it is no meta-agent."""
+        ...
+
+
+@runtime_checkable
+class OpponentModel(Protocol):
+    """How an agent estimates the policies of the others."""
+
+    def estimate(self, estimator: Estimator, link: Any, agent_index: int) -> Any:
+        """A link as one agent sees it, with the others' parameters replaced by estimates."""
+        ...

@@ -1,0 +1,119 @@
+"""What agents see and do: what one has to know of a game to make policies for it."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg import descriptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Discrete:
+    """One of n things, such as actions: int32 tensors [...] of numbers in [0, n)."""
+
+    n: int
+
+    def __post_init__(self):
+        checks.check_integer("Discrete.n", self.n, minimum=1)
+
+    def tensor_spec(self, dtype: str) -> tf.TensorSpec:
+        """The TensorSpec of one of them, in a game of some floating dtype."""
+        del dtype
+        return tf.TensorSpec([], tf.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """An array of numbers: a vector (size,) or an image (height, width, channels), in the dtype of its game."""
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self):
+        is_shape = isinstance(self.shape, (list, tuple)) and len(self.shape) > 0
+        checks.check(is_shape, "Box.shape", self.shape, "a tuple of sizes, such as (3,) for vectors of three numbers")
+        for size in self.shape:
+            checks.check_integer("Box.shape", size, minimum=1)
+        object.__setattr__(self, "shape", tuple(self.shape))
+
+    def tensor_spec(self, dtype: str) -> tf.TensorSpec:
+        """The TensorSpec of one of them, in a game of some floating dtype."""
+        return tf.TensorSpec(self.shape, dtype)
+
+
+Space = Discrete | Box
+
+
+@dataclasses.dataclass(frozen=True)
+class AgentSpec:
+    """What one agent of a game sees and does."""
+
+    observation: Space
+    action: Space
+    dtype: str  # of the game
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+@descriptions.described
+class GameSpec:
+    """What one has to know of a game to make policies for it."""
+
+    name: str  # what the game is called in figures and summaries
+    discount: float  # γ, in [0, 1); 1 is allowed where every episode surely ends
+    dtype: str  # of everything that is not a whole number: 'float32' or 'float64'
+    observations: tuple[Space, ...]  # what each agent sees at one step
+    actions: tuple[Space, ...]  # what each agent does at one step
+    ends: bool = False  # whether episodes can end; where they cannot, nothing is computed for it
+    metrics: tuple[str, ...] = ()  # names of what else is reported for each agent, such as the rate of cooperation
+
+    def __post_init__(self):
+        checks.check_boolean("GameSpec.ends", self.ends)
+        check_game_numbers("GameSpec", self.discount, self.dtype, self.name, self.ends)
+        is_sequence = isinstance(self.observations, (list, tuple)) and len(self.observations) > 0
+        checks.check(is_sequence, "GameSpec.observations", self.observations, "a tuple, one space for each agent")
+        checks.check_length("GameSpec.actions", self.actions, len(self.observations))
+        for field in ("observations", "actions"):
+            for index, space in enumerate(getattr(self, field)):
+                is_space = isinstance(space, (Discrete, Box))
+                checks.check(is_space, f"GameSpec.{field}[{index}]", space, "a Discrete or a Box")
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        are_names = isinstance(self.metrics, (list, tuple)) and all(isinstance(name, str) for name in self.metrics)
+        checks.check(are_names, "GameSpec.metrics", self.metrics, "a tuple of names")
+        for name in self.metrics:
+            checks.check(name.isidentifier(), "GameSpec.metrics", name, "names of letters, digits and underscores")
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+
+    @property
+    def n_agents(self) -> int:
+        """How many agents play."""
+        return len(self.observations)
+
+    def agent(self, agent_index: int) -> AgentSpec:
+        """What one agent sees and does.
+
+        Raises:
+            InvalidInputError: if there is no such agent.
+        """
+        checks.check_agent_index("agent_index", agent_index, self.n_agents)
+        return AgentSpec(self.observations[agent_index], self.actions[agent_index], self.dtype)
+
+
+def check_game_numbers(kind, discount, dtype, name, ends=False):
+    """Raises `InvalidInputError` unless a game's discount, dtype and name are such.
+
+    Args:
+        kind: the name of what has these parameters.
+        discount: γ.
+        dtype: the name of a floating dtype.
+        name: what the game is called.
+        ends: whether its episodes can end.
+    """
+    checks.check_number(f"{kind}.discount", discount)
+    checks.check_dtype(f"{kind}.dtype", dtype)
+    checks.check_name(f"{kind}.name", name)
+    if ends and discount == 1.0:
+        return
+    allowed = "in [0, 1]" if ends else "in [0, 1)"
+    checks.check(0.0 <= discount < 1.0, f"{kind}.discount", discount, allowed)
+    as_dtype = float(tf.constant(discount, dtype))
+    checks.check(as_dtype < 1.0, f"{kind}.discount", discount, f"{allowed} when rounded to {dtype}")
