@@ -29,9 +29,10 @@ def _module_name(path):
 
 PATHS = {_module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items()}
-# The `__init__` of a folder is its docstring; see `test_folders_export_nothing`.
+MODULES = sorted(PATHS)
+# What a folder says of itself: see `test_folders_are_a_docstring_or_a_registry`.
 FOLDERS = {name for name in PATHS if name.endswith(".__init__")}
-MODULES = sorted(set(PATHS) - FOLDERS)
+REGISTRIES = {f"{folder.__name__.rpartition('.')[2]}.__init__" for folder in tf_metamapg.MEMBERS}
 
 
 def _imports(tree):
@@ -51,7 +52,8 @@ def _imported_modules(tree):
         if name == "tf_metamapg" or name.startswith("tf_metamapg."):
             parts = name.split(".")[1:]
             # The last part may be a name within a module rather than a module.
-            candidates = [".".join(parts), ".".join(parts[:-1]), "__init__"]
+            modules = [".".join(parts), ".".join(parts[:-1])]
+            candidates = [modules[0], f"{modules[0]}.__init__", modules[1], f"{modules[1]}.__init__", "__init__"]
             yield next(candidate for candidate in candidates if candidate in MODULES)
 
 
@@ -93,17 +95,32 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_walk_sees_imports(self):
         source = "import gin\ndef f():\n  from tf_metamapg.games.matrix import IteratedMatrixGame\n"
-        source += "from tf_metamapg.numerics import random\nfrom tf_metamapg import InvalidInputError\nimport tf_metamapg.configs\nimport tf_metamapg\n"
+        source += "from tf_metamapg.numerics import random\nfrom tf_metamapg import InvalidInputError\n"
+        source += "import tf_metamapg.configs\nimport tf_metamapg\nfrom tf_metamapg import games\n"
+        source += "from tf_metamapg.games import MatrixGame\n"
         imported = list(_imported_modules(ast.parse(source)))
-        self.assertCountEqual(imported, ["games.matrix", "numerics.random", "__init__", "configs", "__init__"])
+        self.assertCountEqual(imported, [
+            "games.matrix", "numerics.random", "__init__", "configs", "__init__", "games.__init__", "games.__init__",
+        ])
 
     def test_imports_are_absolute(self):
         for name, tree in TREES.items():
             self.assertFalse([full for full in _imports(tree) if full.startswith(".")], name)
 
-    def test_folders_export_nothing(self):
+    def test_folders_are_a_docstring_or_a_registry(self):
+        """A folder of members enters each in its `__all__`, and has nothing else; the others have no names at all."""
+        self.assertContainsSubset(REGISTRIES, FOLDERS)
         for name in FOLDERS:
-            self.assertEqual([type(node) for node in TREES[name].body], [ast.Expr], name)
+            docstring, *statements = TREES[name].body
+            self.assertIsInstance(docstring, ast.Expr, name)
+            if name in REGISTRIES:
+                *imports, entered = statements
+                self.assertEqual({type(node) for node in imports}, {ast.ImportFrom}, name)
+                self.assertEqual(ast.unparse(entered.targets[0]), "__all__")
+                names = [alias.name for node in imports for alias in node.names]
+                self.assertEqual(ast.literal_eval(entered.value), sorted(names), name)
+            else:
+                self.assertEmpty(statements, name)
 
     @parameterized.parameters(
         ("gin", {"configs", "gin_reader"}),
@@ -123,7 +140,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
-            {"training.trainer", "benchmarks.workloads"}
+            {"training.trainer", "configs", "benchmarks.workloads"}
             | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()},
         )
         for name, tree in TREES.items():
@@ -141,7 +158,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_import_leaves_keras_as_it_is(self):
         for name in MODULES:
-            importlib.import_module("tf_metamapg" if name == "__init__" else f"tf_metamapg.{name}")
+            importlib.import_module(f"tf_metamapg.{name}".removesuffix(".__init__"))
         self.assertNotIn("TF_USE_LEGACY_KERAS", os.environ)
         self.assertEqual(tf.keras.__version__, keras.__version__)
         self.assertEqual(keras.config.dtype_policy().name, "float32")

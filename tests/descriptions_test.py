@@ -11,7 +11,9 @@ import tensorflow as tf
 
 import tf_metamapg as mapg
 from tf_metamapg import descriptions
-from tf_metamapg.critics import baselines
+from tf_metamapg.simulators.in_graph import InGraphSimulator
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
 GAME = "IteratedMatrixGame(payoffs=float64 [2, 2, 2], discount=0.96, dtype='float32', name='iterated matrix game')"
@@ -19,13 +21,30 @@ VECTOR_GAME = (
     "LinearQuadraticGame(dynamics=float64 [3, 3], controls=[float64 [3, 2], float64 [3, 1]], costs=float64 [2, 3, 3], "
     "start=float64 [3], action_cost=0.1, noise=0.0, discount=0.96, dtype='float32', name='linear-quadratic game')"
 )
-PARAMS = "((float32 [1, 2, 5, 1],), (float32 [1, 2, 5, 1],))"
+STATE = "AgentState(params=(float32 [1, 2, 5, 1],), extra=())"
 ACTIONS = "(int32 [1, 2, 4, 3], int32 [1, 2, 4, 3])"
 REWARDS = "(float32 [1, 2, 4, 3], float32 [1, 2, 4, 3])"
-TRAJECTORY = f"Trajectory(observations={ACTIONS}, actions={ACTIONS}, rewards={REWARDS})"
-META_PARAMS = "MetaParams(initial_params=(float32 [1, 5, 1],), inner_learning_rates=float32 [1, 1])"
-# Not objects that a user holds: functions, modules, and what is raised.
-FUNCTIONS = {name for name in mapg.__all__ if not inspect.isclass(getattr(mapg, name))} | {"InvalidInputError"}
+TRAJECTORY = f"Trajectory(observations={ACTIONS}, actions={ACTIONS}, rewards={REWARDS}, mask=(), metrics=())"
+SPEC = (
+    "GameSpec(name='iterated matrix game', discount=0.96, dtype='float32', "
+    "observations=(Discrete(n=5), Discrete(n=5)), actions=(Discrete(n=2), Discrete(n=2)), ends=False, metrics=())"
+)
+BRIEF_SPEC = SPEC.replace("(n=5)", "").replace("(n=2)", "")
+PROBLEM = (
+    "Problem(game=IteratedMatrixGame, policies=(TabularPolicy by tabular_policy, TabularPolicy by tabular_policy), "
+    "agents=(MetaMAPG, PolicyGradient), estimator=LoadedDiceEstimator, task_distribution=PayoffNoise, "
+    "populations=(None, None))"
+)
+SETTINGS = (
+    "TrainerSettings(chain_length=1, n_tasks=2, meta_learning_rate=0.1, update_meta_learning_rate=None, "
+    "max_gradient_norm=None, jit_compile=False)"
+)
+META_PARAMS = "MetaParams(initial=(float32 [1, 5, 1],), update=float32 [1, 1])"
+# Not objects that a user holds: functions, modules, classes to be subclassed, and what is raised.
+FUNCTIONS = {
+    name for name in mapg.__all__
+    if not inspect.isclass(getattr(mapg, name)) or inspect.isabstract(getattr(mapg, name))
+} | {"InvalidInputError"}
 
 
 @functools.cache
@@ -39,22 +58,23 @@ def held():
     )
     bilinear = mapg.bilinear_game()
     estimator = mapg.LoadedDiceEstimator(game, policies, n_trajectories=4, horizon=3)
-    agents = [mapg.MetaMAPG(0.5), mapg.PolicyGradient(2)]
+    agents = [mapg.MetaMAPG(mapg.LearnedRates(0.5)), mapg.PolicyGradient(2)]
     keys = mapg.random.root_keys([0])
     initial_params = mapg.for_each_task(tuple(policy.initial_params([0]) for policy in policies), n_tasks=2)
     tasks = mapg.PayoffNoise(game).sample(keys, n_tasks=2)
     chain = mapg.adapt(estimator, agents, initial_params, tasks, [keys] * 2)
-    trainer = MetaTrainer(
-        game, policies, agents, estimator, mapg.PayoffNoise(game), [7], 1, 2, meta_learning_rate=0.1, jit_compile=False
+    problem = Problem(
+        game=game, policies=policies, agents=agents, estimator=estimator, task_distribution=mapg.PayoffNoise(game)
     )
+    settings = TrainerSettings(n_tasks=2, jit_compile=False)
+    trainer = MetaTrainer(problem, settings, [7])
     names = "[TabularPolicy by tabular_policy, TabularPolicy by tabular_policy]"
     first, second = (
         f"TabularPolicy by tabular_policy(game=IteratedMatrixGame, agent_index={agent}, initial_stddev=1.0)"
         for agent in range(2)
     )
-    sampled = "n_trajectories=64, horizon=150, baseline=leave_one_out_baseline"
+    sampled = "n_trajectories=64, horizon=150, critic=LeaveOneOutBaseline"
     assuming = "inner_learning_rate=1.0, assumed_learning_rate=1.0"
-    meta = "inner_learning_rate=0.5, learn_inner_learning_rates=False, value_weights=mean_over_chain"
     link = chain.links[0]
     return {
         "IteratedMatrixGame": (game, GAME),
@@ -66,7 +86,7 @@ def held():
         "StochasticGame": (
             mapg.StochasticGame(np.ones([2, 2, 2]), np.full([3, 2, 2, 3], 1 / 3)),
             "StochasticGame(payoffs=float64 [2, 2, 2], transitions=float64 [3, 2, 2, 3], views=None, discount=0.96, "
-            "dtype='float32', name='stochastic game')",
+            "dtype='float32', name='stochastic game', start=None, ends=None)",
         ),
         "LinearQuadraticGame": (vector_game, VECTOR_GAME),
         "DifferentiableGame": (
@@ -84,46 +104,100 @@ def held():
         "lstm_policy": (
             mapg.lstm_policy(game, 0, units=3), f"NetworkPolicy by lstm_policy(game={GAME}, agent_index=0, units=3)",
         ),
-        "gaussian_mlp_policy": (
-            mapg.gaussian_mlp_policy(vector_game, 0),
-            f"NetworkPolicy by gaussian_mlp_policy(game={VECTOR_GAME}, agent_index=0, hidden_units=(64,), "
+        "mlp_policy of vectors": (
+            mapg.mlp_policy(vector_game, 0),
+            f"NetworkPolicy by mlp_policy(game={VECTOR_GAME}, agent_index=0, hidden_units=(64,), "
             "activation='tanh')",
-        ),
-        "gaussian_lstm_policy": (
-            mapg.gaussian_lstm_policy(vector_game, 1, 2),
-            f"NetworkPolicy by gaussian_lstm_policy(game={VECTOR_GAME}, agent_index=1, units=2)",
         ),
         "vector_policy": (
             mapg.vector_policy(bilinear, 0),
             f"VectorPolicy by vector_policy(game={bilinear}, agent_index=0, initial_mean=0.0, initial_stddev=1.0)",
         ),
+        "TabularPolicy": (
+            policies[0], f"TabularPolicy by tabular_policy(game={GAME}, agent_index=0, initial_stddev=1.0)",
+        ),
         "ExactEstimator": (
             mapg.ExactEstimator(game, policies), f"ExactEstimator(game={GAME}, policies=[{first}, {second}])",
         ),
         "DiceEstimator": (
-            mapg.DiceEstimator(game, policies), f"DiceEstimator(game={GAME}, policies=[{first}, {second}], {sampled})",
+            mapg.DiceEstimator(game, policies),
+            f"DiceEstimator(game={GAME}, policies=[{first}, … of 2], {sampled}, simulator=InGraphSimulator)",
         ),
         **{
             kind.__name__: (
                 kind(game, policies),
-                f"{kind.__name__}(game={GAME}, policies=[{first}, … of 2], {sampled}, gae_lambda=1.0)",
+                f"{kind.__name__}(game={GAME}, policies=[{first}, … of 2], {sampled}, gae_lambda=1.0, "
+                "simulator=InGraphSimulator)",
             )
             for kind in (mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator)
         },
         "Fixed": (mapg.Fixed(), "Fixed()"),
-        "PolicyGradient": (agents[1], "PolicyGradient(inner_learning_rate=2)"),
-        "MetaMAPG": (agents[0], f"MetaMAPG({meta}, opponent_model=None)"),
+        "PolicyGradient": (agents[1], "PolicyGradient(inner_learning_rate=2, optimizer=None, entropy_bonus=0.0)"),
+        "MetaMAPG": (
+            agents[0],
+            "MetaMAPG(inner_learning_rate=LearnedRates(learning_rate=0.5), optimizer=None, "
+            "value_weights=mean_over_chain, opponent_model=None, entropy_bonus=0.0)",
+        ),
         "MetaPG": (
             mapg.MetaPG(0.5, opponent_model=mapg.MaximumLikelihood(7)),
-            f"MetaPG({meta}, opponent_model=MaximumLikelihood(max_iterations=7, tolerance=1e-05))",
+            "MetaPG(inner_learning_rate=0.5, optimizer=None, value_weights=mean_over_chain, "
+            "opponent_model=MaximumLikelihood(max_iterations=7, tolerance=1e-05), entropy_bonus=0.0)",
         ),
-        "LookAhead": (mapg.LookAhead(), f"LookAhead({assuming})"),
-        "LOLAShaping": (mapg.LOLAShaping(), f"LOLAShaping({assuming})"),
-        "LOLATaylor": (mapg.LOLATaylor(), f"LOLATaylor({assuming})"),
-        "LOLADiCE": (mapg.LOLADiCE(), f"LOLADiCE({assuming}, n_lookahead_steps=1, opponent_model=None)"),
-        "SOS": (mapg.SOS(radius=0.2), f"SOS({assuming}, alignment=0.5, radius=0.2)"),
+        "LookAhead": (mapg.LookAhead(), f"LookAhead({assuming}, optimizer=None, entropy_bonus=0.0)"),
+        "LOLAShaping": (mapg.LOLAShaping(), f"LOLAShaping({assuming}, optimizer=None, entropy_bonus=0.0)"),
+        "LOLATaylor": (mapg.LOLATaylor(), f"LOLATaylor({assuming}, optimizer=None, entropy_bonus=0.0)"),
+        "LOLADiCE": (
+            mapg.LOLADiCE(),
+            f"LOLADiCE({assuming}, n_lookahead_steps=1, opponent_model=None, optimizer=None, entropy_bonus=0.0)",
+        ),
+        "AdvantageActorCritic": (
+            mapg.AdvantageActorCritic(critic_units=7),
+            "AdvantageActorCritic(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=1, "
+            "gae_lambda=0.95, critic_units=7, critic_learning_rate=0.01)",
+        ),
+        "PPO": (
+            mapg.PPO(clip=0.1),
+            "PPO(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=4, gae_lambda=0.95, "
+            "critic_units=32, critic_learning_rate=0.01, clip=0.1)",
+        ),
+        "SOS": (mapg.SOS(radius=0.2), f"SOS({assuming}, alignment=0.5, radius=0.2, optimizer=None, entropy_bonus=0.0)"),
+        "ConstantRate": (mapg.ConstantRate(2), "ConstantRate(learning_rate=2)"),
+        "LearnedRates": (mapg.LearnedRates(), "LearnedRates(learning_rate=1.0)"),
+        "LearnedRatesPerParameter": (
+            mapg.LearnedRatesPerParameter(0.1), "LearnedRatesPerParameter(learning_rate=0.1)",
+        ),
+        "SGD": (mapg.SGD(), "SGD(max_gradient_norm=None)"),
+        "Momentum": (mapg.Momentum(0.5), "Momentum(decay=0.5, max_gradient_norm=None)"),
+        "RMSProp": (mapg.RMSProp(0.5, 1e-4), "RMSProp(decay=0.5, epsilon=0.0001, max_gradient_norm=None)"),
+        "Adam": (
+            mapg.Adam(0.5, 0.6, 1e-4, 3), "Adam(beta_1=0.5, beta_2=0.6, epsilon=0.0001, max_gradient_norm=3)",
+        ),
         "MaximumLikelihood": (mapg.MaximumLikelihood(), "MaximumLikelihood(max_iterations=50, tolerance=1e-05)"),
-        "ValueNetwork": (baselines.ValueNetwork(units=3), "ValueNetwork(units=3, learning_rate=0.01)"),
+        **{
+            kind.__name__: (
+                kind(game.spec, policies), f"{kind.__name__}(spec={BRIEF_SPEC}, policies=[{first}, {second}]{rest})",
+            )
+            for kind, rest in (
+                (mapg.NoBaseline, ""), (mapg.LeaveOneOutBaseline, ""), (mapg.LinearFeatureBaseline, ", ridge=0.001"),
+            )
+        },
+        "ValueNetwork": (
+            mapg.ValueNetwork(game.spec, policies, units=3),
+            f"ValueNetwork(spec={BRIEF_SPEC.replace(', Discrete', ', … of 2')}, policies=[{first}, … of 2], units=3, "
+            "learning_rate=0.01)",
+        ),
+        "InGraphSimulator": (
+            InGraphSimulator(game, policies, 4, 3),
+            f"InGraphSimulator(game={GAME}, policies=[{first}, {second}], n_trajectories=4, horizon=3)",
+        ),
+        "GameSpec": (game.spec, SPEC),
+        "AgentSpec": (
+            vector_game.spec.agent(0),
+            "AgentSpec(observation=Box(shape=(3,)), action=Box(shape=(2,)), dtype='float32')",
+        ),
+        "Discrete": (mapg.Discrete(3), "Discrete(n=3)"),
+        "Box": (mapg.Box([3, 4]), "Box(shape=(3, 4))"),
+        "DefaultTasks": (mapg.DefaultTasks(game), f"DefaultTasks(game={GAME})"),
         "PayoffNoise": (mapg.PayoffNoise(game, 0.2), f"PayoffNoise(game={GAME}, width=0.2)"),
         "Personas": (
             mapg.Personas(policies[0], seed=3),
@@ -134,34 +208,41 @@ def held():
         ),
         "Trajectory": (link.sample.trajectory, TRAJECTORY),
         "Sample": (link.sample, f"Sample(trajectory={TRAJECTORY}, step_weights={REWARDS})"),
+        "AgentState": (link.agent_states[0], STATE),
         "Link": (
             link,
-            f"Link(joint_params={PARAMS}, sample=Sample(trajectory={TRAJECTORY}, step_weights={REWARDS}), "
-            "keys=int64 [1, 2])",
+            f"Link(agent_states=({STATE}, {STATE}), sample=Sample(trajectory=Trajectory, step_weights={REWARDS}), "
+            "keys=int64 [1, 2], critic_params=())",
         ),
         "Chain": (
             chain,
-            "Chain(agents=(MetaMAPG, PolicyGradient), inner_learning_rates=(float32 [1, 1], float32 [1, 1]), "
-            "tasks=float32 [1, 2, 2, 2, 2], links=(Link, Link), compile_fn=identity, estimator=LoadedDiceEstimator)",
+            "Chain(estimator=LoadedDiceEstimator, agents=(MetaMAPG, PolicyGradient), "
+            "update_params=(float32 [1, 1], ()), tasks=float32 [1, 2, 2, 2, 2], links=(Link, Link), "
+            "compile_fn=identity)",
         ),
         "Objectives": (
             mapg.Objectives(mapg.ExactEstimator(game, policies), tasks, link._replace(sample=())),
             f"Objectives(estimator=ExactEstimator(game=IteratedMatrixGame, policies={names}), "
-            f"tasks=float32 [1, 2, 2, 2, 2], link=Link(joint_params={PARAMS}, sample=(), keys=int64 [1, 2]))",
+            f"tasks=float32 [1, 2, 2, 2, 2], link=Link(agent_states=(AgentState, AgentState), sample=(), "
+            "keys=int64 [1, 2], critic_params=()))",
         ),
-        "MetaParams": (agents[0].meta_gradients(estimator, chain, 0).total, META_PARAMS),
+        "MetaParams": (agents[0].meta_gradients(chain, 0).total, META_PARAMS),
         "MetaGradients": (
-            agents[0].meta_gradients(estimator, chain, 0),
+            agents[0].meta_gradients(chain, 0),
             f"MetaGradients(current_policy={META_PARAMS}, self_shaping={META_PARAMS}, opponent_shaping={META_PARAMS})",
         ),
         "MetaTrainer": (
             trainer,
-            f"MetaTrainer(game=IteratedMatrixGame, policies={names}, agents=[MetaMAPG, PolicyGradient], "
-            "estimator=LoadedDiceEstimator, task_distribution=PayoffNoise, seeds=[7], chain_length=1, n_tasks=2, "
-            "meta_learning_rate=0.1, jit_compile=False, populations=None, max_gradient_norm=inf, "
-            "inner_rates_meta_learning_rate=None)",
+            "MetaTrainer(problem=Problem(game=IteratedMatrixGame, policies=(TabularPolicy by tabular_policy, … of 2), "
+            "agents=(MetaMAPG, … of 2), estimator=LoadedDiceEstimator, task_distribution=PayoffNoise, "
+            f"populations=(None, … of 2)), settings={SETTINGS}, seeds=[7])",
         ),
-        "Metrics": (trainer.step(), "Metrics(average_reward=float32 [1, 2, 2], term_norms=float32 [1, 2, 3])"),
+        "Problem": (problem, PROBLEM),
+        "TrainerSettings": (settings, SETTINGS),
+        "Metrics": (
+            trainer.step(),
+            "Metrics(mean_reward=float32 [1, 2, 2], term_norms=float32 [1, 2, 3], game_metrics={})",
+        ),
     }
 
 
@@ -184,7 +265,7 @@ class HeldTest(tf.test.TestCase):
 
     def test_types_keep_their_names(self):
         for name, (value, _) in held().items():
-            if not name.endswith("_policy"):
+            if "_policy" not in name:
                 self.assertEqual(type(value).__name__, name)
 
     def test_copies_say_the_same(self):
@@ -198,9 +279,18 @@ class HeldTest(tf.test.TestCase):
     def test_long_chains_and_large_policies(self):
         (chain, _), (terms, _) = held()["Chain"], held()["MetaGradients"]
         self.assertIn("links=(Link, Link, Link, Link, … of 101)", repr(chain._replace(links=chain.links[:1] * 101)))
-        params = terms.total._replace(initial_params=(tf.zeros([20, 64, 64]),) * 9)
+        params = terms.total._replace(initial=(tf.zeros([20, 64, 64]),) * 9)
         of_network = "(float32 [20, 64, 64], … of 9)"
-        self.assertIn(f"self_shaping=MetaParams(initial_params={of_network}", repr(type(terms)(*[params] * 3)))
+        self.assertIn(f"self_shaping=MetaParams(initial={of_network}", repr(type(terms)(*[params] * 3)))
+
+    def test_specs_of_many_agents(self):
+        spec = mapg.GameSpec(
+            name="crowd", discount=0.9, dtype="float32", observations=[mapg.Box([3])] * 50,
+            actions=[mapg.Discrete(2)] * 50,
+        )
+        shown = "observations=(Box(shape=(3,)), Box(shape=(3,)), Box(shape=(3,)), Box(shape=(3,)), … of 50)"
+        self.assertIn(shown, repr(spec))
+        self.assertLessEqual(len(repr(spec)), 400)
 
     def test_subclasses_and_wrong_arguments(self):
         class Own(mapg.PolicyGradient):

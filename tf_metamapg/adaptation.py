@@ -25,6 +25,7 @@ class DeadGradientError(RuntimeError):
     """An objective does not depend on its own agent's parameters: an error in a game, a policy or an estimator."""
 
 
+@descriptions.described
 class Link(NamedTuple):
     """One link φ_l of a chain, with what was sampled there."""
 
@@ -32,8 +33,6 @@ class Link(NamedTuple):
     sample: Structure  # as the estimator's `sample` returned it
     keys: tf.Tensor  # int64 [S, 2], what all random numbers of the link are drawn from
     critic_params: JointParams = ()  # as the estimator's `sample` got them
-
-    __repr__ = descriptions.of_fields
 
     @property
     def joint_params(self) -> JointParams:
@@ -46,6 +45,7 @@ class Link(NamedTuple):
         return self._replace(agent_states=tuple(state._replace(params=params) for state, params in states))
 
 
+@descriptions.described
 class Chain(NamedTuple):
     """θ = φ_0 → φ_1 → … → φ_L with all that is needed to differentiate it again."""
 
@@ -55,8 +55,6 @@ class Chain(NamedTuple):
     tasks: Structure  # leading axes [S, N]
     links: tuple[Link, ...]  # L + 1 of them
     compile_fn: Callable  # as `adapt` got it
-
-    __repr__ = descriptions.of_fields
 
 
 class Objectives(descriptions.Described):
@@ -113,6 +111,18 @@ class Objectives(descriptions.Described):
         check_cross_derivatives(self.estimator)
         return self._inner_tape.gradient(objective, params, unconnected_gradients="zero")
 
+    def entropy_gradients(self, agent_index: int) -> Params:
+        """∇_θⁱ of the entropy of agent i's own actions, see `contracts.Estimator.entropies`.
+
+        Returns:
+            Params of agent i with leaves [S, N, ...], differentiable like `gradients`.
+        """
+        params = self.link.joint_params[agent_index]
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            entropies = self.estimator.entropies(self.link.joint_params, self.tasks, self.link.sample)
+        return own_gradients(tape, entropies[agent_index], params, agent_index)
+
 
 def own_gradients(tape, objective, params, agent_index) -> Params:
     """The derivative of an agent's objective [S, N] in its own parameters, Params with leaves [S, N, ...].
@@ -157,9 +167,9 @@ def sample_link(
         InvalidInputError: if one of these is something else.
     """
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
-    _check_agent_states("agent_states", agent_states, estimator.spec.n_agents)
     keys = arguments.keys("keys", keys)
-    link = Link(tuple(agent_states), (), keys, critic_params)
+    states = _checked_states("agent_states", agent_states, estimator.policies)
+    link = Link(states, (), keys, critic_params)
     sample = estimator.sample(link.joint_params, tasks, random.sample_keys(keys), critic_params)
     return link._replace(sample=sample)
 
@@ -168,17 +178,17 @@ def checked_link(estimator, link: Link) -> Link:
     """The link, which must be one at which an estimator has objectives."""
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
     checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
-    _check_agent_states("link.agent_states", link.agent_states, estimator.spec.n_agents)
-    joint_params = arguments.joint_params("link.joint_params", link.joint_params, estimator.policies)
-    has_arrays = not all(map(tf.is_tensor, tf.nest.flatten(link.joint_params)))
-    return link.with_joint_params(joint_params) if has_arrays else link
+    return link._replace(agent_states=_checked_states("link.agent_states", link.agent_states, estimator.policies))
 
 
-def _check_agent_states(parameter, value, n_agents):
-    checks.check_length(parameter, value, n_agents)
-    for index, state in enumerate(value):
+def _checked_states(parameter, agent_states, policies):
+    """The states of all agents, whose parameters must be those of their policies, with leaves [S, N, ...]."""
+    checks.check_length(parameter, agent_states, len(policies))
+    for index, state in enumerate(agent_states):
         is_state = isinstance(state, AgentState)
-        checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init(params) returns")
+        checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init returns")
+    joint_params = arguments.joint_params(f"{parameter}.params", [state.params for state in agent_states], policies)
+    return tuple(state._replace(params=params) for state, params in zip(agent_states, joint_params))
 
 
 def inner_update(
@@ -232,10 +242,10 @@ def for_each_task(joint_params: JointParams, n_tasks: int) -> JointParams:
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1), joint_params)
 
 
-def initial_update_params(agents, policies, n_seeds: int, chain_length: int) -> tuple[Structure, ...]:
+def init_update_params(agents, estimator, n_seeds: int, chain_length: int) -> tuple[Structure, ...]:
     """For each agent what it begins to learn its updates with: leaves [S, max(L, 1), ...], () where it does not."""
     return tuple(
-        agent.initial_update(policy, n_seeds, chain_length) for agent, policy in zip(agents, policies)
+        agent.init_update(estimator, agent_index, n_seeds, chain_length) for agent_index, agent in enumerate(agents)
     )
 
 
@@ -272,16 +282,26 @@ def adapt(
     tasks = arguments.tasks("tasks", tasks, estimator, [n_seeds, n_tasks])
     keys = arguments.keys_of_links("keys", keys, n_seeds)
     checks.check(len(keys) > 0, "keys", keys, "keys for each of L + 1 links")
-    own_update_params = initial_update_params(agents, estimator.policies, n_seeds, len(keys) - 1)
     if update_params is None:
-        update_params = own_update_params
-    update_params = arguments.like("update_params", update_params, own_update_params)
+        update_params = init_update_params(agents, estimator, n_seeds, len(keys) - 1)
+    checks.check_length("update_params", update_params, len(agents))
+    for index, structure in enumerate(update_params):
+        if tf.nest.flatten(structure):
+            arguments.check_leading(f"update_params[{index}]", structure, [n_seeds, max(len(keys) - 1, 1)])
     checks.check(callable(compile_fn), "compile_fn", compile_fn, "a function of functions, such as tf.function")
-    states = tuple(agent.init(params) for agent, params in zip(agents, initial_params))
+    states = initial_states(agents, initial_params, estimator)
     links = extend(
         estimator, agents, update_params, tasks, states, keys, critic_params=critic_params, compile_fn=compile_fn
     )
     return Chain(estimator, tuple(agents), tuple(update_params), tasks, links, compile_fn)
+
+
+def initial_states(agents, joint_params: JointParams, estimator) -> tuple[AgentState, ...]:
+    """The states of all agents at the first link of a chain, from their initial parameters [S, N, ...]."""
+    return tuple(
+        agent.init(params, estimator, agent_index)
+        for agent_index, (agent, params) in enumerate(zip(agents, joint_params))
+    )
 
 
 def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=(), compile_fn=identity):

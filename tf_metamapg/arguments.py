@@ -130,8 +130,7 @@ def check_leading(parameter, value, sizes):
     """Raises `InvalidInputError` unless a value is a structure of tensors with some leading axes."""
     leaves = tf.nest.flatten(value)
     are_right = all(descriptions.is_array(leaf) and _fits(leaf.shape[: len(sizes)], sizes) for leaf in leaves)
-    is_structure = isinstance(value, (list, tuple)) and len(leaves) > 0
-    checks.check(is_structure and are_right, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
+    checks.check(are_right and leaves, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
 
 
 def seeds_and_tasks(structure):
@@ -145,7 +144,10 @@ def tasks(parameter, value, game, sizes):
     reference = game.default_tasks
     if not tf.nest.flatten(reference):
         return value
-    allowed = f"like {descriptions.describe(reference)}, with axes [S, N] in front"
+    in_own_dtype = tf.nest.map_structure(
+        lambda leaf: np.broadcast_to(np.zeros([], _task_dtype(leaf, game.spec.dtype)), np.shape(leaf)), reference
+    )
+    allowed = f"like {descriptions.describe(in_own_dtype)}, with axes [S, N] in front"
     leaves = _leaves_like(parameter, value, reference, allowed)
     checked = [
         tensor(
@@ -170,15 +172,6 @@ def _task_dtype(leaf, dtype):
     """Floating numbers of tasks are in the dtype of the game."""
     own = tf.as_dtype(np.asarray(leaf).dtype)
     return dtype if own.is_floating else own.name
-
-
-def like(parameter, value, reference):
-    """A structure of tensors like another one, with the same dtypes and shapes."""
-    leaves = _leaves_like(parameter, value, reference, f"like {descriptions.describe(reference)}")
-    checked = [
-        tensor(parameter, leaf, _dtype_name(own), list(own.shape)) for leaf, own in zip(leaves, tf.nest.flatten(reference))
-    ]
-    return tf.nest.pack_sequence_as(reference, checked)
 
 
 def made(parameter, make, own_arguments, contract, allowed):

@@ -1,69 +1,119 @@
-"""Gin configs: everything that one may name is registered here, and runs are started as configs say."""
+"""Gin configs: everything that one may name is registered here, and runs are started as configs say.
+
+What stands in the `__all__` of a folder of members is what a config may name; members of other packages are those that
+they register with gin themselves, once a config imports them.
+"""
 
 import collections
+import dataclasses
+import inspect
 
 import gin
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import gin_reader
-from tf_metamapg import theorem
-from tf_metamapg.agents.fixed import Fixed
-from tf_metamapg.agents.lola_dice import LOLADiCE
-from tf_metamapg.agents.lola_shaping import LOLAShaping
-from tf_metamapg.agents.lola_taylor import LOLATaylor
-from tf_metamapg.agents.look_ahead import LookAhead
-from tf_metamapg.agents.meta_mapg import MetaMAPG
-from tf_metamapg.agents.meta_pg import MetaPG
-from tf_metamapg.agents.naive import PolicyGradient
-from tf_metamapg.agents.opponent_models import MaximumLikelihood
-from tf_metamapg.agents.sos import SOS
-from tf_metamapg.critics import baselines
-from tf_metamapg.estimators.dice import DiceEstimator
-from tf_metamapg.estimators.exact import ExactEstimator
-from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
-from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
-from tf_metamapg.games import payoffs
-from tf_metamapg.games.differentiable import bilinear_game
-from tf_metamapg.games.differentiable import tandem_game
-from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
-from tf_metamapg.games.matrix import IteratedMatrixGame
-from tf_metamapg.games.matrix import MatrixGame
-from tf_metamapg.games.stochastic import StochasticGame
-from tf_metamapg.games.tasks import PayoffNoise
-from tf_metamapg.policies.lstm import gaussian_lstm_policy
-from tf_metamapg.policies.lstm import lstm_policy
-from tf_metamapg.policies.mlp import gaussian_mlp_policy
-from tf_metamapg.policies.mlp import mlp_policy
-from tf_metamapg.policies.populations import NormalPolicies
-from tf_metamapg.policies.populations import Personas
-from tf_metamapg.policies.tabular import tabular_policy
-from tf_metamapg.policies.vector import vector_policy
+from tf_metamapg import MEMBERS
 from tf_metamapg.runs import experiment
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs.settings import compiling_pays
+from tf_metamapg.runs.settings import EvaluationSettings
+from tf_metamapg.runs.settings import Experiment
+from tf_metamapg.runs.settings import RunSettings
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
 
-_CONFIGURABLES = (
-    StochasticGame, MatrixGame, IteratedMatrixGame, LinearQuadraticGame, bilinear_game, tandem_game, PayoffNoise,
-    tabular_policy, mlp_policy, lstm_policy, gaussian_mlp_policy, gaussian_lstm_policy, vector_policy,
-    Personas, NormalPolicies,
-    ExactEstimator, DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator,
-    Fixed, PolicyGradient, LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, MetaPG, MetaMAPG, MaximumLikelihood,
-    baselines.no_baseline, baselines.leave_one_out_baseline, baselines.linear_feature_baseline,
-    baselines.ValueNetwork,
-    theorem.mean_over_chain, theorem.last_link,
-    payoffs.prisoners_dilemma, payoffs.stag_hunt, payoffs.chicken, payoffs.matching_pennies,
-    payoffs.rock_paper_scissors, payoffs.public_goods,
-)
-for _configurable in _CONFIGURABLES:
-    gin.external_configurable(_configurable, module="tf_metamapg")
-_train = gin.external_configurable(
-    experiment.train, "train", module="tf_metamapg",
-    denylist=["directory", "resume", "allow_other_versions", "describe_config", "opened", "started"],
-)
+for _folder in MEMBERS:
+    for _name in _folder.__all__:
+        gin.external_configurable(getattr(_folder, _name), module="tf_metamapg")
 
 
-def train(
-    gin_files, bindings, directory, resume, allow_other_versions, started, tell_unused=lambda unused: None
+def make_experiment(
+    *, game, policies, agents, estimator, task_distribution, populations=None, stored_jit_compile=None,
+    chain_length=1, n_tasks=8, meta_learning_rate=0.1, update_meta_learning_rate=None, max_gradient_norm=None,
+    jit_compile=None, evaluation_chain_length=5, n_evaluation_tasks=32, validate_every=None, n_seeds=20, first_seed=0,
+    n_meta_updates=200, checkpoint_every=50, export_all_seeds=False,
 ):
+    """The experiment that the bindings of `train` describe.
+
+    Args:
+        game: the game.
+        policies: one function (game, agent_index) → policy for each agent.
+        agents: one of `agents/` for each agent.
+        estimator: function (game, policies) → estimator.
+        task_distribution: function (game) → task distribution.
+        populations: for each agent a function (policy) → population, or None; see `Problem`.
+        stored_jit_compile: what a run that is resumed has chosen; None for a new one.
+        jit_compile: whether XLA compiles what is done at a link; by default where that is likely to save more
+            time than it takes.
+        chain_length, n_tasks, meta_learning_rate, update_meta_learning_rate, max_gradient_norm: see `TrainerSettings`.
+        evaluation_chain_length, n_evaluation_tasks, validate_every: see `EvaluationSettings`.
+        n_seeds, first_seed, n_meta_updates, checkpoint_every, export_all_seeds: see `RunSettings`.
+
+    Returns:
+        Experiment.
+
+    Raises:
+        InvalidInputError: if one of these cannot be used.
+    """
+    problem = _problem(game, policies, agents, estimator, task_distribution, populations)
+    trainer = TrainerSettings(
+        chain_length=chain_length, n_tasks=n_tasks, meta_learning_rate=meta_learning_rate,
+        update_meta_learning_rate=update_meta_learning_rate, max_gradient_norm=max_gradient_norm,
+        jit_compile=False if jit_compile is None else jit_compile,
+    )
+    evaluation = EvaluationSettings(
+        evaluation_chain_length=evaluation_chain_length, n_evaluation_tasks=n_evaluation_tasks,
+        validate_every=validate_every,
+    )
+    run = RunSettings(
+        n_seeds=n_seeds, first_seed=first_seed, n_meta_updates=n_meta_updates, checkpoint_every=checkpoint_every,
+        export_all_seeds=export_all_seeds,
+    )
+    if jit_compile is None:
+        # Of a run that is resumed it may look otherwise by now, and the last digits would be others.
+        pays = compiling_pays(problem, trainer, evaluation, run) if stored_jit_compile is None else stored_jit_compile
+        trainer = dataclasses.replace(trainer, jit_compile=pays)
+    return Experiment(problem=problem, trainer=trainer, evaluation=evaluation, run=run)
+
+
+def _problem(game, policies, agents, estimator, task_distribution, populations):
+    """The Problem whose policies, estimator, task distribution and populations some functions make."""
+    is_game = contracts.AnyGame, "a game, such as @IteratedMatrixGame() with parentheses"
+    contracts.check_kind("game", game, *is_game)
+    n_agents = game.spec.n_agents
+    checks.check_length("policies", policies, n_agents)
+    made = [
+        arguments.made(f"policies[{index}]", make, (game, index), contracts.Policy, "a policy, such as @tabular_policy")
+        for index, make in enumerate(policies)
+    ]
+    populations = [None] * n_agents if populations is None else populations
+    checks.check_length("populations", populations, n_agents)
+    return Problem(
+        game=game, policies=made, agents=agents,
+        estimator=arguments.made(
+            "estimator", estimator, (game, made), contracts.Estimator, "an estimator, such as @DiceEstimator"
+        ),
+        task_distribution=arguments.made(
+            "task_distribution", task_distribution, (game,), contracts.TaskDistribution,
+            "a task distribution, such as @PayoffNoise",
+        ),
+        populations=[
+            make and arguments.made(
+                f"populations[{index}]", make, (policy,), contracts.Population, "a population, such as @Personas"
+            )
+            for index, (make, policy) in enumerate(zip(populations, made))
+        ],
+    )
+
+
+_make_experiment = gin.external_configurable(
+    make_experiment, "train", module="tf_metamapg", denylist=["stored_jit_compile"]
+)
+
+
+def train(gin_files, bindings, directory, resume, allow_other_versions, started, tell_unused=lambda unused: None):
     """Runs the experiment that configs describe. A caller's own gin bindings are neither seen nor changed.
 
     Args:
@@ -82,29 +132,34 @@ def train(
         InvalidInputError: if the configs cannot be read or run.
         MetaTrainingStopped: if a meta-gradient is NaN or infinite.
     """
-    is_running = False
     with gin_reader.fresh_state():
         of_files = [(path, gin_reader.read_file(path)) for path in gin_files]
         of_bindings = [name for text in bindings for name in gin_reader.read_binding(text)]
         gin_reader.finalize()
-
-        def describe_config():
-            nonlocal is_running
-            config = gin.operative_config_str()
-            is_running = True
-            return config
-
+        stored = directory.read_info()["jit_compile"] if resume else None
         try:
-            return _train(
-                directory=directory, resume=resume, allow_other_versions=allow_other_versions,
-                describe_config=describe_config, started=started,
-                opened=lambda: tell_unused(list(_unused(gin.operative_config_str(), of_files, of_bindings))),
-            )
+            described = _make_experiment(stored_jit_compile=stored)
+            trainer = experiment.build(described)
         except Exception as error:
             cause = gin_reader.cause(error)
-            if is_running or isinstance(cause, checks.InvalidInputError):
-                raise cause from None
+            if isinstance(cause, checks.InvalidInputError):
+                raise _named(cause) from None
             raise checks.InvalidInputError(f"config: {_what_is_wrong(error)}") from error
+        config = gin.operative_config_str()
+        return experiment.train(
+            described, trainer, config, directory, started, resume, allow_other_versions,
+            opened=lambda: tell_unused(list(_unused(config, of_files, of_bindings))),
+        )
+
+
+# What `train` is bound with; other parameters are named by those who have them.
+_PARAMETERS = tuple(inspect.signature(make_experiment).parameters)
+
+
+def _named(error):
+    """An error about a parameter of `train`, with the name that a config gives it."""
+    name = str(error).partition(" ")[0].partition("[")[0]
+    return checks.InvalidInputError(f"train.{error}") if name in _PARAMETERS else error
 
 
 def _what_is_wrong(error):
@@ -114,9 +169,9 @@ def _what_is_wrong(error):
     # What a config leaves out, or calls too early, shows only in the call that misses it.
     if "No values supplied by Gin or caller" in text:
         return first_line
-    if isinstance(error, TypeError) and "positional argument" in first_line:
-        return f"{first_line}; is there a @name() that should be without parentheses?"
     calls = gin_reader.calls(error)
+    if isinstance(error, TypeError) and "positional argument" in first_line:
+        return f"{calls[-1]}: {first_line}; is there a @name() that should be without parentheses?"
     again = [name for name, times in collections.Counter(calls).items() if times > 1]
     if isinstance(error, RecursionError) and again:
         return f"{', '.join(again)}: refers to itself"

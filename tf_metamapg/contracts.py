@@ -11,6 +11,8 @@ kinds. A Structure is a nest of tensors, lists, tuples and dicts; () is nothing.
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+import inspect
+import typing
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -78,6 +80,7 @@ class AgentSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+@descriptions.described
 class GameSpec:
     """What one has to know of a game to make policies for it."""
 
@@ -219,6 +222,15 @@ class ExactGame(AnyGame, Protocol):
 
 
 @runtime_checkable
+class EntropyGame(ExactGame, Protocol):
+    """A game in which the entropy of the agents' actions is known in closed form, too."""
+
+    def exact_entropies(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        """E Σ_t γᵗ H(πⁱ(·|o_t)) in nats over each agent's steps, tensors [S, N], differentiable like values."""
+        ...
+
+
+@runtime_checkable
 class TaskDistribution(Protocol):
     """Where tasks come from."""
 
@@ -227,6 +239,7 @@ class TaskDistribution(Protocol):
         ...
 
 
+@descriptions.described
 class Trajectory(NamedTuple):
     """K joint trajectories of T steps for every seed and task; every field is a tuple over agents."""
 
@@ -235,8 +248,6 @@ class Trajectory(NamedTuple):
     rewards: tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
     mask: tuple[tf.Tensor, ...] = ()  # bool [S, N, K, T], whether each was there; () where the game does not end
     metrics: Structure = ()  # for each name of the game's spec a tuple over agents of [S, N, K, T]
-
-    __repr__ = descriptions.of_fields
 
     def agent_mask(self, agent_index: int) -> tf.Tensor | None:
         """Whether an agent was there at each step, bool [S, N, K, T]; None where the game does not end."""
@@ -269,7 +280,7 @@ class StepPolicy(Policy, Protocol):
         ...
 
     def sampler(self, params: Params) -> Callable:
-        """A function (observations [S, N, K, ...], recurrent state, uniforms [n_uniforms, S, N, K]) → (actions, state)."""
+        """A function (observations [S, N, K, ...], state, uniforms [n_uniforms, S, N, K]) → (actions, next state)."""
         ...
 
     def distribution(self, params: Params, observations: tf.Tensor) -> Any:
@@ -387,6 +398,10 @@ class Estimator(Protocol):
         """By the names of the game's spec, means per step of all agents, tensors [S, N]."""
         ...
 
+    def entropies(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
+        """E Σ_t γᵗ H(πⁱ(·|o_t)) in nats, or a surrogate of it, for every agent, tensors [S, N]."""
+        ...
+
 
 @runtime_checkable
 class PlayingEstimator(Estimator, Protocol):
@@ -402,32 +417,29 @@ class PlayingEstimator(Estimator, Protocol):
         ...
 
 
+@descriptions.described
 class AgentState(NamedTuple):
     """All that an agent is at one link of a chain."""
 
     params: Params  # φ_l, leaves [S, N, ...]
     extra: Structure = ()  # moments of an optimiser, a critic, …: leaves [S, N, ...]
 
-    __repr__ = descriptions.of_fields
 
-
+@descriptions.described
 class MetaParams(NamedTuple):
     """What a meta-agent learns, or derivatives with respect to it."""
 
     initial: Params  # θ, leaves [S, ...]
     update: Structure = ()  # what its inner updates are made with, leaves [S, max(L, 1), ...]; () if it is fixed
 
-    __repr__ = descriptions.of_fields
 
-
+@descriptions.described
 class MetaGradients(NamedTuple):
     """The three terms of Theorem 1 (Eq. 7) for one agent."""
 
     current_policy: MetaParams
     self_shaping: MetaParams
     opponent_shaping: MetaParams
-
-    __repr__ = descriptions.of_fields
 
     @property
     def total(self) -> MetaParams:
@@ -441,12 +453,21 @@ class Agent(Protocol):
 
     is_meta_agent: bool  # whether it learns its initial policy
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
-        """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned."""
+    def init_update(self, estimator: Estimator, agent_index: int, n_seeds: int, chain_length: int) -> Structure:
+        """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned.
+
+        It is called outside of compiled functions, and before `init`, so that Keras models can be made here.
+        """
         ...
 
-    def init(self, params: Params) -> AgentState:
-        """Its state at the first link of a chain, from its initial parameters [S, N, ...]."""
+    def init(self, params: Params, estimator: Estimator, agent_index: int) -> AgentState:
+        """Its state at the first link of a chain.
+
+        Args:
+            params: its initial parameters, leaves [S, N, ...].
+            estimator: of the chain, whose game and policies it may look at.
+            agent_index: i, which agent of the game it is.
+        """
         ...
 
     def update(self, state: AgentState, objectives: Any, agent_index: int, step_params: Structure) -> AgentState:
@@ -487,15 +508,19 @@ def check_kind(parameter, value, contract, allowed):
         contract: one of the Protocols above.
         allowed: what may stand there, as the end of the sentence "must be …".
     """
-    is_object = not isinstance(value, type)
-    if is_object and isinstance(value, contract):
-        return
-    hint = ""
+    if isinstance(value, type) or inspect.isroutine(value):
+        kind = "class" if isinstance(value, type) else "function"
+        checks.check(False, parameter, value, f"{allowed}; this is a {kind}")
     members = _members(contract)
     missing = [name for name in members if name not in dir(value)]
-    if is_object and len(missing) < len(members):
-        hint = f", with {' and '.join(missing)}; see contracts.{contract.__name__}"
-    checks.check(False, parameter, value, f"{allowed}{hint}")
+    is_similar = len(missing) < len(members)
+    lacks = f"this lacks {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}; " if is_similar else ""
+    where = contract.__module__.removeprefix("tf_metamapg.")
+    checks.check(not missing, parameter, value, f"{allowed}; {lacks}see {where}.{contract.__name__}")
+    for name, kind in typing.get_type_hints(contract).items():
+        if kind in (GameSpec, AgentSpec):
+            is_right = isinstance(getattr(value, name), kind)
+            checks.check(is_right, f"{parameter}.{name}", getattr(value, name), f"of contracts.{kind.__name__}")
 
 
 def _members(contract):

@@ -3,6 +3,7 @@
 Tensors and arrays are told by dtype and shape, as in float32 [3, 8, 5, 1]; of a structure there is as much as fits.
 """
 
+import dataclasses
 import functools
 import inspect
 
@@ -34,9 +35,10 @@ def is_array(value):
     return tf.is_tensor(value) or isinstance(value, np.ndarray)
 
 
-def of_fields(named_tuple):
-    """The `__repr__` of a NamedTuple of tensors."""
-    return describe(named_tuple)
+def described(class_of_values):
+    """A NamedTuple or a dataclass whose `repr` says what its fields are."""
+    class_of_values.__repr__ = describe
+    return class_of_values
 
 
 class Described:
@@ -87,7 +89,10 @@ def _describe(value, levels, n_entries):
         return f"{tf.as_dtype(value.dtype).name} [{', '.join(map(str, value.shape))}]"
     if isinstance(value, Described):
         return _call(*value._made_by, levels, n_entries)
-    if hasattr(value, "_fields"):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return _call(type(value).__name__, fields, levels, n_entries)
+    if type(value).__repr__ is describe:
         return _call(type(value).__name__, value._asdict(), levels, n_entries)
     if isinstance(value, (list, tuple)):
         return _sequence(value, levels, n_entries)

@@ -1,7 +1,7 @@
 """Theorem 1 of Kim et al. 2020 (Eq. 7): the meta-gradient of one agent, term by term.
 
-The meta-value of agent i is Σ_l w_l Vⁱ(φ_l) along the chain θ = φ_0 → φ_1 → … → φ_L. Its derivative with respect to θⁱ
-is built from the last link to the first. The cotangents of a link are the gradients of what agent i gets there and
+The meta-value of agent i is Σ_l w_l Vⁱ(φ_l) along the chain θ = φ_0 → φ_1 → … → φ_L. Its derivative with respect to
+θⁱ is built from the last link to the first. The cotangents of a link are the gradients of what agent i gets there and
 later with respect to the agents' states at that link; an outer tape around the inner updates of all agents turns those
 of link l + 1 into those of link l:
 
@@ -42,7 +42,10 @@ def last_link(chain_length: int) -> tuple[float, ...]:
 
 
 class Cotangents(NamedTuple):
-    """Gradients of agent i's remaining meta-value with respect to what a link holds; None where it does not depend."""
+    """Gradients of agent i's remaining meta-value with respect to what a link holds.
+
+    As with a GradientTape, None says that there is no dependence.
+    """
 
     current_policy: Structure  # in the state of agent i, for each term of the theorem: leaves [S, N, ...]
     self_shaping: Structure
@@ -78,18 +81,18 @@ def meta_gradients(
         lambda *link_arguments: _last_link(chain.estimator, agent_index, *link_arguments)
     )
     at_inner_link = chain.compile_fn(
-        lambda *link_arguments, is_first: _inner_link(
-            chain.estimator, chain.agents, agent_index, *link_arguments, is_first=is_first
+        lambda is_first, *link_arguments: _inner_link(
+            chain.estimator, chain.agents, agent_index, is_first, *link_arguments
         )
     )
     # No weight, in place of one that is zero, spares a derivative.
     weights = [tf.constant(weight, chain.estimator.spec.dtype) if weight else None for weight in value_weights]
     cotangents = at_last_link(chain.tasks, chain.links[-1], weights[-1])
-    by_step = []  # gradients in what each update is made with, by term, from the last to the first
+    by_step: list[Structure] = []  # gradients in what each update is made with, by term, from the last to the first
     for step in reversed(range(len(chain.links) - 1)):
         step_params = tuple(adaptation.at_step(of_agent, step) for of_agent in chain.update_params)
         cotangents, of_step = at_inner_link(
-            chain.tasks, chain.links[step], weights[step], step_params, cotangents, is_first=step == 0
+            step == 0, chain.tasks, chain.links[step], weights[step], step_params, cotangents
         )
         by_step.insert(0, of_step)
 
@@ -114,17 +117,17 @@ def _last_link(estimator, own, tasks, link, weight):
     return Cotangents(none, of_own, tf.nest.map_structure(tf.zeros_like, own_state), of_opponents, value)
 
 
-def _inner_link(estimator, agents, own, tasks, link, weight, step_params, following, is_first):
+def _inner_link(estimator, agents, own, is_first, tasks, link, weight, step_params, following):
     """One step of the recursion, from link l + 1 to link l.
 
     Args:
         estimator, agents, own: see `meta_gradients`.
+        is_first: whether nothing comes before the link, so that nobody asks for cotangents of the opponents.
         tasks: the tasks, with leading axes [S, N].
         link: Link l.
         weight: w_l; None for zero.
         step_params: for each agent what its update between l and l + 1 is made with, leaves [S, ...].
         following: the Cotangents of link l + 1.
-        is_first: whether nothing comes before the link, so that nobody asks for cotangents of the opponents.
 
     Returns:
         (Cotangents of link l, for each term the gradients in the agent's own `step_params`).
@@ -195,7 +198,7 @@ def _in_initial_params(chain, own, cotangents):
     params = chain.links[0].agent_states[own].params
     with tf.GradientTape() as tape:
         tape.watch(params)
-        product = _inner_product(cotangents, chain.agents[own].init(params))
+        product = _inner_product(cotangents, chain.agents[own].init(params, chain.estimator, own))
     gradients = tape.gradient(product, params, unconnected_gradients="zero")
     return tuple(tf.reduce_mean(gradient, axis=1) for gradient in gradients)
 

@@ -15,7 +15,7 @@ from tests import command_line
 
 IPD = command_line.GIN_CONFIGS / "ipd.gin"
 
-# One meta-agent, which halves the time to build a run, and an ordinary learner.
+# One meta-agent, which halves the time to build a run, and an ordinary agent.
 MIXED = "train.agents = [@MetaMAPG(), @PolicyGradient()]"
 NO_META_AGENT = "train.agents = [@PolicyGradient(), @PolicyGradient()]"
 
@@ -55,7 +55,7 @@ BAD_BINDINGS = (
         ["LoadedDiceEstimator.n_trajectories", "0.5", "integer"],
     ),
     ("no_horizon", "LoadedDiceEstimator.horizon = 0", ["LoadedDiceEstimator.horizon", "= 0", "1"]),
-    ("baseline", "LoadedDiceEstimator.baseline = 0.0", ["LoadedDiceEstimator.baseline", "0.0", "function"]),
+    ("critic", "LoadedDiceEstimator.critic = 0.0", ["LoadedDiceEstimator.critic", "0.0", "function"]),
     ("chain_length", "train.chain_length = -1", ["train.chain_length", "-1", "0"]),
     ("evaluation_chain_length", "train.evaluation_chain_length = -1", ["train.evaluation_chain_length", "-1", "0"]),
     ("n_seeds", "train.n_seeds = 0", ["train.n_seeds", "= 0", "1"]),
@@ -76,7 +76,7 @@ BAD_BINDINGS = (
     ("meta_learning_rate", "train.meta_learning_rate = -0.1", ["train.meta_learning_rate", "-0.1", "0"]),
     ("meta_learning_rate_infinite", "train.meta_learning_rate = 1e999", ["train.meta_learning_rate", "inf", "finite"]),
     ("max_gradient_norm", "train.max_gradient_norm = 0.0", ["train.max_gradient_norm", "0.0", "> 0"]),
-    ("inner_rates", "train.inner_rates_meta_learning_rate = -1", ["train.inner_rates_meta_learning_rate", "-1", "0"]),
+    ("update_rate", "train.update_meta_learning_rate = -1", ["train.update_meta_learning_rate", "-1", "0"]),
     ("inner_learning_rate", "MetaMAPG.inner_learning_rate = -1", ["MetaMAPG.inner_learning_rate", "-1", "0"]),
     ("payoff_noise", "PayoffNoise.width = -1", ["PayoffNoise.width", "-1", "0"]),
     ("initial_stddev", "tabular_policy.initial_stddev = -1", ["tabular_policy.initial_stddev", "-1", "0"]),
@@ -102,14 +102,15 @@ train.n_evaluation_tasks = 41
     ("task_distribution_for_a_population", """
 train.agents = [@MetaMAPG(), @PolicyGradient()]
 train.populations = [None, @PayoffNoise]
-""", ["train.populations[1]", "PayoffNoise"]),
+""", ["PayoffNoise.game", "TabularPolicy", "a game"]),
     ("macro_of_itself", "n = %n\ntrain.n_seeds = %n", ["%n", "itself"]),
     ("macros_of_each_other", "a = [%b]\nb = %a\ntrain.agents = %a", ["%a, %b", "itself"]),
     ("train_in_itself", "train.game = @train()", ["@train", "itself"]),
     ("game_of_itself", "IteratedMatrixGame.payoffs = @IteratedMatrixGame()", ["@IteratedMatrixGame", "itself"]),
-    ("train_as_a_maker", "train.task_distribution = @train", ["train()", "missing"]),
-    ("train_as_a_baseline", "LoadedDiceEstimator.baseline = @train", ["train()", "missing"]),
+    ("train_as_a_maker", "train.task_distribution = @train", ["@train: ", "positional argument"]),
+    ("train_as_a_critic", "LoadedDiceEstimator.critic = @train", ["@train: ", "positional argument"]),
     ("what_the_command_decides", "train.resume = True", ["train", "resume"]),
+    ("what_the_run_remembers", "train.stored_jit_compile = True", ["train", "stored_jit_compile"]),
     ("deep_value", f"train.agents = {'[' * 2000}{']' * 2000}", ["train.agents", "recursion"]),
     ("integer_of_thousands_of_digits", f"train.n_seeds = {'9' * 5000}", ["train.n_seeds", "5000 digits"]),
     ("hexadecimal_of_thousands_of_digits", f"train.n_seeds = 0x{'f' * 5000}", ["train.n_seeds", "100000"]),
@@ -151,7 +152,7 @@ public_goods.n_agents = 1000000000
         )
     ),
     ("value_network", """
-LoadedDiceEstimator.baseline = @ValueNetwork()
+LoadedDiceEstimator.critic = @ValueNetwork
 ValueNetwork.units = 2000000000
 """, ["ValueNetwork.units", "2000000000", "memory"]),
     *(
@@ -165,12 +166,13 @@ mlp_policy.activation = {activation!r}
     *(
         (f"{name.replace('.', '_')}_is_{value}", f"{more}\n{name} = {value}", [name, "float32"])
         for name, more in (
-            ("train.meta_learning_rate", ""), ("train.inner_rates_meta_learning_rate", ""),
+            ("train.meta_learning_rate", ""), ("train.update_meta_learning_rate", ""),
             ("train.max_gradient_norm", ""), ("MetaMAPG.inner_learning_rate", ""),
+            ("LearnedRates.learning_rate", "MetaMAPG.inner_learning_rate = @LearnedRates()"),
             ("tabular_policy.initial_stddev", ""), ("PayoffNoise.width", ""),
             ("LOLADiCE.assumed_learning_rate", "train.agents = [@MetaMAPG(), @LOLADiCE()]"),
-            ("ValueNetwork.learning_rate", "LoadedDiceEstimator.baseline = @ValueNetwork()"),
-            ("linear_feature_baseline.ridge", "LoadedDiceEstimator.baseline = @linear_feature_baseline"),
+            ("ValueNetwork.learning_rate", "LoadedDiceEstimator.critic = @ValueNetwork"),
+            ("LinearFeatureBaseline.ridge", "LoadedDiceEstimator.critic = @LinearFeatureBaseline"),
             ("NormalPolicies.stddev", f"{MIXED}\ntrain.populations = [None, @NormalPolicies]"),
             ("prisoners_dilemma.temptation", ""),
         )
@@ -180,17 +182,21 @@ mlp_policy.activation = {activation!r}
         (f"{name.replace('.', '_')}_is_0_as_float32", f"{more}\n{name} = 1e-46", [name, "1e-46", "> 0"])
         for name, more in (
             ("train.max_gradient_norm", ""),
-            ("MetaMAPG.inner_learning_rate", "MetaMAPG.learn_inner_learning_rates = True"),
-            ("ValueNetwork.learning_rate", "LoadedDiceEstimator.baseline = @ValueNetwork()"),
+            ("LearnedRates.learning_rate", "MetaMAPG.inner_learning_rate = @LearnedRates()"),
+            ("ValueNetwork.learning_rate", "LoadedDiceEstimator.critic = @ValueNetwork"),
             ("SOS.radius", "train.agents = [@MetaMAPG(), @SOS()]"),
         )
     ),
-    ("agents_for_policies", "train.policies = [@PolicyGradient, @PolicyGradient]", ["PolicyGradient", "argument"]),
-    ("critic_not_made", "LoadedDiceEstimator.baseline = @ValueNetwork", ["DiceEstimator.baseline", "ValueNetwork"]),
-    ("exact_with_memory", """
+    ("agents_for_policies", "train.policies = [@PolicyGradient, @PolicyGradient]",
+     ["PolicyGradient.inner_learning_rate", "IteratedMatrixGame", "number"]),
+    ("critic_made", "LoadedDiceEstimator.critic = @ValueNetwork()", ["ValueNetwork", "missing", "'spec'"]),
+    ("rates_not_made", "MetaMAPG.inner_learning_rate = @LearnedRates",
+     ["MetaMAPG.inner_learning_rate", "LearnedRates", "number"]),
+    ("optimizer_not_made", "MetaMAPG.optimizer = @Adam", ["MetaMAPG.optimizer", "Adam", "such as Adam()"]),
+    ("exact_and_recurrent", """
 train.policies = [@lstm_policy, @tabular_policy]
 train.estimator = @ExactEstimator
-""", ["ExactEstimator.policies[0]", "without memory"]),
+""", ["ExactEstimator.policies[0]", "not recurrent"]),
 )
 
 BAD_FLAGS = (
@@ -400,7 +406,7 @@ class Broken:
     def test_a_policy_that_has_become_infinite_is_not_measured(self):
         # Its actions would all be the first one: to cooperate.
         outcome = command_line.run(*self.arguments("train.n_meta_updates = 2", "train.meta_learning_rate = 3e38"))
-        self.assert_stopped(outcome, "an average reward in evaluation is NaN", f"{self.run_dir}/checkpoints/ckpt-2")
+        self.assert_stopped(outcome, "a mean reward in evaluation is NaN", f"{self.run_dir}/checkpoints/ckpt-2")
         self.assertFalse((self.run_dir / "summary.json").exists())
 
     @parameterized.named_parameters(
@@ -409,8 +415,8 @@ class Broken:
             "ScoreFunctionEstimator.horizon = 3", "train.n_seeds = 1",
         ]),
         ("integers", [
-            "train.meta_learning_rate = 1", "train.inner_rates_meta_learning_rate = 0",
-            "LoadedDiceEstimator.baseline = @ValueNetwork()", "ValueNetwork.learning_rate = 1",
+            "train.meta_learning_rate = 1", "train.update_meta_learning_rate = 0",
+            "LoadedDiceEstimator.critic = @ValueNetwork", "ValueNetwork.learning_rate = 1",
         ]),
         ("no_inner_updates", [NO_META_AGENT, "train.chain_length = 0"]),
         # Trained for a longer chain than is evaluated.
@@ -524,7 +530,7 @@ class Broken:
             [(update, seed, agent) for update in "12" for seed in "01" for agent in "01"],
         )
         for row in rows:
-            # Agent 0 is a meta-agent; in the expected reading it has two of the three terms.
+            # Agent 0 is a meta-agent; with expected inner updates it has two of the three terms.
             self.assertEqual(float(row["current_policy_norm"]), 0.0)
             for term in ("self_shaping_norm", "opponent_shaping_norm"):
                 self.assertEqual(float(row[term]) > 0.0, row["agent"] == "0")

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_metamapg as mapg
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.estimators.exact import ExactEstimator
@@ -73,21 +74,22 @@ GAMES_AND_MODES = (
 
 
 def _estimator(game):
-    return ExactEstimator(game, [mapg.vector_policy(game, agent) for agent in range(game.n_agents)])
+    return ExactEstimator(game, [mapg.vector_policy(game, agent) for agent in range(game.spec.n_agents)])
 
 
 def _random_vectors(game, shape=(S, N), seed=0):
     """One array [*shape, P_i] for each agent."""
     rng = np.random.default_rng(seed)
-    return [rng.normal(size=[*shape, size]) for size in game.n_params]
+    return [rng.normal(size=[*shape, *action.shape]) for action in game.spec.actions]
 
 
 class ValuesTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(*GAMES_AND_MODES)
     def test_values_and_gradients(self, make_game, by_hand, mode):
-        estimator = _estimator(make_game())
-        vectors = _random_vectors(estimator.game)
+        game = make_game()
+        estimator = _estimator(game)
+        vectors = _random_vectors(game)
 
         def run(vectors):
             with tf.GradientTape(persistent=True) as tape:
@@ -96,7 +98,7 @@ class ValuesTest(tf.test.TestCase, parameterized.TestCase):
             return values, [tape.gradient(value, vectors, unconnected_gradients="zero") for value in values]
 
         values, gradients = mode(run)([tf.constant(vector) for vector in vectors])
-        self.assertLen(values, estimator.game.n_agents)
+        self.assertLen(values, game.spec.n_agents)
         for value in values:
             self.assertEqual(value.shape, [S, N])
         for s, n in np.ndindex(S, N):
@@ -111,8 +113,9 @@ class ValuesTest(tf.test.TestCase, parameterized.TestCase):
         (differentiable.tandem_game, [[-2, -2], [-2, -2]], [[-2, -2], [-2, -2]]),
     )
     def test_second_derivatives(self, make_game, *expected):
-        estimator = _estimator(make_game())
-        vectors = [tf.constant(vector) for vector in _random_vectors(estimator.game, [1, 1])]
+        game = make_game()
+        estimator = _estimator(game)
+        vectors = [tf.constant(vector) for vector in _random_vectors(game, [1, 1])]
         for agent, hessian in enumerate(expected):
             with tf.GradientTape(persistent=True) as outer_tape:
                 outer_tape.watch(vectors)
@@ -129,24 +132,30 @@ class ValuesTest(tf.test.TestCase, parameterized.TestCase):
         del by_hand
         for dtype in ("float32", "float64"):
             game = make_game(dtype=dtype)
-            self.assertEqual(game.dtype, dtype)
-            self.assertEqual(game.discount, 0.0)
-            self.assertLen(game.n_params, game.n_agents)
+            spec = game.spec
+            self.assertEqual((spec.dtype, spec.discount, spec.ends, spec.metrics), (dtype, 0.0, False, ()))
+            # It is played once, by agents that see nothing.
+            self.assertEqual(spec.observations, (contracts.Discrete(1),) * spec.n_agents)
+            self.assertEqual(game.default_tasks, ())
             estimator = _estimator(game)
-            joint_params = tuple((tf.ones([S, N, size], dtype),) for size in game.n_params)
+            joint_params = tuple((tf.ones([S, N, *action.shape], dtype),) for action in spec.actions)
             values = estimator.objectives(joint_params, None, ())
-            self.assertEqual([value.dtype for value in values], [dtype] * game.n_agents)
+            self.assertEqual([value.dtype for value in values], [dtype] * spec.n_agents)
             # Played once: what is got per step is the value.
             for value, average in zip(values, estimator.mean_rewards(joint_params, None, ())):
                 self.assertAllEqual(average, value)
                 self.assertGreater(abs(value[0, 0]), 0.1)
+            strategies = tuple(params[0] for params in joint_params)
+            for length in game.exact_lengths((), strategies):
+                self.assertEqual(length.dtype, dtype)
+                self.assertAllEqual(length, np.ones([S, N]))
 
     def test_names(self):
-        self.assertEqual(differentiable.bilinear_game().name, "bilinear zero-sum game")
-        self.assertEqual(differentiable.tandem_game().name, "tandem game")
-        self.assertEqual(differentiable.bilinear_game().n_params, (1, 1))
-        self.assertEqual(_three_agents().name, "differentiable game")
-        self.assertEqual(_three_agents().n_params, (1, 2, 3))
+        self.assertEqual(differentiable.bilinear_game().spec.name, "bilinear zero-sum game")
+        self.assertEqual(differentiable.tandem_game().spec.name, "tandem game")
+        self.assertEqual(differentiable.bilinear_game().spec.actions, (contracts.Box((1,)), contracts.Box((1,))))
+        self.assertEqual(_three_agents().spec.name, "differentiable game")
+        self.assertEqual(_three_agents().spec.actions, tuple(contracts.Box((size,)) for size in (1, 2, 3)))
 
 
 class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
@@ -171,7 +180,8 @@ class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
         # The line x + y = 1, and nothing else: away from it both gradients are 2 − 2(x + y).
         game = differentiable.tandem_game()
         vectors = [np.array([[[3.0], [0.25]]]), np.array([[[-2.0], [0.0]]])]
-        link = adaptation.Link(tuple((tf.constant(vector),) for vector in vectors), (), random.root_keys([0]))
+        states = tuple(contracts.AgentState((tf.constant(vector),)) for vector in vectors)
+        link = adaptation.Link(states, (), random.root_keys([0]))
         objectives = adaptation.Objectives(_estimator(game), None, link)
         for agent in range(2):
             (gradient,) = objectives.gradients(agent, with_respect_to=agent)
@@ -191,25 +201,24 @@ class DynamicsTest(tf.test.TestCase, parameterized.TestCase):
             chain = adaptation.adapt(
                 estimator, agents, adaptation.for_each_task(((x,), (y,)), N), sampled, [keys] * 2
             )
-            return agents[0].meta_gradients(estimator, chain, agent_index=0)
+            return agents[0].meta_gradients(chain, agent_index=0)
 
         terms = mode(run)(tf.constant(x), tf.constant(y))
-        self.assertAllEqual(terms.current_policy.initial_params[0], np.zeros([S, 1]))
-        self.assertAllClose(terms.self_shaping.initial_params[0], y - 0.25 * x, rtol=1e-13, atol=1e-13)
+        self.assertAllEqual(terms.current_policy.initial[0], np.zeros([S, 1]))
+        self.assertAllClose(terms.self_shaping.initial[0], y - 0.25 * x, rtol=1e-13, atol=1e-13)
         self.assertAllClose(
-            terms.opponent_shaping.initial_params[0], -0.25 * (x + 0.5 * y), rtol=1e-13, atol=1e-13
+            terms.opponent_shaping.initial[0], -0.25 * (x + 0.5 * y), rtol=1e-13, atol=1e-13
         )
 
 
 class PayoffNoiseTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters("float32", "float64")
-    def test_tasks_are_empty_and_counted(self, dtype):
+    def test_tasks_are_nothing(self, dtype):
         game = _three_agents(dtype)
         sampled = tasks.PayoffNoise(game).sample(random.root_keys(range(4)), n_tasks=5)
-        self.assertEqual(sampled.shape, [4, 5, 0])
-        self.assertEqual(sampled.dtype, dtype)
-        # They say how many seeds and tasks there are to a chain.
+        self.assertEqual(sampled, ())
+        # The initial parameters say how many seeds and tasks there are to a chain.
         agents = [PolicyGradient()] * 3
         estimator = _estimator(game)
         keys = [random.root_keys(range(4))] * 2
@@ -223,10 +232,10 @@ class PayoffNoiseTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(np.unique(values[0]), 4)
 
 
-class RawPolicyTest(tf.test.TestCase, parameterized.TestCase):
+class VectorPolicyTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(*MODES)
-    def test_behaviour_is_the_vector(self, mode):
+    def test_the_strategy_is_the_vector(self, mode):
         game = _three_agents()
         for agent, vector in enumerate(_random_vectors(game)):
             policy = mapg.vector_policy(game, agent)
@@ -234,12 +243,12 @@ class RawPolicyTest(tf.test.TestCase, parameterized.TestCase):
             def run(params, policy=policy):
                 with tf.GradientTape() as tape:
                     tape.watch(params)
-                    behaviour = policy.strategy(params)
-                    total = tf.reduce_sum(behaviour**3)
-                return behaviour, tape.gradient(total, params)
+                    strategy = policy.strategy(params)
+                    total = tf.reduce_sum(strategy**3)
+                return strategy, tape.gradient(total, params)
 
-            behaviour, (gradient,) = mode(run)((tf.constant(vector),))
-            self.assertAllEqual(behaviour, vector)
+            strategy, (gradient,) = mode(run)((tf.constant(vector),))
+            self.assertAllEqual(strategy, vector)
             self.assertAllClose(gradient, 3 * vector**2, rtol=1e-14, atol=0.0)
 
     def test_the_models_own_variables_are_not_touched(self):
@@ -249,9 +258,9 @@ class RawPolicyTest(tf.test.TestCase, parameterized.TestCase):
         before = own.numpy()
         params = (tf.constant(_random_vectors(game)[2]),)
         with tf.GradientTape() as tape:
-            behaviour = policy.strategy(params)
+            strategy = policy.strategy(params)
         self.assertEmpty(tape.watched_variables())
-        self.assertNotAllClose(behaviour[0, 0], before)
+        self.assertNotAllClose(strategy[0, 0], before)
         self.assertAllEqual(own, before)
         # The same tape would have seen it if the model had been called as it is.
         with tf.GradientTape() as tape:

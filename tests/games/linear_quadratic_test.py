@@ -6,15 +6,16 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
-from tf_metamapg.policies.lstm import gaussian_lstm_policy
-from tf_metamapg.policies.mlp import gaussian_mlp_policy
+from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.tabular import tabular_policy
-from tf_metamapg.simulators import in_graph
+from tf_metamapg.simulators.in_graph import InGraphSimulator
 
 A = np.array([[0.9, 0.2], [-0.1, 0.8]])
 B = (np.array([[1.0], [0.5]]), np.array([[0.3, 0.0], [0.0, -0.4]]))
@@ -31,7 +32,7 @@ def make_game(**changes):
 
 
 def linear_policies(game):
-    return [gaussian_mlp_policy(game, agent, hidden_units=()) for agent in range(2)]
+    return [mlp_policy(game, agent, hidden_units=()) for agent in range(2)]
 
 
 def exact_value(gains, spreads, agent, horizon):
@@ -53,15 +54,22 @@ class LinearQuadraticGameTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(NOISE, 0.0)
     def test_trajectories(self, noise):
         game = make_game(noise=noise)
-        self.assertEqual(game.n_uniforms, 2 if noise else 0)
-        policies = [gaussian_mlp_policy(game, 0, hidden_units=(3,)), gaussian_lstm_policy(game, 1, units=3)]
+        self.assertEqual(game.spec, contracts.GameSpec(
+            name="linear-quadratic game", discount=DISCOUNT, dtype="float64", observations=(contracts.Box((2,)),) * 2,
+            actions=(contracts.Box((1,)), contracts.Box((2,))),
+        ))
+        self.assertEqual((game.n_reset_uniforms, game.n_step_uniforms), (0, 2 if noise else 0))
+        policies = [mlp_policy(game, 0, hidden_units=(3,)), lstm_policy(game, 1, units=3)]
         keys = random.root_keys([0, 1])
         tasks = PayoffNoise(game, width=0.5).sample(keys, 3)
         self.assertEqual(tasks.shape, [2, 3, 2, 2, 2])
         joint_params = adaptation.for_each_task(tuple(policy.initial_params([0, 1]) for policy in policies), 3)
-        numbers = in_graph.draw_uniforms(keys, game, policies, 3, n_trajectories=4, horizon=5)
-        self.assertEqual(numbers.shape, [5, 3 + game.n_uniforms, 2, 3, 4])
-        trajectory = in_graph.rollout(game, policies, joint_params, tasks, numbers)
+        simulator = InGraphSimulator(game, policies, n_trajectories=4, horizon=5)
+        uniforms = simulator.draw_uniforms(keys, 3)
+        self.assertEqual(uniforms.steps.shape, [5, 3 + game.n_step_uniforms, 2, 3, 4])
+        self.assertEqual(uniforms.reset.shape, [0, 2, 3, 4])
+        trajectory = simulator.play(joint_params, tasks, uniforms)
+        self.assertEqual((trajectory.mask, trajectory.metrics), ((), ()))
         observations, _ = (np.stack(leaf) for leaf in trajectory.observations)
         actions = [leaf.numpy() for leaf in trajectory.actions]
         self.assertEqual([leaf.shape for leaf in actions], [(2, 3, 4, 5, 1), (2, 3, 4, 5, 2)])
@@ -130,10 +138,20 @@ class LinearQuadraticGameTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_there_are_no_exact_values(self):
         game = make_game()
-        with self.assertRaisesRegex(checks.InvalidInputError, "^ExactEstimator.game = 'LinearQuadraticGame': must be"):
-            ExactEstimator(game, linear_policies(game))
-        with self.assertRaisesRegex(checks.InvalidInputError, "^tabular_policy.game = 'LinearQuadraticGame': must be"):
-            tabular_policy(game, 0)
+        for function, message in (
+            (
+                lambda: ExactEstimator(game, linear_policies(game)),
+                "ExactEstimator.game = LinearQuadraticGame: must be a game with exact values; this lacks exact_values, "
+                "exact_lengths; see contracts.ExactGame",
+            ),
+            (
+                lambda: tabular_policy(game, 0),
+                "tabular_policy.game = LinearQuadraticGame: must be a game with finitely many observations and actions",
+            ),
+        ):
+            with self.assertRaises(checks.InvalidInputError) as caught:
+                function()
+            self.assertEqual(str(caught.exception), message)
 
     @parameterized.parameters(
         ("dynamics", np.eye(3)), ("dynamics", "A"), ("controls", ()), ("controls", (np.ones([3, 1]), B[1])),

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
 
@@ -60,57 +61,85 @@ def _exact_values(game, table, probs):
     return np.array([value[0, 0] for value in values])
 
 
+def _start(game):
+    """The state before the first step, of one trajectory: int32 tensor [1]."""
+    return game.reset(_default_tasks(game), tf.zeros([0, 1, 1, 1], game.spec.dtype))[0, 0]
+
+
+def _next_states(game, states, joint_action):
+    """The states after some joint actions, of one seed and task: arrays [K] → int32 tensor [K]."""
+    joint_action = tuple(tf.constant(action, tf.int32)[tf.newaxis, tf.newaxis] for action in joint_action)
+    uniforms = tf.zeros([0, *joint_action[0].shape], game.spec.dtype)
+    states = tf.convert_to_tensor(states)[tf.newaxis, tf.newaxis]
+    next_states, _, _ = game.step(_default_tasks(game), states, joint_action, uniforms)
+    return next_states[0, 0]
+
+
+def _default_tasks(game):
+    """The game as it is by itself, [1, 1, ...]."""
+    return tf.constant(game.default_tasks[np.newaxis, np.newaxis], game.spec.dtype)
+
+
 class ViewsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_order_of_states_and_observations(self):
         game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
-        self.assertEqual((game.n_agents, game.n_actions, game.n_observations), (2, (2, 2), 5))
-        start = game.initial_state([])
-        states = [start] + [
-            game.next_state(start, (tf.constant(first), tf.constant(second)), [])
+        spec = game.spec
+        self.assertEqual((spec.n_agents, spec.ends, spec.metrics, game.n_states), (2, False, (), 5))
+        self.assertEqual(spec.observations, (contracts.Discrete(5),) * 2)
+        self.assertEqual(spec.actions, (contracts.Discrete(2),) * 2)
+        states = [_start(game)[0]] + [
+            _next_states(game, _start(game), ([first], [second]))[0]
             for first, second in [(C, C), (C, D), (D, C), (D, D)]
         ]
         self.assertAllEqual(states, [0, 1, 2, 3, 4])
-        self.assertAllEqual(game.observe(tf.stack(states), 0), [0, 1, 2, 3, 4])
+        self.assertAllEqual(game.observe(None, tf.stack(states), 0), [0, 1, 2, 3, 4])
         # What is CD to the first agent is DC to the second.
-        self.assertAllEqual(game.observe(tf.stack(states), 1), [0, 1, 3, 2, 4])
+        self.assertAllEqual(game.observe(None, tf.stack(states), 1), [0, 1, 3, 2, 4])
 
     def test_views_of_three_agents(self):
         game = matrix.IteratedMatrixGame(_random_table((2, 2, 2)))
-        self.assertEqual((game.n_agents, game.n_observations), (3, 9))
+        self.assertEqual(game.spec.observations, (contracts.Discrete(9),) * 3)
         # Only agent 1 defected: state CDC. Each agent reads its own action first, then the others' in their
         # order: CDC for agent 0, DCC for agent 1, CCD for agent 2.
-        state = game.next_state(game.initial_state([]), (tf.constant(C), tf.constant(D), tf.constant(C)), [])
-        self.assertAllEqual(state, 1 + 0b010)
-        self.assertAllEqual(game.observe(state, 0), 1 + 0b010)
-        self.assertAllEqual(game.observe(state, 1), 1 + 0b100)
-        self.assertAllEqual(game.observe(state, 2), 1 + 0b001)
+        state = _next_states(game, _start(game), ([C], [D], [C]))
+        self.assertAllEqual(state, [1 + 0b010])
+        self.assertAllEqual(game.observe(None, state, 0), [1 + 0b010])
+        self.assertAllEqual(game.observe(None, state, 1), [1 + 0b100])
+        self.assertAllEqual(game.observe(None, state, 2), [1 + 0b001])
 
     @parameterized.parameters(*GAMES)
     def test_views(self, *n_actions):
         game = matrix.IteratedMatrixGame(_random_table(n_actions))
         joint_actions = list(itertools.product(*map(range, n_actions)))
-        self.assertEqual(game.n_observations, 1 + len(joint_actions))
-        columns = tuple(tf.constant(column) for column in zip(*joint_actions))
+        n_observations = 1 + len(joint_actions)
+        self.assertEqual(game.spec.observations, (contracts.Discrete(n_observations),) * len(n_actions))
+        self.assertEqual(game.spec.actions, tuple(map(contracts.Discrete, n_actions)))
         # Whatever was before.
-        before = tf.constant(np.random.default_rng(0).integers(game.n_observations, size=len(joint_actions)), tf.int32)
-        states = game.next_state(before, columns, [])
+        before = np.random.default_rng(0).integers(n_observations, size=len(joint_actions), dtype=np.int32)
+        states = _next_states(game, before, tuple(zip(*joint_actions)))
         self.assertAllEqual(states, 1 + np.arange(len(joint_actions)))
         for agent in range(len(n_actions)):
-            seen = game.observe(states, agent)
+            seen = game.observe(None, states, agent)
             self.assertEqual(seen.dtype, tf.int32)
             self.assertAllEqual(seen, [_observation(joint_action, agent, n_actions) for joint_action in joint_actions])
-            self.assertAllEqual(game.observe(game.initial_state([]), agent), 0)
+            self.assertAllEqual(game.observe(None, _start(game), agent), [0])
 
-    def test_states_of_any_shape(self):
+    def test_states_of_many_seeds_tasks_and_trajectories(self):
         game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
-        start = game.initial_state([2, 3, 4])
+        self.assertEqual((game.n_reset_uniforms, game.n_step_uniforms), (0, 0))
+        tasks = tf.constant(np.broadcast_to(payoffs.prisoners_dilemma(), [2, 3, 2, 2, 2]), tf.float32)
+        no_uniforms = tf.zeros([0, 2, 3, 4])
+        start = game.reset(tasks, no_uniforms)
         self.assertEqual(start.dtype, tf.int32)
         self.assertAllEqual(start, np.zeros([2, 3, 4]))
         actions = tuple(np.random.default_rng(agent).integers(2, size=[2, 3, 4], dtype=np.int32) for agent in range(2))
-        state = game.next_state(start, tuple(map(tf.constant, actions)), [])
+        state, rewards, continues = game.step(tasks, start, tuple(map(tf.constant, actions)), no_uniforms)
         self.assertAllEqual(state, 1 + 2 * actions[0] + actions[1])
-        self.assertAllEqual(game.observe(state, 1), 1 + 2 * actions[1] + actions[0])
+        self.assertAllEqual(game.observe(tasks, state, 1), 1 + 2 * actions[1] + actions[0])
+        self.assertAllEqual(rewards, payoffs.prisoners_dilemma()[:, actions[0], actions[1]])
+        # It never ends.
+        self.assertEqual(continues, ())
 
 
 class RewardsTest(tf.test.TestCase, parameterized.TestCase):
@@ -127,13 +156,17 @@ class RewardsTest(tf.test.TestCase, parameterized.TestCase):
         game = matrix.IteratedMatrixGame(_random_table(n_actions), dtype="float64")
         rng = np.random.default_rng(2)
         tables = rng.normal(size=[2, 3, len(n_actions), *n_actions])
-        actions = tuple(rng.integers(size, size=[2, 3, 4, 5], dtype=np.int32) for size in n_actions)
-        rewards = game.rewards(tf.constant(tables), None, tuple(map(tf.constant, actions)))
+        actions = tuple(rng.integers(size, size=[2, 3, 20], dtype=np.int32) for size in n_actions)
+        # Whatever the state.
+        states = rng.integers(game.n_states, size=[2, 3, 20], dtype=np.int32)
+        _, rewards, _ = game.step(
+            tf.constant(tables), tf.constant(states), tuple(map(tf.constant, actions)), tf.zeros([0, 2, 3, 20])
+        )
         self.assertLen(rewards, len(n_actions))
         for agent in range(len(n_actions)):
-            expected = np.zeros([2, 3, 4, 5])
-            for s, n, k, t in np.ndindex(2, 3, 4, 5):
-                expected[s, n, k, t] = tables[(s, n, agent, *(own[s, n, k, t] for own in actions))]
+            expected = np.zeros([2, 3, 20])
+            for s, n, k in np.ndindex(2, 3, 20):
+                expected[s, n, k] = tables[(s, n, agent, *(own[s, n, k] for own in actions))]
             self.assertAllEqual(rewards[agent], expected)
 
 
@@ -156,11 +189,11 @@ class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
         game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
         probs = _random_probs((2, 2), [])
         values = game.exact_values(
-            tf.constant(game.payoffs[np.newaxis, np.newaxis], tf.float32),
+            tf.constant(game.default_tasks[np.newaxis, np.newaxis], tf.float32),
             tuple(tf.constant(own[np.newaxis, np.newaxis], tf.float32) for own in probs),
         )
         self.assertEqual(values[0].dtype, tf.float32)
-        expected = _oracle_values(game.payoffs, probs, 0.96)
+        expected = _oracle_values(game.default_tasks, probs, 0.96)
         self.assertAllClose([value[0, 0] for value in values], expected, rtol=1e-5, atol=0.0)
 
     # The probabilities of cooperating at the start and after CC, CD, DC, DD, and the average rewards.
@@ -184,7 +217,7 @@ class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
     def test_known_pairs(self, first, second, mean_rewards):
         game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype="float64")
         probs = [np.stack([cooperating, np.subtract(1.0, cooperating)], axis=-1) for cooperating in (first, second)]
-        values = _exact_values(game, game.payoffs, probs)
+        values = _exact_values(game, game.default_tasks, probs)
         self.assertAllClose((1 - 0.96) * values, mean_rewards, rtol=1e-12, atol=1e-12)
 
     @parameterized.parameters(((2, 2),), ((2, 3),), ((2, 3, 2),))
@@ -193,7 +226,7 @@ class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
         # complex step of the oracle, the second by central differences (fourth order) of that.
         n_agents, discount = len(n_actions), 0.8
         game = matrix.IteratedMatrixGame(_random_table(n_actions), discount, dtype="float64")
-        inputs = [game.payoffs] + _random_probs(n_actions, [])
+        inputs = [game.default_tasks] + _random_probs(n_actions, [])
         rng = np.random.default_rng(4)
         first, second = [[rng.normal(size=leaf.shape) for leaf in inputs] for _ in range(2)]
 
@@ -277,18 +310,18 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(0.0, 0, 0.999, np.float32(0.5))
     def test_discounts_that_are_allowed(self, discount):
         game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=discount)
-        self.assertEqual(game.discount, float(discount))
+        self.assertEqual(game.spec.discount, float(discount))
 
     def test_defaults(self):
         game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma().tolist())
-        self.assertEqual((game.discount, game.dtype), (0.96, "float32"))
-        self.assertAllEqual(game.payoffs, payoffs.prisoners_dilemma())
+        self.assertEqual((game.spec.discount, game.spec.dtype), (0.96, "float32"))
+        self.assertAllEqual(game.default_tasks, payoffs.prisoners_dilemma())
 
     def test_payoffs_are_a_copy(self):
         table = payoffs.prisoners_dilemma()
         game = matrix.IteratedMatrixGame(table)
         table[:] = 0.0
-        self.assertAllEqual(game.payoffs, payoffs.prisoners_dilemma())
+        self.assertAllEqual(game.default_tasks, payoffs.prisoners_dilemma())
 
 
 if __name__ == "__main__":

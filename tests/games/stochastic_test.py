@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
@@ -15,7 +16,8 @@ from tf_metamapg.games import stochastic
 from tf_metamapg.games import tasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import tabular
-from tf_metamapg.simulators import in_graph
+from tf_metamapg.simulators.in_graph import InGraphSimulator
+from tf_metamapg.simulators.in_graph import Uniforms
 
 # The numbers of actions of the agents, and the number of states.
 GAMES = (((2, 2), 3), ((3, 2), 4), ((2, 3, 2), 3), ((4,), 2), ((2, 2), 1), ((1, 3), 2))
@@ -86,6 +88,25 @@ class Setting:
         return values
 
 
+def _next_states(game, states, joint_action, uniforms):
+    """The states after some joint actions, of one seed and task: arrays [K] → int32 tensor [K]."""
+    return _next_states_of_tasks(
+        game, *(tf.convert_to_tensor(own)[tf.newaxis, tf.newaxis] for own in (states, uniforms)),
+        [tf.convert_to_tensor(action)[tf.newaxis, tf.newaxis] for action in joint_action],
+    )[0, 0]
+
+
+def _next_states_of_tasks(game, states, uniforms, joint_action):
+    """Arrays [S, N, K] → int32 tensor [S, N, K]."""
+    tasks = np.broadcast_to(game.default_tasks, [*states.shape[:2], *game.default_tasks.shape])
+    states, uniforms, *joint_action = map(tf.convert_to_tensor, (states, uniforms, *joint_action))
+    next_states, _, continues = game.step(
+        tf.constant(tasks, game.spec.dtype), states, tuple(joint_action), uniforms[tf.newaxis]
+    )
+    assert continues == ()
+    return next_states
+
+
 class Play:
     """Trajectories of a setting with random tabular policies; seeds and tasks have their own."""
 
@@ -96,14 +117,16 @@ class Play:
         self.logits = [rng.normal(size=[*shape, setting.n_observations, size - 1]) for size in setting.n_actions]
         keys = random.root_keys(range(shape[0]))
         policies = [tabular.tabular_policy(setting.game, agent) for agent in range(setting.n_agents)]
-        self.noise = in_graph.draw_uniforms(keys, setting.game, policies, shape[1], n_trajectories, horizon)
+        simulator = InGraphSimulator(setting.game, policies, n_trajectories, horizon)
+        uniforms = simulator.draw_uniforms(keys, shape[1])
+        self.step_uniforms, self.reset_uniforms = uniforms
         trajectory = mode(
-            lambda logits, tables, noise: in_graph.rollout(
-                setting.game, policies, tuple((own,) for own in logits), tables, noise
-            )
-        )([tf.constant(own) for own in self.logits], tf.constant(self.tables), self.noise)
+            lambda logits, tables, uniforms: simulator.play(tuple((own,) for own in logits), tables, uniforms)
+        )([tf.constant(own) for own in self.logits], tf.constant(self.tables), uniforms)
         # Arrays [n, S, N, K, T].
-        self.observations, self.actions, self.rewards = (np.stack(field) for field in trajectory)
+        self.observations, self.actions, self.rewards = (np.stack(field) for field in trajectory[:3])
+        # It does not end, and nothing else is measured.
+        assert trajectory.mask == trajectory.metrics == ()
 
     def probs(self, s, n):
         """The probabilities of the policies: one array [n_observations, A_i] for each agent."""
@@ -143,7 +166,7 @@ class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
     def test_every_agent_sees_the_state_by_default(self):
         setting = Setting((2, 3), 4)
         game = stochastic.StochasticGame(setting.table, setting.transitions, discount=0.9, dtype="float64")
-        self.assertEqual(game.n_observations, 4)
+        self.assertEqual(game.spec.observations, (contracts.Discrete(4),) * 2)
         setting.views, setting.n_observations = np.stack([np.arange(4)] * 2), 4
         probs = setting.random_probs([1, 1])
         values = game.exact_values(tf.constant(setting.table[np.newaxis, np.newaxis]), tuple(map(tf.constant, probs)))
@@ -230,8 +253,9 @@ class TransitionsTest(tf.test.TestCase, parameterized.TestCase):
         n_draws = 10000
         midpoints = tf.constant((np.arange(n_draws) + 0.5) / n_draws)
         for state, joint_action in itertools.product(range(n_states), setting.joint_actions):
-            next_state = setting.game.next_state(
-                tf.fill([n_draws], state), tuple(tf.fill([n_draws], action) for action in joint_action), [midpoints]
+            next_state = _next_states(
+                setting.game, tf.fill([n_draws], state), [tf.fill([n_draws], action) for action in joint_action],
+                midpoints,
             )
             self.assertEqual(next_state.dtype, tf.int32)
             counts = np.bincount(next_state, minlength=n_states)
@@ -254,24 +278,24 @@ class TransitionsTest(tf.test.TestCase, parameterized.TestCase):
         possible[4, 0, :4] = [0.7, 0.1, 0.1, 0.1]
         game = stochastic.StochasticGame(np.zeros([1, 1]), possible, dtype=dtype)
         for state, expected in enumerate([[1, 3, 3], [0, 4, 4], [2, 2, 2], [0, 1, 3], [0, 0, 3]]):
-            next_state = game.next_state(tf.fill([3], state), (tf.zeros([3], tf.int32),), [tf.constant(uniforms)])
+            next_state = _next_states(game, tf.fill([3], state), [tf.zeros([3], tf.int32)], uniforms)
             self.assertAllEqual(next_state, expected)
 
-    def test_states_of_any_shape(self):
+    def test_states_of_many_seeds_tasks_and_trajectories(self):
         setting = Setting((3, 2), 4)
-        self.assertAllEqual(setting.game.initial_state([2, 3]), np.zeros([2, 3]))
-        self.assertEqual(setting.game.initial_state([2, 3]).dtype, tf.int32)
+        self.assertEqual((setting.game.n_reset_uniforms, setting.game.n_step_uniforms), (0, 1))
+        start = setting.game.reset(None, tf.zeros([0, 2, 3, 5], tf.float64))
+        self.assertAllEqual(start, np.zeros([2, 3, 5]))
+        self.assertEqual(start.dtype, tf.int32)
         rng = np.random.default_rng(6)
         states, uniforms = rng.integers(4, size=[2, 3, 5], dtype=np.int32), rng.uniform(size=[2, 3, 5])
         actions = [rng.integers(size, size=[2, 3, 5], dtype=np.int32) for size in (3, 2)]
-        next_states = setting.game.next_state(
-            tf.constant(states), tuple(map(tf.constant, actions)), [tf.constant(uniforms)]
-        )
+        next_states = _next_states_of_tasks(setting.game, states, uniforms, actions)
         for index in np.ndindex(2, 3, 5):
             probs = setting.transitions[states[index], actions[0][index], actions[1][index]]
             self.assertEqual(next_states[index], np.argmax(np.cumsum(probs) > uniforms[index]))
         for agent in range(2):
-            seen = setting.game.observe(tf.constant(states), agent)
+            seen = setting.game.observe(None, tf.constant(states), agent)
             self.assertEqual(seen.dtype, tf.int32)
             self.assertAllEqual(seen, setting.views[agent][states])
 
@@ -286,16 +310,17 @@ class TransitionsTest(tf.test.TestCase, parameterized.TestCase):
 class RolloutTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(((3, 2), 4, True), ((2, 2), 3, False), ((2, 3, 2), 3, True))
-    def test_trajectories_are_a_function_of_the_noise(self, n_actions, n_states, payoffs_of_states):
+    def test_trajectories_are_a_function_of_the_uniforms(self, n_actions, n_states, payoffs_of_states):
         setting = Setting(n_actions, n_states, payoffs_of_states=payoffs_of_states)
         play = Play(setting, (2, 2), n_trajectories=6, horizon=7)
         n_agents = setting.n_agents
         # One uniform number for each action and one for the transition.
-        self.assertEqual(play.noise.shape, [7, n_agents + 1, 2, 2, 6])
+        self.assertEqual(play.step_uniforms.shape, [7, n_agents + 1, 2, 2, 6])
+        self.assertEqual(play.reset_uniforms.shape, [0, 2, 2, 6])
         for s, n, k in np.ndindex(2, 2, 6):
             probs, state = play.probs(s, n), 0
             for t in range(7):
-                uniforms = play.noise[t, :, s, n, k].numpy()
+                uniforms = play.step_uniforms[t, :, s, n, k].numpy()
                 observations = [setting.views[agent, state] for agent in range(n_agents)]
                 self.assertAllEqual(play.observations[:, s, n, k, t], observations)
                 joint_action = tuple(
@@ -422,15 +447,17 @@ class IteratedMatrixGameTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((2, 2), (3, 2), (2, 3, 2))
     def test_exact_values_and_observations(self, *n_actions):
         game, written_out = self.games(n_actions)
-        self.assertEqual(written_out.n_observations, game.n_observations)
-        self.assertEqual(written_out.n_actions, game.n_actions)
-        states = tf.range(game.n_observations)
+        self.assertEqual(written_out.spec.observations, game.spec.observations)
+        self.assertEqual(written_out.spec.actions, game.spec.actions)
+        states = tf.range(game.n_states)
         rng = np.random.default_rng(8)
-        tables = tf.constant(rng.normal(size=[2, 3, *game.payoffs.shape]))
-        probs = [tf.constant(rng.dirichlet(np.ones(size), size=[2, 3, game.n_observations])) for size in n_actions]
+        tables = tf.constant(rng.normal(size=[2, 3, *game.default_tasks.shape]))
+        probs = [
+            tf.constant(rng.dirichlet(np.ones(size), size=[2, 3, 1 + np.prod(n_actions)])) for size in n_actions
+        ]
         pairs = zip(game.exact_values(tables, probs), written_out.exact_values(tables, probs))
         for agent, (value, other) in enumerate(pairs):
-            self.assertAllEqual(written_out.observe(states, agent), game.observe(states, agent))
+            self.assertAllEqual(written_out.observe(None, states, agent), game.observe(None, states, agent))
             self.assertAllClose(value, other, rtol=1e-12, atol=1e-12)
             self.assertGreater(np.ptp(value), 0.1)
 
@@ -439,34 +466,42 @@ class IteratedMatrixGameTest(tf.test.TestCase, parameterized.TestCase):
         games = self.games(n_actions)
         n_agents = len(n_actions)
         rng = np.random.default_rng(9)
-        logits = [rng.normal(size=[2, 3, games[0].n_observations, size - 1]) for size in n_actions]
+        n_observations = 1 + math.prod(n_actions)
+        logits = [rng.normal(size=[2, 3, n_observations, size - 1]) for size in n_actions]
         tables = tf.constant(rng.normal(size=[2, 3, n_agents, *n_actions]))
         # Memory needs no uniform number, a table of transitions one; the numbers for the actions are the same.
         policies = [tabular.tabular_policy(games[1], agent) for agent in range(n_agents)]
-        noise = in_graph.draw_uniforms(random.root_keys([0, 1]), games[1], policies, 3, n_trajectories=20, horizon=6)
-        self.assertEqual([game.n_uniforms for game in games], [0, 1])
+        simulators = [InGraphSimulator(game, policies, n_trajectories=20, horizon=6) for game in games]
+        uniforms = simulators[1].draw_uniforms(random.root_keys([0, 1]), 3)
+        self.assertEqual([game.n_step_uniforms for game in games], [0, 1])
         trajectories = []
-        for game, numbers in zip(games, (noise[:, :n_agents], noise)):
+        for simulator, numbers in zip(simulators, (uniforms.steps[:, :n_agents], uniforms.steps)):
             joint_params = tuple((tf.constant(own),) for own in logits)
-            trajectories.append(in_graph.rollout(game, policies, joint_params, tables, numbers))
+            trajectories.append(simulator.play(joint_params, tables, Uniforms(numbers, uniforms.reset)))
         for leaf, other in zip(*map(tf.nest.flatten, trajectories)):
             self.assertAllEqual(leaf, other)
         for observations in trajectories[0].observations:
-            self.assertLen(np.unique(observations), games[0].n_observations)
+            self.assertLen(np.unique(observations), n_observations)
 
 
 class MatrixGameTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_attributes(self):
         game = matrix.MatrixGame(payoffs.chicken().tolist())
-        self.assertEqual((game.n_agents, game.n_actions), (2, (2, 2)))
-        self.assertEqual((game.n_states, game.n_observations, game.n_uniforms), (1, 1, 0))
-        self.assertEqual((game.discount, game.dtype, game.name), (0.0, "float32", "matrix game"))
-        self.assertAllEqual(game.payoffs, payoffs.chicken())
-        self.assertAllEqual(game.initial_state([3]), np.zeros([3]))
-        state = tf.zeros([3], tf.int32)
-        self.assertAllEqual(game.next_state(state, (tf.ones([3], tf.int32),) * 2, []), np.zeros([3]))
-        self.assertAllEqual(game.observe(state, 1), np.zeros([3]))
+        self.assertEqual(game.spec, contracts.GameSpec(
+            name="matrix game", discount=0.0, dtype="float32", observations=(contracts.Discrete(1),) * 2,
+            actions=(contracts.Discrete(2),) * 2,
+        ))
+        self.assertEqual((game.n_states, game.n_reset_uniforms, game.n_step_uniforms), (1, 0, 0))
+        self.assertAllEqual(game.default_tasks, payoffs.chicken())
+        tasks, no_uniforms = tf.constant(payoffs.chicken()[np.newaxis, np.newaxis], tf.float32), tf.zeros([0, 1, 1, 3])
+        state = game.reset(tasks, no_uniforms)
+        self.assertAllEqual(state, np.zeros([1, 1, 3]))
+        next_state, rewards, continues = game.step(tasks, state, (tf.ones([1, 1, 3], tf.int32),) * 2, no_uniforms)
+        self.assertAllEqual(next_state, np.zeros([1, 1, 3]))
+        self.assertAllEqual(rewards, np.full([2, 1, 1, 3], -100.0))
+        self.assertEqual(continues, ())
+        self.assertAllEqual(game.observe(tasks, state, 1), np.zeros([1, 1, 3]))
 
     @parameterized.parameters((2, 2), (3, 2), (2, 3, 2), (4,))
     def test_exact_values_are_expected_payoffs(self, *n_actions):
@@ -520,9 +555,10 @@ class MatrixGameTest(tf.test.TestCase, parameterized.TestCase):
         policies = [tabular.tabular_policy(game, agent) for agent in range(2)]
         tables = rng.normal(size=[1, 2, 2, *n_actions])
         joint_params = tuple((tf.constant(rng.normal(size=[1, 2, 1, size - 1])),) for size in n_actions)
-        noise = in_graph.draw_uniforms(random.root_keys([0]), game, policies, 2, n_trajectories, horizon=1)
-        self.assertEqual(noise.shape, [1, 2, 1, 2, n_trajectories])
-        trajectory = in_graph.rollout(game, policies, joint_params, tf.constant(tables), noise)
+        simulator = InGraphSimulator(game, policies, n_trajectories, horizon=1)
+        uniforms = simulator.draw_uniforms(random.root_keys([0]), 2)
+        self.assertEqual(uniforms.steps.shape, [1, 2, 1, 2, n_trajectories])
+        trajectory = simulator.play(joint_params, tf.constant(tables), uniforms)
         for leaf in tf.nest.flatten(trajectory):
             self.assertEqual(leaf.shape, [1, 2, n_trajectories, 1])
         first, second = (own.numpy() for own in trajectory.actions)
@@ -539,14 +575,16 @@ class MatrixGameTest(tf.test.TestCase, parameterized.TestCase):
         table = np.random.default_rng(13).normal(size=[2, 3, 2])
         game = matrix.MatrixGame(table, dtype="float64")
         written_out = stochastic.StochasticGame(table, np.ones([1, 3, 2, 1]), discount=0.0, dtype="float64")
-        self.assertEqual((written_out.n_observations, written_out.n_states), (1, 1))
+        self.assertEqual(written_out.spec.observations, game.spec.observations)
+        self.assertEqual(written_out.n_states, 1)
         probs = [tf.constant([[[[0.2, 0.3, 0.5]]]], tf.float64), tf.constant([[[[0.9, 0.1]]]], tf.float64)]
         task = tf.constant(table[np.newaxis, np.newaxis])
         self.assertAllClose(game.exact_values(task, probs), written_out.exact_values(task, probs), rtol=1e-14)
         # Whatever the uniform number, there is no other state.
-        nexts = written_out.next_state(tf.zeros([2], tf.int32), (tf.constant([0, 2]), tf.constant([1, 0])), [
-            tf.constant([0.0, 1.0 - 2.0**-53], tf.float64)
-        ])
+        nexts = _next_states(
+            written_out, tf.zeros([2], tf.int32), (tf.constant([0, 2]), tf.constant([1, 0])),
+            tf.constant([0.0, 1.0 - 2.0**-53], tf.float64),
+        )
         self.assertAllEqual(nexts, [0, 0])
 
 
@@ -655,14 +693,17 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         game = stochastic.StochasticGame(
             np.zeros([2, 2, 3]).tolist(), np.full([3, 2, 3, 3], 1 / 3).tolist(), [[0, 2, 1]] * 2
         )
-        self.assertEqual((game.discount, game.dtype, game.n_observations), (0.96, "float32", 3))
-        self.assertEqual((game.n_agents, game.n_actions, game.n_states), (2, (2, 3), 3))
+        self.assertEqual(game.spec, contracts.GameSpec(
+            name="stochastic game", discount=0.96, dtype="float32", observations=(contracts.Discrete(3),) * 2,
+            actions=(contracts.Discrete(2), contracts.Discrete(3)),
+        ))
+        self.assertEqual(game.n_states, 3)
 
     def test_payoffs_are_a_copy(self):
         table = np.ones([1, 2])
         game = stochastic.StochasticGame(table, np.ones([1, 2, 1]))
         table[:] = 0.0
-        self.assertAllEqual(game.payoffs, np.ones([1, 2]))
+        self.assertAllEqual(game.default_tasks, np.ones([1, 2]))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Proves that every policy honours the interface in `policies/__init__.py`, in every mode of execution."""
+"""Proves that every policy keeps `contracts.StepPolicy`, in every mode of execution."""
 
 from collections.abc import Callable
 import functools
 import itertools
 import math
 import os
+import re
 import statistics
 from typing import Any
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import tensorflow_probability as tfp
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import linear_quadratic
@@ -147,10 +149,10 @@ KINDS = {
         ("hidden", "cell"),
     ),
     "gaussian_mlp": Kind(
-        functools.partial(mlp.gaussian_mlp_policy, hidden_units=(5, 4)), _vector_game, _perceptron, _Gaussian
+        functools.partial(mlp.mlp_policy, hidden_units=(5, 4)), _vector_game, _perceptron, _Gaussian
     ),
     "gaussian_lstm": Kind(
-        functools.partial(lstm.gaussian_lstm_policy, units=4), _vector_game, _long_short_term_memory, _Gaussian,
+        functools.partial(lstm.lstm_policy, units=4), _vector_game, _long_short_term_memory, _Gaussian,
         ("hidden", "cell"),
     ),
 }
@@ -178,16 +180,15 @@ def _constants(leaves):
 def _random_steps(kind, agent_index=0, shape=(S, N, K, T), seed=2):
     """Observations and actions, arrays [S, N, K, T, ...]."""
     rng = np.random.default_rng(seed)
-    game = kind.make_game()
-    if kind.meaning is _Categorical:
-        return tuple(
-            rng.integers(n_values, size=shape, dtype=np.int32)
-            for n_values in (game.n_observations, game.n_actions[agent_index])
-        )
-    return tuple(
-        rng.normal(size=[*shape, *spec.shape])
-        for spec in (game.observation_specs[agent_index], game.action_specs[agent_index])
-    )
+    spec = kind.make_game().spec.agent(agent_index)
+    return tuple(_random_members(space, shape, rng) for space in (spec.observation, spec.action))
+
+
+def _random_members(space, shape, rng):
+    """Members of a space: array [*shape, ...]."""
+    if isinstance(space, contracts.Discrete):
+        return rng.integers(space.n, size=shape, dtype=np.int32)
+    return rng.normal(size=[*shape, *space.shape])
 
 
 def _oracle_outputs(kind, leaves, observations):
@@ -329,7 +330,7 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(*EVERY_KIND_AND_MODE)
     def test_sampler(self, kind, mode):
-        """Actions are quantiles of the distributions, and the memory is carried from step to step."""
+        """Actions are quantiles of the distributions, and the recurrent state is carried from step to step."""
         policy = kind.make(kind.make_game(), 0)
         leaves = _random_leaves(policy)
         observations, actions = _random_steps(kind)
@@ -338,10 +339,10 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
         uniforms = np.random.default_rng(6).uniform(size=[S, N, K, T, n_uniforms])
 
         def run(params, observations, uniforms):
-            sampler, memory = policy.sampler(params), policy.initial_state([S, N, K])
+            sampler, state = policy.sampler(params), policy.initial_state([S, N, K])
             steps = []
             for seen, numbers in zip(tf.unstack(observations, axis=3), tf.unstack(uniforms, axis=3)):
-                action, memory = sampler(seen, memory, tf.unstack(numbers, axis=-1))
+                action, state = sampler(seen, state, tf.stack(tf.unstack(numbers, axis=-1)))
                 steps.append(action)
             return tf.stack(steps, axis=3)
 
@@ -353,7 +354,7 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(*EVERY_KIND)
     def test_saved_model(self, kind):
-        """An exported policy acts as the policy does, with its memory in the signature."""
+        """An exported policy acts as the policy does, with its recurrent state in the signature."""
         policy = kind.make(kind.make_game(), 0)
         leaves = _random_leaves(policy)
         path = os.path.join(self.get_temp_dir(), "policy")
@@ -361,23 +362,23 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
         loaded = tf.saved_model.load(path)
         observations, _ = _random_steps(kind)
         expected = kind.meaning.named(_oracle_outputs(kind, leaves, observations)[1, 2])
-        memory = {}
+        state = {}
         self.assertEqual("initial_state" in loaded.signatures, bool(kind.state_names))
         if kind.state_names:
-            memory = loaded.signatures["initial_state"](batch_size=tf.constant(K))
-            self.assertCountEqual(memory, kind.state_names)
+            state = loaded.signatures["initial_state"](batch_size=tf.constant(K))
+            self.assertCountEqual(state, kind.state_names)
         for t in range(T):
             seen = tf.constant(observations[1, 2, :, t])
-            result = loaded.signatures["serving_default"](observations=seen, **memory)
-            sampled = loaded.signatures["sample"](observations=seen, seed=tf.constant([1, t]), **memory)
+            result = loaded.signatures["serving_default"](observations=seen, **state)
+            sampled = loaded.signatures["sample"](observations=seen, seed=tf.constant([1, t]), **state)
             self.assertCountEqual(result, [*expected, *kind.state_names])
             self.assertCountEqual(sampled, ["actions", *kind.state_names])
             self.assertEqual(sampled["actions"].shape[0], K)
             for name in expected:
                 self.assertAllClose(result[name], expected[name][:, t], rtol=1e-12, atol=1e-12)
-            memory = {name: result[name] for name in kind.state_names}
+            state = {name: result[name] for name in kind.state_names}
             for name in kind.state_names:
-                self.assertAllClose(sampled[name], memory[name], rtol=1e-12, atol=1e-12)
+                self.assertAllClose(sampled[name], state[name], rtol=1e-12, atol=1e-12)
 
     @parameterized.named_parameters(*EVERY_KIND)
     def test_models_have_variables_of_their_own(self, kind):
@@ -420,16 +421,28 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
                 kind.make(kind.make_game(), agent_index)
 
     @parameterized.named_parameters(*EVERY_KIND)
-    def test_the_game_must_be_of_its_kind(self, kind):
-        other_game = _vector_game if kind.make_game is _matrix_game else _matrix_game
-        with self.assertRaisesRegex(checks.InvalidInputError, r"policy\.game = '\w+': must be"):
-            kind.make(other_game(), 0)
+    def test_it_knows_what_it_is_made_for(self, kind):
+        game = kind.make_game()
+        for agent_index in range(2):
+            policy = kind.make(game, agent_index)
+            self.assertIsInstance(policy, contracts.StepPolicy)
+            self.assertEqual(policy.spec, game.spec.agent(agent_index))
+
+    @parameterized.named_parameters(*EVERY_KIND)
+    def test_there_must_be_a_game(self, kind):
+        for game, hint in (
+            (None, "; see contracts.AnyGame"), (matrix.IteratedMatrixGame, "; this is a class"),
+            (kind.make(kind.make_game(), 0), "; this lacks default_tasks; see contracts.AnyGame"),
+        ):
+            with self.assertRaises(checks.InvalidInputError) as caught:
+                kind.make(game, 0)
+            self.assertRegex(str(caught.exception), rf"^\w+_policy\.game = [^\n]+: must be a game{re.escape(hint)}$")
 
 
 class CategoricalPolicyTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters("tabular", "mlp", "linear")
-    def test_behaviour(self, name):
+    def test_strategy(self, name):
         kind = KINDS[name]
         policy = kind.make(_matrix_game(), 0)
         self.assertEqual((policy.n_observations, policy.n_actions), (7, 3))
@@ -442,12 +455,20 @@ class CategoricalPolicyTest(tf.test.TestCase, parameterized.TestCase):
 
 class TabularTest(tf.test.TestCase, parameterized.TestCase):
 
+    def test_the_game_must_be_finite(self):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            tabular.tabular_policy(_vector_game(), 0)
+        self.assertEqual(
+            str(caught.exception),
+            "tabular_policy.game = LinearQuadraticGame: must be a game with finitely many observations and actions",
+        )
+
     @parameterized.parameters((2, 2), (3, 2), (2, 4), (2, 3, 2))
     def test_number_of_parameters(self, *n_actions):
         game = matrix.IteratedMatrixGame(np.zeros([len(n_actions), *n_actions]))
         for agent_index, size in enumerate(n_actions):
             (leaf,) = tabular.tabular_policy(game, agent_index).initial_params([0, 1])
-            self.assertEqual(leaf.shape, [2, game.n_observations, size - 1])
+            self.assertEqual(leaf.shape, [2, 1 + math.prod(n_actions), size - 1])
 
     def test_five_logits_of_cooperating_in_the_prisoners_dilemma(self):
         game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype="float64")
@@ -525,7 +546,9 @@ class TabularTest(tf.test.TestCase, parameterized.TestCase):
             (ExactEstimator(game, policies), (-3.0 - 2.0, 0.0 - 2.0)),
             (LoadedDiceEstimator(game, policies, n_trajectories=4, horizon=4), (-3.0 - 1.75, -1.75)),
         ):
-            link = adaptation.sample_link(estimator, joint_params, tasks, random.root_keys([0]))
+            link = adaptation.sample_link(
+                estimator, tuple(map(contracts.AgentState, joint_params)), tasks, random.root_keys([0])
+            )
             values = estimator.values(joint_params, tasks, link.sample)
             self.assertAllClose(values, [[[value]] for value in expected], rtol=1e-6, atol=0.0)
             objectives = adaptation.Objectives(estimator, tasks, link)

@@ -18,6 +18,8 @@ from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.policies.vector import vector_policy
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
 PHASES = (random.META_TRAIN, random.META_VALIDATION, random.META_TEST)
@@ -96,8 +98,13 @@ class PersonasTest(tf.test.TestCase, parameterized.TestCase):
             with self.assertRaisesRegex(checks.InvalidInputError, f"^Personas.{name} = .*: must be"):
                 Personas(policy, **{name: value})
         game = IteratedMatrixGame(payoffs.prisoners_dilemma())
-        with self.assertRaisesRegex(checks.InvalidInputError, "^Personas.policy = 'NetworkPolicy': must be"):
+        with self.assertRaises(checks.InvalidInputError) as caught:
             Personas(lstm_policy(game, 1))
+        self.assertEqual(
+            str(caught.exception),
+            "Personas.policy = NetworkPolicy by lstm_policy(game=IteratedMatrixGame, agent_index=1, units=64): "
+            "must be a tabular policy",
+        )
         with self.assertRaisesRegex(checks.InvalidInputError, "^n_tasks = 41: must be at most 40"):
             Personas(policy).sample(random.META_TEST, random.root_keys([0]), 41)
 
@@ -119,7 +126,7 @@ class NormalPoliciesTest(tf.test.TestCase, parameterized.TestCase):
         for moment, expected, variance in ((1, 0.0, 1.0), (2, 1.0, 2.0), (4, 3.0, 96.0)):
             self.assertLess(abs(np.mean(scaled**moment) - expected), 3.59 * np.sqrt(variance / n))
 
-    def test_raw_parameters(self):
+    def test_parameter_vectors(self):
         policy = vector_policy(bilinear_game(), 0)
         params = NormalPolicies(policy).sample(random.META_TRAIN, random.root_keys([0, 1]), 3)
         self.assertEqual([leaf.shape for leaf in params], [[2, 3, *leaf.shape] for leaf in policy.reference_params])
@@ -142,27 +149,29 @@ class TrainerTest(tf.test.TestCase):
         game = IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype="float64")
         policies = [tabular_policy(game, agent) for agent in range(2)]
         population = Personas(policies[1])
-        trainer = MetaTrainer(
-            game, policies, [MetaMAPG(0.1), PolicyGradient(1.0)], ExactEstimator(game, policies),
-            PayoffNoise(game, width=0.0), [0, 1], chain_length=1, n_tasks=4, meta_learning_rate=0.1, jit_compile=False,
+        problem = Problem(
+            game=game, policies=policies, agents=[MetaMAPG(0.1), PolicyGradient(1.0)],
+            estimator=ExactEstimator(game, policies), task_distribution=PayoffNoise(game, width=0.0),
             populations=[None, population],
         )
+        settings = TrainerSettings(chain_length=1, n_tasks=4, meta_learning_rate=0.1, jit_compile=False)
+        trainer = MetaTrainer(problem, settings, [0, 1])
         own, opponent = trainer._draw_initial_params(random.META_TEST, 0, 40)
-        self.assertAllEqual(own[0], np.repeat(trainer.initial_params[0][0].numpy()[:, np.newaxis], 40, axis=1))
+        self.assertAllEqual(own[0], np.repeat(trainer.meta_params[0].initial[0].numpy()[:, np.newaxis], 40, axis=1))
         everyone = population.sample(random.META_TEST, random.root_keys([0]), 40)[0].numpy()
         for s in range(2):
             self.assertAllClose(np.sort(opponent[0][s], axis=0), np.sort(everyone[0], axis=0), rtol=1e-14, atol=0.0)
-        # The average reward at link 0 is that of the meta-agent against each of them.
+        # The mean reward at link 0 is that of the meta-agent against each of them.
         values = ExactEstimator(game, policies).mean_rewards(
-            (own, opponent), tf.constant(np.broadcast_to(game.payoffs, [2, 40, 2, 2, 2])), ()
+            (own, opponent), tf.constant(np.broadcast_to(game.default_tasks, [2, 40, 2, 2, 2])), ()
         )
-        curve = trainer.evaluate(random.META_TEST, 0, 40)
+        curve, _ = trainer.evaluate(random.META_TEST, 0, 40)
         self.assertAllClose(curve[:, 0, 0], np.mean(values[0], axis=1), rtol=1e-12, atol=0.0)
-        before = trainer.initial_params[0][0].numpy()
-        opponents_before = trainer.initial_params[1][0].numpy()
+        before = trainer.meta_params[0].initial[0].numpy()
+        opponents_before = trainer.meta_params[1].initial[0].numpy()
         trainer.step()
-        self.assertGreater(np.min(np.abs(trainer.initial_params[0][0].numpy() - before)), 0.0)
-        self.assertAllEqual(trainer.initial_params[1][0].numpy(), opponents_before)
+        self.assertGreater(np.min(np.abs(trainer.meta_params[0].initial[0].numpy() - before)), 0.0)
+        self.assertAllEqual(trainer.meta_params[1].initial[0].numpy(), opponents_before)
 
 
 if __name__ == "__main__":

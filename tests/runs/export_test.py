@@ -14,9 +14,9 @@ import tensorflow_probability as tfp
 
 from tests.policies import policies_test
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.games import differentiable
 from tf_metamapg.games.matrix import IteratedMatrixGame
-from tf_metamapg.policies import features
 from tf_metamapg.policies import functional
 from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.tabular import tabular_policy
@@ -33,7 +33,7 @@ _MLP = [f"dense_{layer}/{name}" for layer in range(3) for name in ("kernel", "bi
 _LSTM = ["lstm/kernel", "lstm/recurrent_kernel", "lstm/bias", "dense/kernel", "dense/bias"]
 NAMES = {
     "tabular": ["table"], "mlp": _MLP, "linear": _MLP[:2], "lstm": _LSTM, "gaussian_mlp": _MLP, "gaussian_lstm": _LSTM,
-    "raw": ["vector"],
+    "vector": ["vector"],
 }
 EVERY_POLICY = tuple(
     (f"{name}_{dtype}", name, dtype) for name, dtype in itertools.product(NAMES, ("float32", "float64"))
@@ -41,7 +41,7 @@ EVERY_POLICY = tuple(
 
 
 def _policy(name, dtype):
-    if name == "raw":
+    if name == "vector":
         return vector_policy(differentiable.tandem_game(dtype), 0)
     kind = policies_test.KINDS[name]
     return kind.make(kind.make_game(dtype), 0)
@@ -94,7 +94,7 @@ class LoadersTest(tf.test.TestCase, parameterized.TestCase):
             if dtype == "float32":
                 loaders.append("command_line")
             # Of those that it cannot compute, TFLite gets one to refuse.
-            if dtype == "float32" or name in ("raw", "tabular"):
+            if dtype == "float32" or name in ("vector", "tabular"):
                 loaders.append("tflite")
             export.export_policy(cls.directory / full_name, policy, params)
             np.savez(cls.directory / f"{full_name}.questions.npz", observations=observations, loaders=loaders)
@@ -122,9 +122,9 @@ class LoadersTest(tf.test.TestCase, parameterized.TestCase):
         for batch_size, t in itertools.product((B, 1, 0), range(T)):
             for output, expected in self.expected[f"{name}_{dtype}"].items():
                 expected = expected[t]
-                if name != "raw":
+                if name != "vector":
                     expected = expected[:batch_size].copy()
-                    # A memory of what there is not is none either.
+                    # A recurrent state after what there is not is none either.
                     if t == 0 or "lstm" in name:
                         expected[IMPOSSIBLE:IMPOSSIBLE + 1] = np.nan
                 answer = answers[f"{batch_size}/{t}/serving_default/{output}"]
@@ -177,7 +177,7 @@ class ExportPolicyTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllEqual(loaded[key], leaf)
 
     def test_every_kind_of_policy_is_in_the_tables(self):
-        self.assertCountEqual(NAMES, [*policies_test.KINDS, "raw"])
+        self.assertCountEqual(NAMES, [*policies_test.KINDS, "vector"])
 
     def test_logits_of_a_table(self):
         """As the README says."""
@@ -191,25 +191,25 @@ class ExportPolicyTest(tf.test.TestCase, parameterized.TestCase):
     def test_integers_of_any_width(self, name):
         policy = _policy(name, "float32")
         signatures = tf.saved_model.load(self.export(policy)).signatures
-        memory = {}
+        state = {}
         if name == "lstm":
-            memory = signatures["initial_state"](batch_size=5)
+            state = signatures["initial_state"](batch_size=5)
         seed = [1, 2]
         expected = {
-            **signatures["serving_default"](observations=tf.range(5), **memory),
-            **signatures["sample"](observations=tf.range(5), seed=tf.constant(seed), **memory),
+            **signatures["serving_default"](observations=tf.range(5), **state),
+            **signatures["sample"](observations=tf.range(5), seed=tf.constant(seed), **state),
         }
         anything = [range(5), list(range(5)), np.arange(5), np.arange(5, dtype=np.int32), np.arange(5, dtype=np.uint8)]
         for suffix, observations in itertools.product(("", "_int64"), anything):
-            self.check_answers(signatures, suffix, observations, seed, memory, expected)
+            self.check_answers(signatures, suffix, observations, seed, state, expected)
         for observations in (tf.range(5, dtype=tf.int64), tf.constant(np.arange(5))):
-            self.check_answers(signatures, "_int64", observations, tf.constant(seed), memory, expected)
-        self.check_answers(signatures, "", tf.range(5), np.array(seed), memory, expected)
+            self.check_answers(signatures, "_int64", observations, tf.constant(seed), state, expected)
+        self.check_answers(signatures, "", tf.range(5), np.array(seed), state, expected)
 
-    def check_answers(self, signatures, suffix, observations, seed, memory, expected):
+    def check_answers(self, signatures, suffix, observations, seed, state, expected):
         answers = {
-            **signatures[f"serving_default{suffix}"](observations=observations, **memory),
-            **signatures[f"sample{suffix}"](observations=observations, seed=seed, **memory),
+            **signatures[f"serving_default{suffix}"](observations=observations, **state),
+            **signatures[f"sample{suffix}"](observations=observations, seed=seed, **state),
         }
         self.assertCountEqual(answers, expected)
         for key in expected:
@@ -234,11 +234,11 @@ class ExportPolicyTest(tf.test.TestCase, parameterized.TestCase):
         ):
             answers, alone = (
                 {
-                    **signatures[f"serving_default{suffix}"](observations=seen, **memory),
-                    **signatures[f"sample{suffix}"](observations=seen, seed=[5, 6], **memory),
+                    **signatures[f"serving_default{suffix}"](observations=seen, **state),
+                    **signatures[f"sample{suffix}"](observations=seen, seed=[5, 6], **state),
                 }
                 for seen in (np.concatenate([possible, impossible]), possible)
-                for memory in [{key: np.ones([len(seen), 4]) for key in policies_test.KINDS[name].state_names}]
+                for state in [{key: np.ones([len(seen), 4]) for key in policies_test.KINDS[name].state_names}]
             )
             for key, answer in answers.items():
                 self.assertAllClose(answer[:3], alone[key], rtol=1e-6, atol=1e-7)
@@ -246,14 +246,14 @@ class ExportPolicyTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllEqual(answer[3:], np.full(answer[3:].shape, nothing))
             self.assertAllInRange(answers["actions"][:3], 0, 2)
 
-    def test_vectors_and_memories_that_are_not_finite(self):
+    def test_vectors_and_recurrent_states_that_are_not_finite(self):
         signatures = tf.saved_model.load(self.export(_policy("gaussian_lstm", "float64"))).signatures
         observations = np.random.default_rng(3).normal(size=[6, 3])
-        memory = {name: leaf.numpy() for name, leaf in signatures["initial_state"](batch_size=6).items()}
+        state = {name: leaf.numpy() for name, leaf in signatures["initial_state"](batch_size=6).items()}
         observations[1, 0], observations[2, 1], observations[3, 2] = np.nan, np.inf, -np.inf
-        memory["hidden"][4, 1], memory["cell"][5, 3] = np.nan, np.inf
+        state["hidden"][4, 1], state["cell"][5, 3] = np.nan, np.inf
         for signature, seed in (("serving_default", {}), ("sample", {"seed": [1, 2]})):
-            answers = signatures[signature](observations=observations, **memory, **seed)
+            answers = signatures[signature](observations=observations, **state, **seed)
             for answer in answers.values():
                 self.assertAllEqual(tf.math.is_finite(answer[0]), np.ones(answer[0].shape, bool))
                 self.assertAllEqual(tf.math.is_nan(answer[1:]), np.ones(answer[1:].shape, bool))
@@ -303,7 +303,7 @@ class _OwnPolicy(functional.KerasPolicy):
             model.build(None)
             return model
 
-        super().__init__(build_model, features.AgentSpec((), (), "float32"))
+        super().__init__(build_model, contracts.AgentSpec(contracts.Box((1,)), contracts.Box((1,)), "float32"))
 
     def signatures(self, model):
         return {"serving_default": (lambda x: {"y": model(x)}, [tf.TensorSpec([None], tf.float32, name="x")])}

@@ -14,30 +14,30 @@ from tf_metamapg.runs import figures
 
 class FiguresTest(tf.test.TestCase, parameterized.TestCase):
 
-    def save(self, average_reward, name="adaptation.png", title="title"):
+    def save(self, mean_reward, name="adaptation.png", title="title"):
         path = pathlib.Path(self.get_temp_dir()) / name
-        agent_names = [f"Agent{agent}" for agent in range(average_reward.shape[-1])]
+        agent_names = [f"Agent{agent}" for agent in range(mean_reward.shape[-1])]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            figures.save_adaptation_figure(path, average_reward, title, agent_names)
+            figures.save_adaptation_figure(path, mean_reward, title, agent_names)
         self.assertEqual(path.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
         return matplotlib.image.imread(path)
 
     @parameterized.parameters((1, 1, 2), (20, 6, 1), (2, 2, 3))
     def test_size(self, n_seeds, n_links, n_agents):
-        average_reward = np.random.default_rng(0).uniform(-2, 0, size=[n_seeds, n_links, n_agents])
-        height, width, _ = self.save(average_reward).shape
+        mean_reward = np.random.default_rng(0).uniform(-2, 0, size=[n_seeds, n_links, n_agents])
+        height, width, _ = self.save(mean_reward).shape
         self.assertBetween(height, 300, 1000)
         self.assertBetween(width, 300 * n_agents, 800 * n_agents)
 
     def test_shows_every_seed_and_agent(self):
-        average_reward = np.random.default_rng(0).uniform(-2, 0, size=[3, 4, 2])
+        mean_reward = np.random.default_rng(0).uniform(-2, 0, size=[3, 4, 2])
         # The last link sets the limits of the axes, which so stay where they are.
-        average_reward[:, 3] = [[-10.0, 0.0], [0.0, -10.0], [-5.0, -5.0]]
-        original = self.save(average_reward)
-        self.assertAllEqual(self.save(average_reward), original)
+        mean_reward[:, 3] = [[-10.0, 0.0], [0.0, -10.0], [-5.0, -5.0]]
+        original = self.save(mean_reward)
+        self.assertAllEqual(self.save(mean_reward), original)
         for seed, agent in ((0, 0), (2, 1)):
-            changed = average_reward.copy()
+            changed = mean_reward.copy()
             changed[seed, 1, agent] += 0.5
             differs = np.any(self.save(changed) != original, axis=(0, 2))
             self.assertTrue(np.any(differs))

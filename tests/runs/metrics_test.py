@@ -14,8 +14,10 @@ from tf_metamapg.runs.metrics import MetricsLog
 from tf_metamapg.training.trainer import Metrics
 
 SEEDS, CHAIN_LENGTH, N_AGENTS = (3, 4, 5), 1, 2
+GAME_METRICS = ("cooperation", "length")
 COLUMNS = [
     "meta_update", "seed", "agent", "average_reward_0", "average_reward_1",
+    "cooperation_0", "cooperation_1", "length_0", "length_1",
     "current_policy_norm", "self_shaping_norm", "opponent_shaping_norm",
 ]
 ROWS_PER_UPDATE = len(SEEDS) * N_AGENTS
@@ -23,9 +25,12 @@ ROWS_PER_UPDATE = len(SEEDS) * N_AGENTS
 
 def metrics_of(meta_update):
     generator = np.random.default_rng(meta_update)
+    by_link = [len(SEEDS), CHAIN_LENGTH + 1, N_AGENTS]
     return Metrics(
-        generator.normal(size=[len(SEEDS), CHAIN_LENGTH + 1, N_AGENTS]).astype(np.float32),
+        generator.normal(size=by_link).astype(np.float32),
         generator.exponential(100.0, size=[len(SEEDS), N_AGENTS, 3]).astype(np.float32),
+        # In another order than that of the columns.
+        {name: generator.normal(size=by_link).astype(np.float32) for name in reversed(GAME_METRICS)},
     )
 
 
@@ -40,7 +45,10 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
     def log(self, n_done=0):
         """The log after so many meta-updates, which an earlier call of `write` has written."""
         digest = self.digests[n_done] if n_done else None
-        return MetricsLog(self.csv_path, self.events, SEEDS, CHAIN_LENGTH, N_AGENTS, n_done, digest)
+        return MetricsLog(
+            self.csv_path, self.events, SEEDS, CHAIN_LENGTH, N_AGENTS, GAME_METRICS, n_meta_updates_done=n_done,
+            digest=digest,
+        )
 
     def write(self, first, last, n_done=0):
         log = self.log(n_done)
@@ -78,9 +86,10 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_values_that_are_infinite_as_float32_are_written_without_a_word(self):
         log = self.log()
+        huge = np.full([len(SEEDS), 2, N_AGENTS], 1e60)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            log.write(1, Metrics(np.full([len(SEEDS), 2, N_AGENTS], 1e60), np.ones([len(SEEDS), N_AGENTS, 3])))
+            log.write(1, Metrics(huge, np.ones([len(SEEDS), N_AGENTS, 3]), dict.fromkeys(GAME_METRICS, huge)))
         log.close()
         self.assertIn((1, "agent_0/average_reward_0", np.inf), self.read_events())
 
@@ -96,7 +105,8 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
             meta_update, seed, agent = map(int, row[:3])
             metrics = metrics_of(meta_update)
             index = SEEDS.index(seed)
-            values = [*metrics.average_reward[index, :, agent], *metrics.term_norms[index, agent]]
+            of_game = [value for name in GAME_METRICS for value in metrics.game_metrics[name][index, :, agent]]
+            values = [*metrics.mean_reward[index, :, agent], *of_game, *metrics.term_norms[index, agent]]
             # Seven digits or more.
             self.assertAllClose(np.array(row[3:], np.float64), np.array(values, np.float64), rtol=5e-7, atol=0)
 
@@ -176,11 +186,13 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         log.close()
 
     def test_longer_chains_have_more_columns(self):
-        log = MetricsLog(self.csv_path, self.events, SEEDS, 3, N_AGENTS, 0, None)
-        log.write(1, Metrics(np.ones([len(SEEDS), 4, N_AGENTS]), np.ones([len(SEEDS), N_AGENTS, 3])))
+        """Here of a game without metrics."""
+        log = MetricsLog(self.csv_path, self.events, SEEDS, 3, N_AGENTS, n_meta_updates_done=0, digest=None)
+        log.write(1, Metrics(np.ones([len(SEEDS), 4, N_AGENTS]), np.ones([len(SEEDS), N_AGENTS, 3]), {}))
         log.close()
         header, *rows = self.csv_path.read_text("utf-8").splitlines()
-        self.assertEqual(header.split(",")[3:7], [f"average_reward_{link}" for link in range(4)])
+        columns = [*COLUMNS[:3], *(f"average_reward_{link}" for link in range(4)), *COLUMNS[-3:]]
+        self.assertEqual(header.split(","), columns)
         self.assertEqual({len(row.split(",")) for row in rows}, {len(header.split(","))})
 
 

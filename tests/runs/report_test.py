@@ -26,8 +26,13 @@ def _summary(average_reward):
 
 
 def _rows(compared, average_reward=AVERAGE_REWARD):
-    lines = report.text(RunDirectory("run"), _summary(average_reward), compared).splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith("inner updates"))
+    return _table(report.text(RunDirectory("run"), _summary(average_reward), compared), "Mean reward per step")
+
+
+def _table(text, title):
+    """The lines of the table with a title."""
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(title)) + 2
     return lines[start : lines.index("", start)]
 
 
@@ -58,6 +63,16 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
     def test_of_long_chains_some_updates_and_the_last_are_shown(self):
         rows = _rows([0], np.zeros([2, 78, 3]))[1:]
         self.assertEqual([int(row.split()[0]) for row in rows], [0, 1, 2, 3, 4, 5, 10, 20, 30, 50, 77])
+
+    def test_each_metric_of_the_game_has_a_table(self):
+        summary = _summary(AVERAGE_REWARD)
+        summary["meta_test"]["own_coins"] = (AVERAGE_REWARD + 10.0).tolist()
+        text = report.text(RunDirectory("run"), summary, [1])
+        self.assertEqual(_table(text, "Mean reward per step"), _rows([1]))
+        header, *rows = _table(text, "Mean of own_coins per step on held-out tasks")
+        self.assertEqual(header, _rows([1])[0])
+        self.assertEqual([row.split()[-1] for row in rows], ["+6.000", "+11.000"])
+        self.assertEqual([row.split()[1:4] for row in rows], [["+9.000", "±", "0.000"], ["+10.500", "±", "0.000"]])
 
     def test_says_where_everything_is(self):
         text = report.text(RunDirectory("run"), _summary(AVERAGE_REWARD), [0])

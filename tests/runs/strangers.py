@@ -77,24 +77,24 @@ LOADERS = {load.__name__: load for load in (eager, session, tflite, command_line
 
 def play(ask, signatures, observations, batch_size):
     """Yields (time step/signature, answer), for the first `batch_size` observations of each time step."""
-    memory = {}
+    state = {}
     if "initial_state" in signatures:
         # Of all of them, as TFLite has none for no observations.
-        memory = ask("initial_state", {"batch_size": np.array(observations.shape[1], np.int32)})
-        yield "0/initial_state", memory
-        memory = {name: leaf[:batch_size] for name, leaf in memory.items()}
+        state = ask("initial_state", {"batch_size": np.array(observations.shape[1], np.int32)})
+        yield "0/initial_state", state
+        state = {name: leaf[:batch_size] for name, leaf in state.items()}
     for t, seen in enumerate(observations):
         for signature in signatures:
             if signature.startswith(("serving_default", "sample")):
                 dtype = signature.removeprefix("serving_default").removeprefix("sample").lstrip("_")
-                inputs = {"observations": seen[:batch_size].astype(dtype or seen.dtype), **memory}
+                inputs = {"observations": seen[:batch_size].astype(dtype or seen.dtype), **state}
                 if signature.startswith("sample"):
                     inputs["seed"] = np.array([3, t], np.int32)
                 answer = ask(signature, inputs if seen.size else {})
                 yield f"{t}/{signature}", answer
                 if signature == "serving_default":
-                    remembered = {name: answer[name] for name in memory}
-        memory = remembered
+                    next_state = {name: answer[name] for name in state}
+        state = next_state
 
 
 def main(directory):

@@ -13,17 +13,17 @@ class Anticipating(PolicyGradient):
     and surrogates whose second derivatives are not those of the values do not have them.
     """
 
-    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0, optimizer=None):
+    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0, optimizer=None, entropy_bonus=0.0):
         """
         Args:
             inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
             assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
-            optimizer: of its own, see `GradientAgent`.
+            optimizer, entropy_bonus: see `GradientAgent`.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate, optimizer)
+        super().__init__(inner_learning_rate, optimizer, entropy_bonus)
         checks.check_number(f"{type(self).__name__}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
         self._assumed_learning_rate = assumed_learning_rate
 

@@ -23,12 +23,14 @@ class GradientAgent(descriptions.Described, abc.ABC):
 
     is_meta_agent = False
 
-    def __init__(self, inner_learning_rate=1.0, optimizer=None):
+    def __init__(self, inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0):
         """
         Args:
             inner_learning_rate: α ≥ 0, the step on the discounted, unnormalised value, or on what the optimiser makes
                 of its gradient; or one of `learning_rates.py`.
             optimizer: one of `optimizers.py`; by default `SGD()`, the gradient itself.
+            entropy_bonus: ≥ 0, in units of reward per nat: what its own actions' entropy adds to each reward in its
+                gradient. With sampled inner updates that is the entropy at the observations that were made.
 
         Raises:
             InvalidInputError: if one of these does not hold.
@@ -39,8 +41,10 @@ class GradientAgent(descriptions.Described, abc.ABC):
             inner_learning_rate = ConstantRate(inner_learning_rate)
         optimizer = SGD() if optimizer is None else optimizer
         checks.check(isinstance(optimizer, SGD), f"{kind}.optimizer", optimizer, "an optimiser, such as Adam()")
+        checks.check_number(f"{kind}.entropy_bonus", entropy_bonus, minimum=0.0)
         self._learning_rate = inner_learning_rate
         self._optimizer = optimizer
+        self._entropy_bonus = entropy_bonus
 
     @abc.abstractmethod
     def gradients(self, objectives, agent_index):
@@ -55,19 +59,37 @@ class GradientAgent(descriptions.Described, abc.ABC):
             so far as the estimator's objectives are.
         """
 
-    def initial_update(self, policy, n_seeds, chain_length):
-        """See `contracts.Agent.initial_update`."""
-        return self._learning_rate.initial_update(policy, n_seeds, chain_length)
+    def init_update(self, estimator, agent_index, n_seeds, chain_length):
+        """See `contracts.Agent.init_update`."""
+        return self._learning_rate.init_update(estimator.policies[agent_index], n_seeds, chain_length)
 
-    def init(self, params):
+    def init(self, params, estimator, agent_index):
         """See `contracts.Agent.init`: beside the parameters [S, N, ...] the moments of its optimiser."""
+        del estimator, agent_index
         return AgentState(params, self._optimizer.init(params))
 
     def update(self, state, objectives, agent_index, step_params):
         """See `contracts.Agent.update`: one step along its gradient (Eq. 3)."""
-        direction, moments = self._optimizer.direction(self.gradients(objectives, agent_index), state.extra)
+        gradients = self.gradients(objectives, agent_index)
+        if self._entropy_bonus:
+            bonuses = objectives.entropy_gradients(agent_index)
+            gradients = tuple(leaf + self._entropy_bonus * bonus for leaf, bonus in zip(gradients, bonuses))
+        direction, moments = self._optimizer.direction(gradients, state.extra)
+        return AgentState(self.stepped(state.params, direction, step_params), moments)
+
+    def stepped(self, params, direction, step_params):
+        """Parameters [S, N, ...] after a step along a direction, as long as the agent's learning rate says.
+
+        Args:
+            params: Params with leaves [S, N, ...].
+            direction: the same.
+            step_params: leaves [S, ...], the slice of `update` meta-parameters of this step.
+
+        Returns:
+            Params, differentiable in all arguments.
+        """
         steps = self._learning_rate.scaled(direction, step_params)
-        return AgentState(tuple(leaf + step for leaf, step in zip(state.params, steps)), moments)
+        return tuple(leaf + step for leaf, step in zip(params, steps))
 
     def meta_gradients(self, chain, agent_index):
         """Zeros: an ordinary agent does not choose where it starts. See `contracts.Agent.meta_gradients`."""

@@ -24,7 +24,7 @@ class ConstantRate(descriptions.Described):
         checks.check_number(f"{type(self).__name__}.learning_rate", learning_rate, minimum=0.0)
         self.learning_rate = learning_rate
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
+    def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
         """Nothing is learned: ()."""
         del policy, n_seeds, chain_length
         return ()
@@ -34,7 +34,7 @@ class ConstantRate(descriptions.Described):
 
         Args:
             direction: Params with leaves [S, N, ...].
-            step_params: slice [S, ...] of what `initial_update` returned or of what has become of it.
+            step_params: slice [S, ...] of what `init_update` returned or of what has become of it.
 
         Returns:
             Params, differentiable in both arguments.
@@ -42,12 +42,16 @@ class ConstantRate(descriptions.Described):
         Raises:
             InvalidInputError: if `step_params` is something else.
         """
-        del step_params
+        allowed = "(), as nothing of this agent's updates is learned"
+        checks.check(not tf.nest.flatten(step_params), "step_params", step_params, allowed)
         return tuple(tf.constant(self.learning_rate, leaf.dtype) * leaf for leaf in direction)
 
 
 class LearnedRates(ConstantRate):
-    """A rate for each update of the chain; its logarithm is learned: it stays positive, and changes by a factor."""
+    """A rate for each update of the chain.
+
+    Its logarithm is learned: a rate stays positive, and changes by a factor.
+    """
 
     def __init__(self, learning_rate=1.0):
         """
@@ -60,7 +64,7 @@ class LearnedRates(ConstantRate):
         super().__init__(learning_rate)
         checks.check_positive(f"{type(self).__name__}.learning_rate", learning_rate)
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
+    def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
         """log α for each update: tensor [S, max(L, 1)]."""
         rate = tf.constant(self.learning_rate, policy.spec.dtype)
         return tf.fill([n_seeds, max(chain_length, 1)], tf.math.log(rate))
@@ -75,7 +79,7 @@ class LearnedRates(ConstantRate):
 class LearnedRatesPerParameter(ConstantRate):
     """A rate for each update and parameter (Meta-SGD, Li et al. 2017). Rates may change their sign."""
 
-    def initial_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
+    def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
         """α for each update and parameter: Params with leaves [S, max(L, 1), ...]."""
         return tuple(
             tf.fill([n_seeds, max(chain_length, 1), *leaf.shape], tf.constant(self.learning_rate, leaf.dtype))

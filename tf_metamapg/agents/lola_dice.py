@@ -24,7 +24,7 @@ class LOLADiCE(GradientAgent):
 
     def __init__(
         self, inner_learning_rate=1.0, assumed_learning_rate=1.0, n_lookahead_steps=1, opponent_model=None,
-        optimizer=None,
+        optimizer=None, entropy_bonus=0.0,
     ):
         """
         Args:
@@ -33,12 +33,12 @@ class LOLADiCE(GradientAgent):
             n_lookahead_steps: how many steps of the others it looks ahead to, ≥ 0; none is naive learning.
             opponent_model: how the others' policies are estimated, see `opponent_models.py`; by default
                 they are read.
-            optimizer: of its own, see `GradientAgent`.
+            optimizer, entropy_bonus: see `GradientAgent`.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate, optimizer)
+        super().__init__(inner_learning_rate, optimizer, entropy_bonus)
         kind = type(self).__name__
         checks.check_number(f"{kind}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
         # All steps are part of one graph.
@@ -65,7 +65,7 @@ class LOLADiCE(GradientAgent):
         keys = [random.lookahead_keys(link.keys, agent_index, step) for step in range(self._n_lookahead_steps)]
         with tf.GradientTape() as outer_tape:
             outer_tape.watch(own_params)
-            ahead = link._replace(agent_states=tuple(agent.init(p) for agent, p in zip(agents, link.joint_params)))
+            ahead = link._replace(agent_states=adaptation.initial_states(agents, link.joint_params, estimator))
             for step_keys in keys:
                 states = adaptation.inner_update(
                     adaptation.Objectives(estimator, tasks, ahead), agents, ((),) * len(agents)

@@ -13,13 +13,14 @@ class MetaAgent(PolicyGradient):
     is_meta_agent = True
 
     def __init__(
-        self, inner_learning_rate=1.0, optimizer=None, value_weights=theorem.mean_over_chain, opponent_model=None
+        self, inner_learning_rate=1.0, optimizer=None, value_weights=theorem.mean_over_chain, opponent_model=None,
+        entropy_bonus=0.0,
     ):
         """
         Args:
             inner_learning_rate: α ≥ 0, see `GradientAgent`; with `LearnedRates` or `LearnedRatesPerParameter` the
                 meta-gradient learns how long the updates of the chain are.
-            optimizer: of its inner updates, see `GradientAgent`.
+            optimizer, entropy_bonus: of its inner updates, see `GradientAgent`.
             value_weights: function of the chain length L that returns the weights w_0..w_L of the
                 meta-value: `theorem.mean_over_chain` or `theorem.last_link`.
             opponent_model: how the opponents' policies are estimated, see `opponent_models.py`; by default
@@ -28,7 +29,7 @@ class MetaAgent(PolicyGradient):
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate, optimizer)
+        super().__init__(inner_learning_rate, optimizer, entropy_bonus)
         kind = type(self).__name__
         is_function = callable(value_weights) and not isinstance(value_weights, type)
         checks.check(is_function, f"{kind}.value_weights", value_weights, "a function of the chain length")

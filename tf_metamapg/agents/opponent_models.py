@@ -109,9 +109,8 @@ class MaximumLikelihood(descriptions.Described):
 def check_opponent_model(parameter, opponent_model):
     """Raises `InvalidInputError` unless `opponent_model` is None or can estimate."""
     if opponent_model is not None:
-        contracts.check_kind(
-            parameter, opponent_model, OpponentModel, "None or an opponent model, such as MaximumLikelihood()"
-        )
+        allowed = "None or an opponent model, such as MaximumLikelihood()"
+        contracts.check_kind(parameter, opponent_model, OpponentModel, allowed)
 
 
 def _straight_through(estimates, params):

@@ -16,19 +16,22 @@ class SOS(anticipation.Anticipating):
     sampled ones are biased.
     """
 
-    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0, alignment=0.5, radius=0.1, optimizer=None):
+    def __init__(
+        self, inner_learning_rate=1.0, assumed_learning_rate=1.0, alignment=0.5, radius=0.1, optimizer=None,
+        entropy_bonus=0.0,
+    ):
         """
         Args:
             inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
             assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
             alignment: a, in (0, 1): how much of LookAhead's direction is kept.
             radius: b, in (0, 1): how small the gradients are when shaping fades.
-            optimizer: of its own, see `GradientAgent`.
+            optimizer, entropy_bonus: see `GradientAgent`.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate, assumed_learning_rate, optimizer)
+        super().__init__(inner_learning_rate, assumed_learning_rate, optimizer, entropy_bonus)
         for name, value in (("alignment", alignment), ("radius", radius)):
             checks.check_positive(f"SOS.{name}", value)
             checks.check(value < 1.0, f"SOS.{name}", value, "in (0, 1)")

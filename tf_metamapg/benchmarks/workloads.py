@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.meta_mapg import MetaMAPG
@@ -21,6 +20,8 @@ from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.lstm import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
 # What each of several repeats takes at least.
@@ -42,11 +43,13 @@ class Workload(NamedTuple):
         """A new MetaTrainer of this size."""
         game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
         policies = [make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies)]
-        return MetaTrainer(
-            game, policies, [make_agent() for make_agent in self.agents],
-            LoadedDiceEstimator(game, policies, self.n_trajectories, self.horizon), PayoffNoise(game),
-            range(self.n_seeds), self.chain_length, self.n_tasks, meta_learning_rate=0.1, jit_compile=True,
+        problem = Problem(
+            game=game, policies=policies, agents=[make_agent() for make_agent in self.agents],
+            estimator=LoadedDiceEstimator(game, policies, self.n_trajectories, self.horizon),
+            task_distribution=PayoffNoise(game),
         )
+        settings = TrainerSettings(chain_length=self.chain_length, n_tasks=self.n_tasks, meta_learning_rate=0.1)
+        return MetaTrainer(problem, settings, range(self.n_seeds))
 
     def n_steps(self):
         """Environment steps of one rollout: joint actions of all trajectories."""
@@ -71,7 +74,9 @@ WORKLOADS = {**META_WORKLOADS, **LEARNER_WORKLOADS}
 # How the cost grows with each axis: what is doubled, and the workloads in which it is, from `tabular` on. For L it
 # is the number of rollouts, L + 1.
 SCALING = {
-    axis: {f"{axis}={size}": META_WORKLOADS["tabular"]._replace(**{axis: size}) for size in sizes}
+    axis: {
+        f"{axis}={size}": Workload(**{**META_WORKLOADS["tabular"]._asdict(), axis: size}) for size in sizes
+    }
     for axis, sizes in (
         ("horizon", (150, 300, 600)), ("n_trajectories", (64, 128, 256)), ("n_tasks", (32, 64, 128)),
         ("chain_length", (1, 3, 7)),
@@ -139,25 +144,26 @@ def _seconds(function, n_repeats):
 
 def _inner_update(trainer, workload):
     """One inner update of both agents at the initial policies, with new random numbers at each call."""
-    joint_params = adaptation.for_each_task(trainer.param_values(), workload.n_tasks)
+    agent_states = trainer.initial_states(random.META_TRAIN, workload.n_tasks)
     tasks = _tasks(trainer, workload)
     calls = itertools.count()
 
     def update():
-        average_reward, _ = trainer.advance(random.META_TRAIN, tasks, next(calls), joint_params)
-        average_reward.numpy()
+        mean_reward, *_ = trainer.advance(random.META_TRAIN, tasks, next(calls), agent_states)
+        mean_reward.numpy()
 
     return update
 
 
 def _tasks(trainer, workload):
-    return PayoffNoise(trainer.estimator.game).sample(random.root_keys(range(workload.n_seeds)), workload.n_tasks)
+    keys = random.root_keys(range(workload.n_seeds))
+    return trainer.problem.task_distribution.sample(keys, workload.n_tasks)
 
 
 def _rollout(trainer, workload):
     """Random numbers and trajectories of one link."""
-    estimator, keys = trainer.estimator, random.root_keys(range(workload.n_seeds))
-    joint_params = adaptation.for_each_task(trainer.param_values(), workload.n_tasks)
+    estimator, keys = trainer.problem.estimator, random.root_keys(range(workload.n_seeds))
+    joint_params = tuple(state.params for state in trainer.initial_states(random.META_TRAIN, workload.n_tasks))
     tasks = _tasks(trainer, workload)
     sample = tf.function(
         lambda index: estimator.sample(joint_params, tasks, random.fold_in(keys, index)).trajectory,

@@ -49,7 +49,7 @@ flags.DEFINE_float(
 )
 
 # The process that measures a workload, if there is one now.
-_aside = []
+_aside: list[subprocess.Popen] = []
 
 
 def run(argv):

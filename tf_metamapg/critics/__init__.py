@@ -1,1 +1,15 @@
-"""Critics: value estimates that are subtracted from returns to reduce variance."""
+"""Critics: value estimates that are subtracted from returns to reduce variance; see `contracts.Critic`."""
+
+from tf_metamapg.critics.base import Critic
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
+from tf_metamapg.critics.baselines import LinearFeatureBaseline
+from tf_metamapg.critics.baselines import NoBaseline
+from tf_metamapg.critics.value_network import ValueNetwork
+
+__all__ = [
+    "Critic",
+    "LeaveOneOutBaseline",
+    "LinearFeatureBaseline",
+    "NoBaseline",
+    "ValueNetwork",
+]

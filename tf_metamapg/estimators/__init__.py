@@ -13,3 +13,19 @@ objective knows of all agents' parameters, and its derivatives are those of the 
 expectation and with λ = 1; agents that look at the others' gradients need that. Rothfuss et al. 2019 (ProMP) discuss
 the two as formulations I and II.
 """
+
+from tf_metamapg.estimators.dice import DiceEstimator
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.estimators.sampled import ExpectedUpdateEstimator
+from tf_metamapg.estimators.sampled import SampledEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
+
+__all__ = [
+    "DiceEstimator",
+    "ExactEstimator",
+    "ExpectedUpdateEstimator",
+    "LoadedDiceEstimator",
+    "SampledEstimator",
+    "ScoreFunctionEstimator",
+]

@@ -10,15 +10,10 @@ term is zero. For K trajectories the bias is O(1/K), from plugging an estimated 
 import tensorflow as tf
 
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
+from tf_metamapg.estimators.magic_box import magic_box
 from tf_metamapg.estimators.sampled import ExpectedUpdateEstimator
 from tf_metamapg.numerics import returns
 from tf_metamapg.simulators.in_graph import InGraphSimulator
-
-
-@tf.custom_gradient
-def magic_box(log_probs):
-    """□(x) = exp(x − ⊥(x)), Foerster et al. 2018: its value is one, its derivative that of x."""
-    return tf.ones_like(log_probs), lambda upstream: upstream * magic_box(log_probs)
 
 
 def dice_surrogates(joint_log_probs, step_weights):

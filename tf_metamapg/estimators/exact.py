@@ -99,6 +99,18 @@ class ExactEstimator(descriptions.Described):
         del joint_params, tasks, sample
         return {}
 
+    def entropies(self, joint_params, tasks, sample):
+        """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats: tuple over agents of tensors [S, N].
+
+        Raises:
+            InvalidInputError: if the game's actions have no entropy.
+        """
+        del sample
+        contracts.check_kind(
+            "estimator.game", self._game, contracts.EntropyGame, "a game whose actions have an entropy"
+        )
+        return self._game.exact_entropies(*self._tasks_and_strategies(joint_params, tasks))
+
     def _tasks_and_strategies(self, joint_params, tasks):
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
         tasks = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(joint_params))

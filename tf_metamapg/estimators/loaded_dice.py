@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_metamapg.estimators.dice import magic_box
+from tf_metamapg.estimators.magic_box import magic_box
 from tf_metamapg.estimators.sampled import ExpectedUpdateEstimator
 from tf_metamapg.numerics import returns
 

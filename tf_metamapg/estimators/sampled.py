@@ -13,18 +13,18 @@ from tf_metamapg import descriptions
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.estimators import scoring
+from tf_metamapg.estimators.magic_box import magic_box
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import returns
 from tf_metamapg.simulators.in_graph import InGraphSimulator
 
 
+@descriptions.described
 class Sample(NamedTuple):
     """Trajectories, and what is computed from their rewards once, whoever differentiates them how often."""
 
     trajectory: Trajectory  # fields [S, N, K, T]
     step_weights: tuple[Any, ...]  # for each agent, what the estimator's `step_weights` returned
-
-    __repr__ = descriptions.of_fields
 
 
 class SampledEstimator(descriptions.Described, abc.ABC):
@@ -68,6 +68,8 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             f"{kind}.policies", policies, contracts.StepPolicy,
             "a policy that acts step by step, such as tabular_policy(game, agent_index) makes", game.spec,
         )
+        checks.check_integer(f"{kind}.n_trajectories", n_trajectories, minimum=1)
+        checks.check_integer(f"{kind}.horizon", horizon, minimum=1)
         checks.check_number(f"{kind}.gae_lambda", gae_lambda, minimum=0.0)
         checks.check(gae_lambda <= 1.0, f"{kind}.gae_lambda", gae_lambda, "in [0, 1]")
         self.simulator = arguments.made(
@@ -129,6 +131,18 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             tensor [S, N].
         """
 
+    @abc.abstractmethod
+    def entropy_surrogate(self, log_probs, entropies):
+        """What agents add to their objectives whose actions should stay random.
+
+        Args:
+            log_probs: tuple over agents of tensors [S, N, K, T].
+            entropies: tensor [S, N, K, T] of one agent, γᵗ H(π(·|o_t)) as a function of its parameters.
+
+        Returns:
+            tensor [S, N].
+        """
+
     def sample(self, joint_params, tasks, keys, critic_params=()):
         """Plays the game.
 
@@ -161,6 +175,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         """
         trajectory = _without_padding(trajectory)
         critic_params = critic_params or ((),) * self.spec.n_agents
+        checks.check_length("critic_params", critic_params, self.spec.n_agents)
         step_weights = []
         for agent, rewards in enumerate(trajectory.rewards):
             baselines = self.critic.values(critic_params[agent], joint_params, trajectory, agent)
@@ -168,7 +183,8 @@ class SampledEstimator(descriptions.Described, abc.ABC):
                 tf.is_tensor(baselines) and baselines.shape == rewards.shape, f"{type(self).__name__}.critic",
                 self.critic, "one whose values have the shape of the rewards",
             )
-            step_weights.append(self.step_weights(rewards, masks.masked(baselines, trajectory.agent_mask(agent))))
+            baselines = masks.masked(tf.stop_gradient(baselines), trajectory.agent_mask(agent))
+            step_weights.append(self.step_weights(rewards, baselines))
         return Sample(trajectory, tuple(step_weights))
 
     def objectives(self, joint_params, tasks, sample):
@@ -223,6 +239,19 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             name: self._means(sample.trajectory.metrics[name], joint_params, sample) for name in self.spec.metrics
         }
 
+    def entropies(self, joint_params, tasks, sample):
+        """`entropy_surrogate` as a function of all agents' parameters: tuple over agents of tensors [S, N]."""
+        del tasks
+        joint_params = self._checked(joint_params, sample)
+        trajectory = sample.trajectory
+        log_probs = scoring.score(self.policies, joint_params, trajectory)
+        surrogates = []
+        for agent, (policy, params) in enumerate(zip(self.policies, joint_params)):
+            entropies = policy.distribution(params, trajectory.observations[agent]).entropy()
+            entropies = self.discounted(masks.masked(entropies, trajectory.agent_mask(agent)))
+            surrogates.append(self.entropy_surrogate(log_probs, entropies))
+        return tuple(surrogates)
+
     def advantages(self, rewards, baselines):
         """Generalised advantages: two tensors [S, N, K, T] → [S, N, K, T]."""
         return returns.generalised_advantages(rewards, baselines, self.spec.discount, self._gae_lambda)
@@ -233,6 +262,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
 
     def _means(self, by_agent, joint_params, sample):
         """Means over K and T of what was seen at each step, NaN where a parameter is not finite."""
+        checks.check_length("joint_params", joint_params, self.spec.n_agents)
         arguments.check_leading("joint_params", joint_params, arguments.seeds_and_tasks(sample.trajectory.rewards))
         finite = tf.reduce_all([
             tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(2, len(leaf.shape))))
@@ -267,6 +297,12 @@ class ExpectedUpdateEstimator(SampledEstimator):
         """Zero: what is sampled is not what the inner update is a function of."""
         del own_log_probs
         return tf.zeros_like(later_values)
+
+    def entropy_surrogate(self, log_probs, entropies):
+        """mean_k Σ_t □(Σ_{t' < t} l_t') γᵗ H_t, all of whose derivatives are those of the expected entropy."""
+        joint_log_probs = tf.add_n(log_probs)
+        before = returns.cumulative_sums(joint_log_probs) - joint_log_probs
+        return tf.reduce_mean(tf.reduce_sum(magic_box(before) * entropies, axis=-1), axis=-1)
 
 
 def _without_padding(trajectory):

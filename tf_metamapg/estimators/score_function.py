@@ -42,6 +42,11 @@ class ScoreFunctionEstimator(SampledEstimator):
     def surrogates(self, log_probs, step_weights):
         return tuple(map(score_function_surrogate, log_probs, step_weights))
 
+    def entropy_surrogate(self, log_probs, entropies):
+        """mean_k Σ_t γᵗ H_t at the observations that were made."""
+        del log_probs
+        return tf.reduce_mean(tf.reduce_sum(entropies, axis=-1), axis=-1)
+
     def current_policy_surrogate(self, own_log_probs, later_values):
         """Σ_k Σ_t log π(a_t|o_t) · (later value − baseline): the first term of Eq. 7.
 

@@ -1,22 +1,42 @@
 """Games, and distributions of tasks: what differs between the games that a meta-agent learns across.
 
-The interface of a game, which every floor above relies on:
-
-    name, dtype, discount, n_agents            dtype is 'float32' or 'float64', discount is γ
-    payoffs                                    the numbers in which tasks may differ, of any shape
-    exact_values(tasks, strategies)            Vⁱ of every agent, if there is a closed form
-
-and, of a game that is played step by step:
-
-    observation_specs, action_specs            TensorSpecs of what each agent sees and does at one step: tuples
-    n_uniforms                                 how many uniform numbers each transition takes
-    initial_state(shape)                       where every trajectory starts
-    observe(states, agent_index)               what an agent sees
-    next_state(state, joint_action, uniforms)  transitions
-    rewards(tasks, states, joint_actions)      every agent's rewards
-
-A game with finitely many observations and actions also has `n_observations`, the same for all agents, and
-`n_actions`, a tuple. A differentiable game has `n_params` instead, the sizes of the agents' vectors. A task
-replaces the payoffs; tasks have the leading axes [S, N]. Agents are numbered from 0. What `strategies` are,
-see `policies/`.
+`contracts.Game` says what a game has that is played step by step, and `contracts.ExactGame` what one has whose values
+are known in closed form. What stands in `__all__` is in gin and in the flat namespace of the package; so it is in the
+other folders of members.
 """
+
+from tf_metamapg.games.differentiable import bilinear_game
+from tf_metamapg.games.differentiable import DifferentiableGame
+from tf_metamapg.games.differentiable import tandem_game
+from tf_metamapg.games.finite import FiniteGame
+from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
+from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.matrix import MatrixGame
+from tf_metamapg.games.payoffs import chicken
+from tf_metamapg.games.payoffs import matching_pennies
+from tf_metamapg.games.payoffs import prisoners_dilemma
+from tf_metamapg.games.payoffs import public_goods
+from tf_metamapg.games.payoffs import rock_paper_scissors
+from tf_metamapg.games.payoffs import stag_hunt
+from tf_metamapg.games.stochastic import StochasticGame
+from tf_metamapg.games.tasks import DefaultTasks
+from tf_metamapg.games.tasks import PayoffNoise
+
+__all__ = [
+    "DefaultTasks",
+    "DifferentiableGame",
+    "FiniteGame",
+    "IteratedMatrixGame",
+    "LinearQuadraticGame",
+    "MatrixGame",
+    "PayoffNoise",
+    "StochasticGame",
+    "bilinear_game",
+    "chicken",
+    "matching_pennies",
+    "prisoners_dilemma",
+    "public_goods",
+    "rock_paper_scissors",
+    "stag_hunt",
+    "tandem_game",
+]

@@ -1,7 +1,7 @@
 """Differentiable games: every agent's parameters are a vector of numbers, and values are functions of them.
 
 Nothing is sampled and there is no time: these are the games in which the dynamics of agents can be
-written down. They are played with `policies.raw.vector_policy`.
+written down. They are played with `policies.vector.vector_policy`.
 """
 
 import tensorflow as tf

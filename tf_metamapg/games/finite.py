@@ -174,6 +174,23 @@ class FiniteGame(descriptions.Described, abc.ABC):
         lengths = tf.reduce_sum(occupancies, axis=[-2, -1]) * tf.cast(nan_or_one, occupancies.dtype)
         return (tf.cast(lengths, self.spec.dtype),) * self.spec.n_agents
 
+    def exact_entropies(self, tasks, strategies):
+        """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats; see `exact_values`.
+
+        Returns:
+            tuple over agents of tensors [S, N], differentiable any number of times with respect to `strategies`.
+        """
+        del tasks
+        strategies = self._checked_probs(strategies)
+        occupancies, nan_or_one = self._occupancies(strategies)
+        visits = tf.reduce_sum(occupancies, axis=-1) * tf.cast(nan_or_one, occupancies.dtype)[..., tf.newaxis]
+        entropies = []
+        for probs, view in zip(map(_as_float64, strategies), self._views):
+            by_observation = -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1)
+            by_state = tf.gather(by_observation, view, axis=-1)
+            entropies.append(tf.cast(tf.reduce_sum(visits * by_state, axis=-1), self.spec.dtype))
+        return tuple(entropies)
+
     def _occupancies(self, action_probs):
         """How often each state and joint action is expected, discounted.
 
@@ -203,7 +220,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         for agent, (probs, observation, action) in enumerate(
             zip(strategies, self.spec.observations, self.spec.actions)
         ):
-            dtype = "float32" if getattr(probs, "dtype", None) == "float32" else "float64"
+            dtype = "float32" if descriptions.is_array(probs) and probs.dtype == "float32" else "float64"
             shape = [*sizes, observation.n, action.n]
             checked.append(arguments.tensor(f"strategies[{agent}]", probs, dtype, shape))
             sizes = arguments.seeds_and_tasks(checked)

@@ -69,8 +69,7 @@ class StochasticGame(FiniteGame):
 
     def _next_state(self, state, joint_action, uniforms):
         """Drawn with one uniform number."""
-        cumulative = np.cumsum(self._transitions, axis=-1)[..., :-1]
-        cumulative = cumulative.reshape([-1, self.n_states - 1])
+        cumulative = np.concatenate(np.cumsum(self._transitions, axis=-1)[..., :-1])
         row = self._row(state, joint_action)
         exceeded = uniforms[0][..., tf.newaxis] >= tf.gather(tf.constant(cumulative, self.spec.dtype), row)
         return tf.reduce_sum(tf.cast(exceeded, tf.int32), axis=-1)

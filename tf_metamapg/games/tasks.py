@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import random
 
@@ -16,7 +17,11 @@ class DefaultTasks(descriptions.Described):
         """
         Args:
             game: any game.
+
+        Raises:
+            InvalidInputError: if it is none.
         """
+        contracts.check_kind("DefaultTasks.game", game, contracts.AnyGame, "a game")
         self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)
 
     def sample(self, keys, n_tasks):
@@ -39,10 +44,11 @@ class PayoffNoise(descriptions.Described):
         Raises:
             InvalidInputError: if one of these does not hold.
         """
+        contracts.check_kind("PayoffNoise.game", game, contracts.AnyGame, "a game")
         leaves = tf.nest.flatten(game.default_tasks)
         checks.check(
             len(leaves) <= 1 and all(np.issubdtype(np.asarray(leaf).dtype, np.floating) for leaf in leaves),
-            "PayoffNoise.game", game, "a game whose default_tasks are one array of payoffs; write a distribution for it",
+            "PayoffNoise.game", game, "a game whose default_tasks are one array of payoffs",
         )
         checks.check_number("PayoffNoise.width", width, minimum=0.0)
         self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)

@@ -65,7 +65,7 @@ class GaussianHead:
         return mean + stddev * self._as_actions(normals)
 
     def log_probs(self, outputs, actions):
-        """The log-density of actions [..., *action]: tensor [...], differentiable any number of times in the outputs."""
+        """The log-density of actions [..., *action]: [...], differentiable any number of times in the outputs."""
         return self.distribution(outputs).log_prob(actions)
 
     def named(self, outputs):

@@ -33,8 +33,8 @@ def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=1
     make_estimator = functools.partial(LoadedDiceEstimator, n_trajectories=n_trajectories, horizon=horizon)
     curves = {
         steps: protocols.learning_curves(
-            LOLADiCE(OWN_STEP, ASSUMED_STEP, steps), make_estimator, INITIAL_STDDEV, n_seeds, n_updates, "float32",
-            _name(steps), jit_compile=jit_compile,
+            LOLADiCE(OWN_STEP, ASSUMED_STEP, steps), make_estimator, initial_stddev=INITIAL_STDDEV, n_seeds=n_seeds,
+            n_updates=n_updates, dtype="float32", description=_name(steps), jit_compile=jit_compile,
         ).mean(axis=2)
         for steps in RELEASED
     }

@@ -38,7 +38,8 @@ def reproduce(directory, n_runs=400, n_updates=200):
     curves = {
         # So little is computed that XLA would take longer to compile than it saves.
         name: protocols.learning_curves(
-            learner(), ExactEstimator, 1.0, n_runs, n_updates, "float64", name, jit_compile=False
+            learner(), ExactEstimator, initial_stddev=1.0, n_seeds=n_runs, n_updates=n_updates, dtype="float64",
+            description=name, jit_compile=False,
         )
         for name, (learner, _, _) in LEARNERS.items()
     }

@@ -10,7 +10,7 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.games.differentiable import bilinear_game
-from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.vector import vector_policy
 from tf_metamapg.reproductions import results
@@ -75,7 +75,7 @@ def _path(learner, start, n_updates):
     game = bilinear_game()
     estimator = ExactEstimator(game, [vector_policy(game, agent_index) for agent_index in range(2)])
     keys = random.root_keys([0])
-    tasks = PayoffNoise(game, width=0.0).sample(keys, n_tasks=1)
+    tasks = DefaultTasks(game).sample(keys, n_tasks=1)
     agents = [learner, learner]
     points = [start]
     for _ in range(n_updates):
@@ -84,8 +84,8 @@ def _path(learner, start, n_updates):
         chain_length = 1
         chain = adaptation.adapt(estimator, agents, params, tasks, [keys] * (chain_length + 1))
         if learner.is_meta_agent:
-            terms = [learner.meta_gradients(estimator, chain, agent).total for agent in range(2)]
-            step = [STEP * term.initial_params[0].numpy().item() for term in terms]
+            terms = [learner.meta_gradients(chain, agent).total for agent in range(2)]
+            step = [STEP * term.initial[0].numpy().item() for term in terms]
             points.append(points[-1] + np.array(step))
         else:
             points.append(np.array([own[0].numpy().item() for own in chain.links[1].joint_params]))

@@ -16,7 +16,7 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.estimators import scoring
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
-from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
@@ -45,20 +45,18 @@ class _Closable:
 
     def gradients(self, objectives, agent_index):
         link = objectives.link
-        through_samples = link._replace(joint_params=_pass(link.joint_params, BEFORE, FIRST, self._closed))
+        through_samples = link.with_joint_params(_pass(link.joint_params, BEFORE, FIRST, self._closed))
         gradients = super().gradients(
-            adaptation.Objectives(objectives.estimator.inner, objectives.tasks, through_samples), agent_index
+            adaptation.Objectives(objectives.estimator.plain, objectives.tasks, through_samples), agent_index
         )
         if (FIRST, AFTER[agent_index]) in self._closed:
             gradients = tuple(map(tf.stop_gradient, gradients))
-        # The update adds θ to its step; what is added here is zero, and closes that arrow.
-        own = link.joint_params[agent_index]
-        if (BEFORE[agent_index], AFTER[agent_index]) in self._closed:
-            gradients = tuple(
-                gradient + (tf.stop_gradient(leaf) - leaf) / INNER_LEARNING_RATE
-                for gradient, leaf in zip(gradients, own)
-            )
         return gradients
+
+    def update(self, state, objectives, agent_index, step_params):
+        if (BEFORE[agent_index], AFTER[agent_index]) in self._closed:
+            state = tf.nest.map_structure(tf.stop_gradient, state)
+        return super().update(state, objectives, agent_index, step_params)
 
 
 class _MetaPG(_Closable, MetaPG):
@@ -72,20 +70,16 @@ class _MetaMAPG(_Closable, MetaMAPG):
 AGENTS = {"Meta-PG": _MetaPG, "Meta-MAPG": _MetaMAPG}
 
 
-class _Estimator:
+class _Estimator(LoadedDiceEstimator):
     """An estimator that looks at the trajectories after the update through arrows of which some are closed."""
 
-    def __init__(self, inner, closed):
-        self.inner = inner
-        self.game = inner.game
-        self.policies = inner.policies
+    def __init__(self, game, policies, n_trajectories, horizon, closed):
+        super().__init__(game, policies, n_trajectories, horizon)
+        self.plain = LoadedDiceEstimator(game, policies, n_trajectories, horizon)
         self._closed = closed
-        self.sample = inner.sample
-        self.values = inner.values
-        self.current_policy_objective = inner.current_policy_objective
 
     def objectives(self, joint_params, tasks, sample):
-        return self.inner.objectives(_pass(joint_params, AFTER, LAST, self._closed), tasks, sample)
+        return super().objectives(_pass(joint_params, AFTER, LAST, self._closed), tasks, sample)
 
 
 def _pass(joint_params, sources, target, closed):
@@ -105,22 +99,21 @@ def reproduce(directory, n_trajectories=256, horizon=20):
         horizon: T.
     """
     game, policies = protocols.prisoners_dilemma(initial_stddev=1.0, dtype="float64")
-    estimator = LoadedDiceEstimator(game, policies, n_trajectories, horizon)
     keys = random.root_keys([0])
     initial_params = adaptation.for_each_task(tuple(policy.initial_params([0]) for policy in policies), n_tasks=1)
-    tasks = PayoffNoise(game, width=0.0).sample(keys, n_tasks=1)
+    tasks = DefaultTasks(game).sample(keys, n_tasks=1)
 
     def chain(closed, make_agent=_MetaMAPG):
         agents = [make_agent(closed)] * 2
-        closable = _Estimator(estimator, closed)
+        estimator = _Estimator(game, policies, n_trajectories, horizon, closed)
         link_keys = [random.fold_in(keys, link) for link in range(2)]
-        return closable, adaptation.adapt(closable, agents, initial_params, tasks, link_keys)
+        return adaptation.adapt(estimator, agents, initial_params, tasks, link_keys)
 
-    derivatives = {arrow: _derivative(arrow, *chain(_others(arrow))) for arrow in CANDIDATES}
+    derivatives = {arrow: _derivative(arrow, chain(_others(arrow))) for arrow in CANDIDATES}
     arrows = [arrow for arrow in CANDIDATES if derivatives[arrow] > 0.0]
     carried = {
         name: {
-            arrow: np.linalg.norm(_meta_gradient(*chain({arrow}, agent)) - _meta_gradient(*chain(set(), agent)))
+            arrow: np.linalg.norm(_meta_gradient(chain({arrow}, agent)) - _meta_gradient(chain(set(), agent)))
             for arrow in arrows
         }
         for name, agent in AGENTS.items()
@@ -147,7 +140,7 @@ def _others(arrow):
     return {other for other in CANDIDATES if other != arrow and other[1] != arrow[0]}
 
 
-def _derivative(arrow, estimator, chain):
+def _derivative(arrow, chain):
     """The norm of the derivative of a fixed projection of the arrow's end with respect to its beginning."""
     source, target = arrow
     first, last = chain.links
@@ -156,14 +149,13 @@ def _derivative(arrow, estimator, chain):
         tape.watch((before, after))
         # One step of the program at a time: to the log-probabilities, or to the updated parameters.
         if target in AFTER:
-            rates = tuple(of_agent[:, 0] for of_agent in chain.inner_learning_rates)
-            objectives = adaptation.Objectives(estimator, chain.tasks, first)
-            updated = adaptation.inner_update(objectives, chain.agents, rates)
-            end = updated[AFTER.index(target)][0]
+            objectives = adaptation.Objectives(chain.estimator, chain.tasks, first)
+            updated = adaptation.inner_update(objectives, chain.agents, chain.update_params)
+            end = updated[AFTER.index(target)].params[0]
         else:
             link, params = (first, before) if target == FIRST else (last, after)
             open_ends = _pass(params, BEFORE if target == FIRST else AFTER, target, _others(arrow))
-            end = tf.stack(scoring.score(estimator.inner.policies, open_ends, link.sample.trajectory))
+            end = tf.stack(scoring.score(chain.estimator.policies, open_ends, link.sample.trajectory))
         weights = tf.random.stateless_normal(end.shape, seed=[0, 0], dtype=end.dtype)
         projection = tf.reduce_sum(weights * end)
     # What flows from τ_θ flows from the parameters through it.
@@ -174,9 +166,8 @@ def _derivative(arrow, estimator, chain):
     return float(tf.linalg.global_norm(tf.nest.flatten(gradients)))
 
 
-def _meta_gradient(estimator, chain):
-    terms = chain.agents[OWN].meta_gradients(estimator, chain, OWN)
-    return terms.total.initial_params[0].numpy().ravel()
+def _meta_gradient(chain):
+    return chain.agents[OWN].meta_gradients(chain, OWN).total.initial[0].numpy().ravel()
 
 
 def _figure(arrows, carried):

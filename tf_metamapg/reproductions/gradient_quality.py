@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg.agents.meta_mapg import MetaMAPG
-from tf_metamapg.critics import baselines
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
+from tf_metamapg.critics.baselines import NoBaseline
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
@@ -22,10 +23,10 @@ SOURCE = "question of Foerster et al. 2018; estimators of theirs and of Farquhar
 DURATION = "3 min"
 
 ESTIMATORS = {
-    "score function": functools.partial(ScoreFunctionEstimator, baseline=baselines.leave_one_out_baseline),
-    "DiCE": functools.partial(DiceEstimator, baseline=baselines.no_baseline),
-    "DiCE with its baseline": functools.partial(DiceEstimator, baseline=baselines.leave_one_out_baseline),
-    "Loaded DiCE": functools.partial(LoadedDiceEstimator, baseline=baselines.leave_one_out_baseline),
+    "score function": functools.partial(ScoreFunctionEstimator, critic=LeaveOneOutBaseline),
+    "DiCE": functools.partial(DiceEstimator, critic=NoBaseline),
+    "DiCE with its baseline": functools.partial(DiceEstimator, critic=LeaveOneOutBaseline),
+    "Loaded DiCE": functools.partial(LoadedDiceEstimator, critic=LeaveOneOutBaseline),
 }
 COLOURS = dict(zip(ESTIMATORS, ("C7", "C3", "C1", "C0")))
 # First- and second-order estimates are means over independent batches of so many trajectories.
@@ -90,7 +91,7 @@ def _setting(make_estimator, n_seeds):
 
 
 def _tasks(estimator, n_seeds, n_tasks):
-    table = tf.constant(estimator.game.payoffs, estimator.game.dtype)
+    table = tf.constant(estimator.default_tasks, estimator.spec.dtype)
     return tf.broadcast_to(table, [n_seeds, n_tasks, *table.shape])
 
 
@@ -115,7 +116,7 @@ def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=2
             gradients = inner_tape.gradient(objective, joint_params, unconnected_gradients="zero")
             entries = tf.unstack(_flat(gradients), axis=-1)
         own = _flat(gradients[:1])
-        if not estimator.has_cross_derivatives:
+        if estimator.inner_update != "expected":
             return tf.concat([own, tf.fill([*own.shape[:2], len(entries) ** 2], np.nan)], axis=-1)
         return tf.concat([own] + [_flat(outer_tape.gradient(entry, joint_params)) for entry in entries], axis=-1)
 
@@ -143,7 +144,7 @@ def _meta_gradients(make_estimator, n_draws, jit_compile):
     def total(initial_params, keys):
         initial_params = adaptation.for_each_task(initial_params, n_tasks=1)
         chain = adaptation.adapt(estimator, agents, initial_params, tasks, keys)
-        return agents[0].meta_gradients(estimator, chain, 0).total.initial_params[0][0, :, 0]
+        return agents[0].meta_gradients(chain, 0).total.initial[0][0, :, 0]
 
     compiled = tf.function(total, autograph=False, jit_compile=jit_compile)
     gradients = []

@@ -12,7 +12,7 @@ META_AGENTS = {
     "Meta-MAPG": (),
     "Meta-PG": (
         "train.agents = [@MetaPG(), @PolicyGradient()]", "MetaPG.inner_learning_rate = %first_inner_learning_rate",
-        "MetaPG.learn_inner_learning_rates = True",
+        "MetaPG.inner_learning_rate = @LearnedRates()",
     ),
 }
 LEARNERS = {

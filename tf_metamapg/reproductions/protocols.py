@@ -9,11 +9,13 @@ from tf_metamapg import checks
 from tf_metamapg import configs
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
-from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import run_directory
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
 _GIN_CONFIGS = pathlib.Path(__file__).parents[2] / "gin_configs"
@@ -53,7 +55,7 @@ def train_config(directory, name, config, bindings):
 
 
 def meta_test_curves(summary):
-    """The average rewards of a run in meta-testing: array [S, updates + 1, n_agents]."""
+    """The mean rewards of a run in meta-testing: array [S, updates + 1, n_agents]."""
     return np.array(summary["meta_test"]["average_reward"])
 
 
@@ -64,12 +66,12 @@ def prisoners_dilemma(initial_stddev, dtype):
 
 
 def learning_curves(
-    learner, make_estimator, initial_stddev, n_seeds, n_updates, dtype, description, jit_compile
+    agent, make_estimator, *, initial_stddev, n_seeds, n_updates, dtype, description, jit_compile
 ):
     """Lets two agents of one kind play from θ ~ N(0, σ²), γ = 0.96, without noise on the payoffs.
 
     Args:
-        learner: one of `agents/`.
+        agent: one of `agents/`.
         make_estimator: function (game, policies) → estimator.
         initial_stddev: σ.
         n_seeds: S; the seeds are 0, 1, …
@@ -79,20 +81,21 @@ def learning_curves(
         jit_compile: whether XLA compiles an update.
 
     Returns:
-        array [S, n_updates + 1, 2], the average reward per step of both agents before each update and
+        array [S, n_updates + 1, 2], the mean reward per step of both agents before each update and
         after the last.
     """
     game, policies = prisoners_dilemma(initial_stddev, dtype)
-    trainer = MetaTrainer(
-        game, policies, [learner, learner], make_estimator(game, policies), PayoffNoise(game, width=0.0),
-        seeds=range(n_seeds), chain_length=0, n_tasks=1, meta_learning_rate=0.0, jit_compile=jit_compile,
+    problem = Problem(
+        game=game, policies=policies, agents=[agent, agent], estimator=make_estimator(game, policies),
+        task_distribution=DefaultTasks(game),
     )
+    trainer = MetaTrainer(problem, TrainerSettings(chain_length=0, jit_compile=jit_compile), range(n_seeds))
     bar = progress.Progress(n_updates, what=f"{description}, update")
 
-    def show(n_done, average_reward):
+    def show(n_done, mean_reward):
         if n_done > 0:
-            bar.step(f"average reward {average_reward.mean():+.3f}")
+            bar.step(f"mean reward per step {mean_reward.mean():+.3f}")
 
-    curves = trainer.evaluate(random.META_TEST, n_updates, n_tasks=1, report=show)
+    curves, _ = trainer.evaluate(random.META_TEST, n_updates, n_tasks=1, report=show)
     bar.close()
     return curves

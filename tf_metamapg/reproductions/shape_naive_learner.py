@@ -18,10 +18,10 @@ SHAPERS = {
     "LOLA (a)": ("@LOLAShaping()", ("LOLAShaping.inner_learning_rate = 1.0", *LEARNERS), ""),
     "LOLA (b)": ("@LOLATaylor()", ("LOLATaylor.inner_learning_rate = 1.0", *LEARNERS), "−1.304 / −1.526"),
     "Meta-PG": (
-        "@MetaPG()", ("MetaPG.inner_learning_rate = 0.001", "MetaPG.learn_inner_learning_rates = True"), "",
+        "@MetaPG()", ("MetaPG.inner_learning_rate = @LearnedRates()",), "",
     ),
     "Meta-MAPG, initial policy alone": (
-        "@MetaMAPG()", ("MetaMAPG.inner_learning_rate = 0.0", "MetaMAPG.learn_inner_learning_rates = False"), "",
+        "@MetaMAPG()", ("MetaMAPG.inner_learning_rate = 0.0",), "",
     ),
     "Meta-MAPG": ("@MetaMAPG()", (), ""),
 }

@@ -86,8 +86,8 @@ class Checkpointer:
             }
             return notes, [path for path, _ in damaged]
         if damaged:
-            path, error = damaged[0]
-            reason = checks.one_line(str(error), 200)
+            path, first_error = damaged[0]
+            reason = checks.one_line(str(first_error), 200)
             raise checks.InvalidInputError(f"checkpoint {path.absolute()}: is damaged ({reason}), and no other is left")
         return None, []
 

@@ -5,16 +5,16 @@ Signatures of a categorical policy, for B observations:
     serving_default(observations)    int32 [B] → {"logits": [B, A], "probabilities": [B, A]}
     sample(observations, seed)       int32 [B], int32 [2] → {"actions": int32 [B]}
 
-of one whose actions are vectors:
+of one whose observations and actions are arrays:
 
-    serving_default(observations)    [B, D] → {"mean": [B, m], "stddev": [B, m]}
-    sample(observations, seed)       [B, D], int32 [2] → {"actions": [B, m]}
+    serving_default(observations)    [B, *observation] → {"mean": [B, *action], "stddev": [B, *action]}
+    sample(observations, seed)       [B, *observation], int32 [2] → {"actions": [B, *action]}
 
-of one with a memory also, where the others take it, and return what it becomes, as `hidden` and `cell`:
+of a recurrent one also, where the others take the state, and return the next one, as `hidden` and `cell`:
 
-    initial_state(batch_size)       int32 → {"hidden": [B, units], "cell": [B, units]}
+    initial_state(batch_size)        int32 → {"hidden": [B, units], "cell": [B, units]}
 
-and of raw parameters:
+and of parameter vectors:
 
     serving_default()                → {"vector": [P]}
 
@@ -22,12 +22,12 @@ TensorFlow's eager mode, sessions, `saved_model_cli` and TFLite give the same nu
 
 Lists and arrays are converted to the dtype of a signature by whatever loads it, tensors are not. So what takes
 observations is there for those of the other width as well: `serving_default_int64` and `sample_int64`; where they are
-vectors `serving_default_float64` and `sample_float64`, or `…_float32` of a policy in float64. Converting cuts off
+arrays `serving_default_float64` and `sample_float64`, or `…_float32` of a policy in float64. Converting cuts off
 fractions, and lets what does not fit into int32 wrap around, before a signature sees it; int64 holds everything.
 
-Where an observation is out of range (negative, too large; a vector that is not finite) or a memory is not finite, there
-is no answer: numbers are NaN, those to be remembered too, and actions that are integers are −1. Other rows stay as they
-are.
+Where an observation is out of range (negative, too large; an array that is not finite) or a recurrent state is not
+finite, there is no answer: numbers are NaN, those of the next state too, and actions that are integers are −1. Other
+rows stay as they are.
 
 What TFLite does not do: it draws no random numbers, so that `sample` needs `tf.lite.OpsSet.SELECT_TF_OPS`; so do
 policies in float64. Name other signatures with `signature_keys`, or converting is an error. It has no `initial_state`
@@ -36,7 +36,7 @@ nothing below a directory with `[` or a backslash in its name, which it takes fo
 
 The arrays are named by layer and variable: `table` of a tabular policy, [n_observations, A − 1], to which the last
 action's logit is 0; `dense_0/kernel`, `dense_0/bias`, `dense_1/kernel`, … of a perceptron; `lstm/kernel`,
-`lstm/recurrent_kernel`, `lstm/bias`, `dense/kernel`, `dense/bias` of an LSTM; `vector` of raw parameters.
+`lstm/recurrent_kernel`, `lstm/bias`, `dense/kernel`, `dense/bias` of an LSTM; `vector` of a parameter vector.
 `policies/layers.py` computes with them.
 """
 
@@ -86,7 +86,7 @@ def check_exportable(policies):
                 raise  # There is no space left, which is not the policy's fault.
             except Exception as error:
                 # Keras prints in colours.
-                reason = " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split())[:200]
+                reason = checks.one_line(re.sub("\x1b\\[[0-9;]*m", "", str(error)), 200)
                 raise checks.InvalidInputError(
                     f"policies[{index}] = {type(policy).__name__}: must be a policy that can be exported ({reason})"
                 ) from error

@@ -11,9 +11,9 @@ from tf_metamapg.runs import files
 from tf_metamapg.runs import statistics
 
 
-def save_adaptation_figure(path, average_reward, title, agent_names):
+def save_adaptation_figure(path, mean_reward, title, agent_names):
     """Writes what `adaptation_figure` draws as a PNG file."""
-    figure = adaptation_figure(average_reward, title, agent_names)
+    figure = adaptation_figure(mean_reward, title, agent_names)
     with files.atomic(path) as aside:
         figure.savefig(aside, format="png", dpi=150)
 
@@ -30,26 +30,26 @@ def check_drawable(title, agent_names):
         raise checks.InvalidInputError(f"figure {checks.brief(title)}: cannot be drawn ({error})") from error
 
 
-def adaptation_figure(average_reward, title, agent_names):
-    """The curve of Figure 3: average reward per step against inner updates, one panel per agent.
+def adaptation_figure(mean_reward, title, agent_names):
+    """The curve of Figure 3: mean reward per step against inner updates, one panel per agent.
 
     Every seed is a faint line, the mean over seeds a strong one, with its 95% interval.
 
     Args:
-        average_reward: array [S, L + 1, n_agents].
+        mean_reward: array [S, L + 1, n_agents].
         title: what stands above the panels, as it is: dollar signs are no formulas.
         agent_names: one name for each agent.
 
     Returns:
         Matplotlib figure.
     """
-    n_seeds, n_links, n_agents = average_reward.shape
+    n_seeds, n_links, n_agents = mean_reward.shape
     figure = matplotlib.figure.Figure(figsize=(1.2 + 3.4 * n_agents, 3.6), layout="constrained")
     panels = figure.subplots(1, n_agents, sharex=True, sharey=True, squeeze=False)[0]
     inner_updates = range(n_links)
-    mean, half_width = statistics.mean_and_interval(average_reward)
+    mean, half_width = statistics.mean_and_interval(mean_reward)
     for agent_index, panel in enumerate(panels):
-        panel.plot(inner_updates, average_reward[:, :, agent_index].T, color="0.6", linewidth=0.6, alpha=0.6)
+        panel.plot(inner_updates, mean_reward[:, :, agent_index].T, color="0.6", linewidth=0.6, alpha=0.6)
         panel.plot([], [], color="0.6", linewidth=0.6, label="each seed")
         panel.fill_between(
             inner_updates,
@@ -65,7 +65,7 @@ def adaptation_figure(average_reward, title, agent_names):
         panel.set_xlabel("inner updates")
         panel.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
-    panels[0].set_ylabel("average reward per step")
+    panels[0].set_ylabel("mean reward per step")
     panels[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=11, parse_math=False)
     return figure

@@ -18,11 +18,14 @@ _TERMS = ("current_policy", "self_shaping", "opponent_shaping")
 class MetricsLog:
     """One row per meta-update, seed and agent, in a CSV file; the same as means in TensorBoard.
 
-    Columns: meta_update (from 1), seed, agent, average_reward_0 .. average_reward_L (reward per step
-    before adaptation and after each inner update), and the norm of each term of the meta-gradient.
+    Columns: meta_update (from 1), seed, agent, average_reward_0 .. average_reward_L (mean reward per step
+    before adaptation and after each inner update), the same for each metric of the game, and the norm of each term of
+    the meta-gradient.
     """
 
-    def __init__(self, csv_path, events_directory, seeds, chain_length, n_agents, n_meta_updates_done, digest):
+    def __init__(
+        self, csv_path, events_directory, seeds, chain_length, n_agents, game_metrics=(), *, n_meta_updates_done, digest
+    ):
         """Opens the log; what stands there beyond `n_meta_updates_done` is dropped.
 
         Args:
@@ -31,6 +34,7 @@ class MetricsLog:
             seeds: the S seeds.
             chain_length: L.
             n_agents: number of agents.
+            game_metrics: the names of the game's metrics.
             n_meta_updates_done: how many meta-updates of an earlier start of this run stand.
             digest: what `flush` returned when that many stood; None at the first start.
 
@@ -39,7 +43,9 @@ class MetricsLog:
         """
         self._seeds = tuple(seeds)
         self._n_agents = n_agents
-        self._values = [f"average_reward_{link}" for link in range(chain_length + 1)]
+        self._game_metrics = tuple(game_metrics)
+        by_link = ("average_reward", *self._game_metrics)
+        self._values = [f"{name}_{link}" for name in by_link for link in range(chain_length + 1)]
         self._values += [f"{term}_norm" for term in _TERMS]
         self._hash = hashlib.sha256()
 
@@ -67,8 +73,8 @@ class MetricsLog:
             meta_update: its number, from 1.
             metrics: `trainer.Metrics`.
         """
-        average_reward = np.swapaxes(metrics.average_reward, 1, 2)
-        table = np.concatenate([average_reward, metrics.term_norms], axis=-1)
+        by_link = [metrics.mean_reward, *(metrics.game_metrics[name] for name in self._game_metrics)]
+        table = np.concatenate([*(np.swapaxes(values, 1, 2) for values in by_link), metrics.term_norms], axis=-1)
         rows = [
             [meta_update, seed, agent_index] + [f"{value:.9g}" for value in values]
             for seed, seed_table in zip(self._seeds, table)

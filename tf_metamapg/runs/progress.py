@@ -9,7 +9,7 @@ import tqdm
 _SECONDS_BETWEEN_LINES = 5.0
 
 # The bars on the last line of a terminal.
-_shown = weakref.WeakSet()
+_shown: weakref.WeakSet = weakref.WeakSet()
 
 
 class Progress:

@@ -14,21 +14,25 @@ def text(directory, summary, compared):
     Args:
         directory: the `RunDirectory`.
         summary: see `experiment.train`.
-        compared: numbers of the agents by whose mean seeds are compared.
+        compared: indices of the agents by whose mean seeds are compared.
 
     Returns:
         lines of text.
     """
-    table = _adaptation_table(np.array(summary["meta_test"]["average_reward"]), summary["agent"], compared)
+    titles = {name: f"Mean of {name} per step" for name in summary["meta_test"]}
+    titles["average_reward"] = "Mean reward per step"
+    tables = "\n\n".join(
+        f"{titles[name]} on held-out tasks, mean and 95% interval over {summary['n_seeds']} seeds:\n\n"
+        + _adaptation_table(np.array(values), summary["agent"], compared)
+        for name, values in summary["meta_test"].items()
+    )
     xla = "compiled with XLA" if summary["jit_compile"] else "not compiled with XLA"
     seed = summary["exported_seed"]
     exported = "none, as all agents have populations" if seed is None else (
         f"{directory.initial_policies}, of seed {seed}, the best in meta-validation"
     )
     return f"""
-Average reward per step on held-out tasks, mean and 95% interval over {summary['n_seeds']} seeds:
-
-{table}
+{tables}
 
 {summary['meta_updates']} meta-updates, {summary['wall_seconds']:.0f} s, {xla}. Where everything is:
   figure            {directory.adaptation_figure}
@@ -38,29 +42,29 @@ Average reward per step on held-out tasks, mean and 95% interval over {summary['
   config, versions  {directory.config}, {directory.run_info}"""
 
 
-def _adaptation_table(average_reward, agent_names, compared):
-    """A table of the average reward per inner update, as text; of long chains not every one is shown.
+def _adaptation_table(values, agent_names, compared):
+    """A table of means per inner update, as text; of long chains not every one is shown.
 
     Args:
-        average_reward: array [S, L + 1, n_agents].
+        values: array [S, L + 1, n_agents].
         agent_names: one name for each agent.
-        compared: numbers of the agents by whose mean seeds are compared.
+        compared: indices of the agents by whose mean seeds are compared.
 
     Returns:
         lines of text: mean and half-width of its 95% interval over seeds, for each agent and, if there are
         several, for the mean of those compared; and the least of that over seeds.
     """
-    of_compared = average_reward[..., compared].mean(axis=-1)
-    columns = [*np.moveaxis(average_reward, -1, 0)]
+    mean_of_compared = values[..., compared].mean(axis=-1)
+    columns = [*np.moveaxis(values, -1, 0)]
     names = [f"agent {index}: {name}" for index, name in enumerate(agent_names)]
     if len(compared) > 1:
-        columns.append(of_compared)
+        columns.append(mean_of_compared)
         names.append("mean of all agents" if len(compared) == len(agent_names) else "mean of meta-agents")
     mean, half_width = statistics.mean_and_interval(np.stack(columns, axis=-1))
     names.append("worst seed" if len(compared) > 1 else f"agent {compared[0]}, worst seed")
     lines = ["inner updates  " + "  ".join(f"{name:>18}" for name in names)]
     for link in sorted({*_SHOWN, len(mean) - 1} & set(range(len(mean)))):
         cells = [f"{value:+.3f} ± {half:.3f}" for value, half in zip(mean[link], half_width[link])]
-        cells.append(f"{of_compared[:, link].min():+.3f}")
+        cells.append(f"{mean_of_compared[:, link].min():+.3f}")
         lines.append(f"{link:>13}  " + "  ".join(f"{cell:>{max(len(name), 18)}}" for cell, name in zip(cells, names)))
     return "\n".join(lines)

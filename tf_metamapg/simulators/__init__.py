@@ -1,1 +1,7 @@
-"""Simulators: play games with policies, and return trajectories without gradients."""
+"""Simulators: let policies play games, and return trajectories without gradients."""
+
+from tf_metamapg.simulators.in_graph import InGraphSimulator
+
+__all__ = [
+    "InGraphSimulator",
+]

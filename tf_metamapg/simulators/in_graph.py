@@ -19,7 +19,8 @@ from tf_metamapg.numerics import random
 class Uniforms(NamedTuple):
     """All random numbers of K trajectories of T steps, in [0, 1)."""
 
-    steps: tf.Tensor  # [T, Σ n_uniforms + n_step_uniforms, S, N, K]: of each step the agents' numbers, then the game's
+    # [T, Σ n_uniforms + n_step_uniforms, S, N, K]; at each step first those of the agents' actions, then the game's.
+    steps: tf.Tensor
     reset: tf.Tensor  # [n_reset_uniforms, S, N, K]
 
 
@@ -51,6 +52,9 @@ class InGraphSimulator(descriptions.Described):
         contracts.check_kind(f"{kind}.game", game, contracts.Game, "a game that is played step by step")
         if game.spec.metrics:
             contracts.check_kind(f"{kind}.game", game, contracts.MeasuredGame, "a game with the metrics of its spec")
+        arguments.check_policies(
+            f"{kind}.policies", policies, contracts.StepPolicy, "a policy that acts step by step", game.spec
+        )
         checks.check_integer(f"{kind}.n_trajectories", n_trajectories, minimum=1)
         checks.check_integer(f"{kind}.horizon", horizon, minimum=1)
         self._game = game

@@ -6,9 +6,11 @@ from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
+from tf_metamapg import descriptions
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@descriptions.described
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Problem:
     """The parts of a problem of learning to learn, all made.
 
@@ -22,8 +24,8 @@ class Problem:
     estimator: contracts.Estimator
     task_distribution: contracts.TaskDistribution
     # For each agent where its initial policies are drawn from, other ones for each task; None for an agent that starts
-    # all tasks of a seed from the same policy. By default that is all of them.
-    populations: tuple[contracts.Population | None, ...] | None = None
+    # all tasks of a seed from the same policy. () if that is all of them.
+    populations: tuple[contracts.Population | None, ...] = ()
 
     def __post_init__(self):
         contracts.check_kind("game", self.game, contracts.AnyGame, "a game, such as IteratedMatrixGame(...)")
@@ -39,14 +41,13 @@ class Problem:
             "task_distribution", self.task_distribution, contracts.TaskDistribution,
             "a task distribution, such as PayoffNoise(game)",
         )
-        populations = (None,) * n_agents if self.populations is None else self.populations
+        populations = self.populations or (None,) * n_agents
         checks.check_length("populations", populations, n_agents)
         for index, (population, agent) in enumerate(zip(populations, self.agents)):
             if population is not None:
                 name = f"populations[{index}]"
-                contracts.check_kind(
-                    name, population, contracts.Population, "None or a population, such as Personas(...)"
-                )
+                allowed = "None or a population, such as Personas(...)"
+                contracts.check_kind(name, population, contracts.Population, allowed)
                 checks.check(
                     not agent.is_meta_agent, name, population,
                     f"None, as {type(agent).__name__} learns its initial policy",

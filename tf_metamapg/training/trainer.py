@@ -14,11 +14,12 @@ import tensorflow as tf
 from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
-from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import MetaParams
 from tf_metamapg.numerics import random
 from tf_metamapg.training.best import Best
+from tf_metamapg.training.critic_learner import CriticLearner
+from tf_metamapg.training.draws import Draws
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 
@@ -33,14 +34,13 @@ class NonFiniteGradientError(ArithmeticError):
         )
 
 
+@descriptions.described
 class Metrics(NamedTuple):
     """What one meta-update reports, for each seed and agent."""
 
     mean_reward: np.ndarray  # [S, L + 1, n_agents], per step, the mean over tasks at each link
     term_norms: np.ndarray  # [S, n_agents, 3], the norm of each term of `MetaGradients`
     game_metrics: dict[str, np.ndarray]  # by the names of the game's spec, like `mean_reward`
-
-    __repr__ = descriptions.of_fields
 
 
 class MetaTrainer(descriptions.Described):
@@ -74,7 +74,7 @@ class MetaTrainer(descriptions.Described):
         policies, agents = problem.policies, problem.agents
 
         initial = [policy.initial_params(self._seeds) for policy in policies]
-        update = adaptation.initial_update_params(agents, policies, len(self._seeds), settings.chain_length)
+        update = adaptation.init_update_params(agents, problem.estimator, len(self._seeds), settings.chain_length)
         self.meta_params = tuple(
             MetaParams(*tf.nest.map_structure(keras.Variable, parts)) for parts in zip(initial, update)
         )
@@ -87,22 +87,14 @@ class MetaTrainer(descriptions.Described):
             for rate, variables in zip(rates, parts)
         ]
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
-        self._critic = None
-        if isinstance(problem.estimator, contracts.PlayingEstimator):
-            self._critic = problem.estimator.critic
-            critic_params = tf.nest.map_structure(keras.Variable, self._critic.initial_params(self._seeds))
-        else:
-            critic_params = ((),) * len(agents)
-        self._critic_params = critic_params
-        critic_variables = tf.nest.flatten(critic_params)
-        self._critic_optimizer = _adam(self._critic.learning_rate if critic_variables else 0.0, critic_variables)
-        self.best = Best([*parts[0], *parts[1], *critic_variables])
+        self._critic = CriticLearner(problem.estimator, self._seeds, len(agents))
+        self.best = Best([*parts[0], *parts[1], *self._critic.variables])
         self.state = {
             "meta_params": parts,
             "optimizers": [optimizer.variables for optimizer in self._optimizers],
             "n_meta_updates_done": self.n_meta_updates_done,
             "best": self.best.state,
-            "critic": {"params": critic_variables, "optimizer": self._critic_optimizer.variables},
+            "critic": {"params": self._critic.variables, "optimizer": self._critic.optimizer.variables},
         }
 
         # Without AutoGraph, which takes seconds and finds nothing to convert.
@@ -110,9 +102,12 @@ class MetaTrainer(descriptions.Described):
         # Games that are played outside of the graph leave only the parts to be compiled.
         in_graph = problem.estimator.in_graph
         whole = functools.partial(tf.function, autograph=False) if in_graph else adaptation.identity
-        self._draw_tasks = self._compile_fn(self._tasks_of)
-        self._draw_link_keys = self._compile_fn(self._keys_of_link)
-        self._draw_initial_params = self._compile_fn(self._initial_params_of)
+        draws = Draws(problem, self._seeds)
+        self._draw_tasks = self._compile_fn(draws.tasks)
+        self._draw_link_keys = self._compile_fn(draws.link_keys)
+        self._draw_initial_params = self._compile_fn(
+            lambda *which: draws.initial_params(tuple(own.initial for own in self.meta_param_values()), *which)
+        )
         self._advance = self._compile_fn(self._sample_and_update) if in_graph else self._sample_and_update
         self._compute = whole(self._gradients_and_metrics)
         self._apply = tf.function(self._apply_gradients, autograph=False)
@@ -169,7 +164,7 @@ class MetaTrainer(descriptions.Described):
     def initial_states(self, phase, n_tasks):
         """The states that all agents start the tasks of a phase from: tuple of AgentStates with leaves [S, N, ...]."""
         joint_params = self._draw_initial_params(phase, 0, n_tasks)
-        return tuple(agent.init(params) for agent, params in zip(self.problem.agents, joint_params))
+        return adaptation.initial_states(self.problem.agents, joint_params, self.problem.estimator)
 
     def advance(self, phase, tasks, index, agent_states):
         """Plays one link of a chain, and lets all agents learn from it.
@@ -187,34 +182,11 @@ class MetaTrainer(descriptions.Described):
         keys = self._draw_link_keys(phase, 0, tf.constant(index))
         # A chain that goes on beyond L links keeps the last step.
         step_params = tuple(adaptation.at_step(values.update, index) for values in self.meta_param_values())
-        return self._advance(agent_states, step_params, self._critic_values(_n_tasks(agent_states)), tasks, keys)
+        return self._advance(agent_states, step_params, self._critic.values(_n_tasks(agent_states)), tasks, keys)
 
     def meta_param_values(self):
         """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""
         return tf.nest.map_structure(_value, self.meta_params)
-
-    def _critic_values(self, n_tasks):
-        """The critic's parameters for each agent as tensors [S, N, ...]; () for each where nothing is learned."""
-        return adaptation.for_each_task(tf.nest.map_structure(_value, self._critic_params), n_tasks)
-
-    def _keys(self, phase, index):
-        return random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)
-
-    def _tasks_of(self, phase, index, n_tasks):
-        return self.problem.task_distribution.sample(random.task_keys(self._keys(phase, index)), n_tasks)
-
-    def _keys_of_link(self, phase, index, link):
-        return random.link_keys(self._keys(phase, index), link)
-
-    def _initial_params_of(self, phase, index, n_tasks):
-        """What every agent starts the tasks from: JointParams with leaves [S, N, ...]."""
-        learned = tuple(values.initial for values in self.meta_param_values())
-        joint_params = adaptation.for_each_task(learned, n_tasks)
-        return tuple(
-            params if population is None
-            else population.sample(phase, random.population_keys(self._keys(phase, index), agent_index), n_tasks)
-            for agent_index, (params, population) in enumerate(zip(joint_params, self.problem.populations))
-        )
 
     def _report(self, tasks, link):
         """(mean reward, the same by name for each of the game's metrics), means over tasks: [S, n_agents]."""
@@ -246,7 +218,7 @@ class MetaTrainer(descriptions.Described):
         chain = adaptation.adapt(
             problem.estimator, problem.agents, self._draw_initial_params(random.META_TRAIN, meta_update, n_tasks),
             tasks, keys, update_params=tuple(values.update for values in self.meta_param_values()),
-            critic_params=self._critic_values(n_tasks), compile_fn=self._compile_fn,
+            critic_params=self._critic.values(n_tasks), compile_fn=self._compile_fn,
         )
         reports = [self._report(tasks, link) for link in chain.links]
         mean_reward, game_metrics = tf.nest.map_structure(lambda *by_link: tf.stack(by_link, axis=1), *reports)
@@ -260,32 +232,13 @@ class MetaTrainer(descriptions.Described):
             ]
         term_norms = [tf.stack([_norms(term.initial) for term in own_terms], axis=-1) for own_terms in terms]
         metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
-        return gradients, finite, self._critic_gradients(chain), metrics
-
-    def _critic_gradients(self, chain):
-        """What the critic learns from all links, in its parameters [S, ...] for each agent."""
-        gradients = []
-        for agent, variables in enumerate(self._critic_params):
-            if variables:
-                gradients.extend(self._compile_fn(functools.partial(self._critic_gradient, agent))(
-                    chain.links, tf.nest.map_structure(_value, variables)
-                ))
-        return gradients
-
-    def _critic_gradient(self, agent, links, params):
-        n_tasks = _n_tasks(links[0].agent_states)
-        with tf.GradientTape() as tape:
-            tape.watch(params)
-            (repeated,) = adaptation.for_each_task((params,), n_tasks)
-            losses = [self._critic.loss(repeated, link.joint_params, link.sample.trajectory, agent) for link in links]
-            loss = tf.reduce_sum(tf.add_n(losses)) / (len(links) * n_tasks)
-        return tape.gradient(loss, params)
+        return gradients, finite, self._critic.gradients(chain.links, self._compile_fn), metrics
 
     def _apply_gradients(self, gradients, critic_gradients):
         for optimizer, part in zip(self._optimizers, MetaParams._fields):
             leaves = tf.nest.flatten([getattr(own, part) for own in gradients])
             optimizer.apply([-leaf for leaf in leaves])
-        self._critic_optimizer.apply(critic_gradients)
+        self._critic.optimizer.apply(critic_gradients)
         self.n_meta_updates_done.assign_add(1)
 
 

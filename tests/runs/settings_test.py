@@ -1,0 +1,155 @@
+"""Proves what a run may be: sizes that fit, what it is compared by, and that it is compiled where that pays."""
+
+import dataclasses
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+import tf_metamapg as mapg
+from tf_metamapg.runs import settings
+from tf_metamapg.runs.settings import EvaluationSettings
+from tf_metamapg.runs.settings import Experiment
+from tf_metamapg.runs.settings import RunSettings
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
+
+
+def sampled(n_trajectories=64, horizon=50):
+    return lambda game, policies: mapg.LoadedDiceEstimator(game, policies, n_trajectories, horizon)
+
+
+AGENTS = (mapg.MetaMAPG(), mapg.PolicyGradient())
+
+
+def problem(make_estimator=mapg.ExactEstimator, agents=AGENTS, make_population=None):
+    """The iterated prisoner's dilemma; agent 1 may be of a population."""
+    game = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma())
+    policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
+    return Problem(
+        game=game, policies=policies, agents=agents, estimator=make_estimator(game, policies),
+        task_distribution=mapg.PayoffNoise(game), populations=(None, make_population and make_population(policies[1])),
+    )
+
+
+def experiment(own_problem, trainer=(), evaluation=(), run=()):
+    """An experiment with some numbers of its settings, and the others as they are by default."""
+    return Experiment(
+        problem=own_problem, trainer=TrainerSettings(**dict(trainer)),
+        evaluation=EvaluationSettings(**dict(evaluation)), run=RunSettings(**dict(run)),
+    )
+
+
+class CompilingTest(tf.test.TestCase):
+
+    def pays(self, make_estimator, *, chain_length=1, n_tasks=8, **numbers):
+        of_evaluation = {field.name for field in dataclasses.fields(EvaluationSettings)}
+        evaluation = {name: number for name, number in numbers.items() if name in of_evaluation}
+        run = {name: number for name, number in numbers.items() if name not in of_evaluation}
+        trainer = TrainerSettings(chain_length=chain_length, n_tasks=n_tasks)
+        return settings.compiling_pays(
+            problem(make_estimator), trainer, EvaluationSettings(**evaluation), RunSettings(**run)
+        )
+
+    def test_it_pays_for_long_runs(self):
+        # As in ipd.gin: 150 meta-updates of two links with 20 · 8 · 64 · 50 environment steps each, and two
+        # evaluations of six links.
+        self.assertTrue(self.pays(sampled(), n_meta_updates=150))
+        # As in ipd_lola.gin: nothing but held-out tasks, for 301 links.
+        self.assertTrue(self.pays(sampled(), n_meta_updates=0, evaluation_chain_length=300, n_evaluation_tasks=8))
+        # Many links of few steps, each of which is a matter of many small operations.
+        self.assertTrue(self.pays(sampled(8, 8), n_seeds=1, n_tasks=1, n_evaluation_tasks=1, n_meta_updates=5_000))
+
+    def test_it_does_not_pay_for_short_runs(self):
+        self.assertFalse(self.pays(sampled(), n_meta_updates=10, n_evaluation_tasks=1))
+
+    def test_meta_validations_count(self):
+        numbers = {"n_meta_updates": 10, "n_evaluation_tasks": 1, "evaluation_chain_length": 30}
+        self.assertFalse(self.pays(sampled(), **numbers))
+        self.assertFalse(self.pays(sampled(), **numbers, validate_every=4))
+        self.assertTrue(self.pays(sampled(), **numbers, validate_every=1))
+
+    def test_it_does_not_pay_without_samples(self):
+        self.assertFalse(self.pays(mapg.ExactEstimator, n_meta_updates=50_000))
+
+
+class NumbersTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        (EvaluationSettings, "evaluation_chain_length", -1, "an integer ≥ 0"),
+        (EvaluationSettings, "n_evaluation_tasks", 0, "an integer ≥ 1"),
+        (EvaluationSettings, "validate_every", 0, "an integer ≥ 1"),
+        (RunSettings, "n_seeds", 0, "an integer ≥ 1"),
+        (RunSettings, "n_seeds", 100_001, "an integer ≤ 100000"),
+        (RunSettings, "first_seed", -1, "an integer ≥ 0"),
+        (RunSettings, "first_seed", 2**31 - 19, "such that all seeds are below 2³¹"),
+        (RunSettings, "n_meta_updates", -1, "an integer ≥ 0"),
+        (RunSettings, "checkpoint_every", 0, "an integer ≥ 1"),
+        (RunSettings, "export_all_seeds", 1, "True or False"),
+    )
+    def test_refused(self, kind, name, value, allowed):
+        with self.assertRaisesRegex(mapg.InvalidInputError, rf"^{name} = {value}: must be {allowed}"):
+            kind(**{name: value})
+
+    def test_seeds(self):
+        self.assertEqual([*RunSettings(n_seeds=3, first_seed=2**31 - 3).seeds], [2**31 - 3, 2**31 - 2, 2**31 - 1])
+
+
+class ExperimentTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        # Of each seed and task 8 payoffs and 2 · 5 logits, and of every step each agent's observation, action, reward.
+        (sampled(64, 50), {}, "(times 20 seeds and 3200 steps)", 4 * 20 * (18 + 6 * 3200) * 10**9),
+        (mapg.ExactEstimator, {"n_seeds": 3}, "(times 3 seeds and 0 steps)", 4 * 3 * 18 * 10**9),
+    )
+    def test_memory(self, make_estimator, run, sizes, n_bytes):
+        for settings_of, name in (("trainer", "n_tasks"), ("evaluation", "n_evaluation_tasks")):
+            with self.assertRaises(mapg.InvalidInputError) as raised:
+                experiment(problem(make_estimator), run=run, **{settings_of: {name: 10**9}})
+            start = f"{name} {sizes} = 1000000000: must be smaller, as it takes {n_bytes / 1e9:.3g} GB"
+            self.assertStartsWith(str(raised.exception), start)
+
+    def test_memory_of_vectors(self):
+        game = mapg.LinearQuadraticGame(np.eye(3), [np.ones([3, 2])] * 2, np.stack([np.eye(3)] * 2), np.ones(3))
+        policies = [mapg.mlp_policy(game, agent, [1]) for agent in range(2)]
+        vectors = Problem(
+            game=game, policies=policies, agents=[mapg.MetaPG()] * 2, estimator=sampled(1, 10)(game, policies),
+            task_distribution=mapg.DefaultTasks(game),
+        )
+        numbers = tf.nest.flatten([game.default_tasks, [policy.reference_params for policy in policies]])
+        n_bytes = 4 * (sum(np.size(leaf) for leaf in numbers) + 10 * 2 * (3 + 2 + 1)) * 10**9
+        with self.assertRaisesRegex(mapg.InvalidInputError, f"takes {n_bytes / 1e9:.3g} GB"):
+            experiment(vectors, trainer={"n_tasks": 10**9}, run={"n_seeds": 1})
+
+    def test_populations_must_be_large_enough(self):
+        def of_few(policy):
+            return mapg.Personas(policy, n_train=4, n_validation=3, n_test=2)
+
+        fits = {"trainer": {"n_tasks": 8}, "evaluation": {"n_evaluation_tasks": 4}}
+        own_problem = problem(make_population=of_few)
+        experiment(own_problem, **fits)
+        for settings_of, name, n_tasks, which in (
+            ("trainer", "n_tasks", 9, "at most 8,.* see Personas.n_train"),
+            ("evaluation", "n_evaluation_tasks", 5, "at most 4,.* see Personas.n_test"),
+            ("evaluation", "n_evaluation_tasks", 7, "at most 6,.* see Personas.n_validation"),
+        ):
+            with self.assertRaisesRegex(mapg.InvalidInputError, f"^{name} = {n_tasks}: must be {which}"):
+                experiment(own_problem, **{**fits, settings_of: {name: n_tasks}})
+
+    @parameterized.parameters((0, 5, [0]), (1, 5, [1]), (3, 5, [1, 2, 3]), (3, 2, [1, 2]), (3, 0, [0]))
+    def test_seeds_are_compared_after_the_updates_they_are_trained_for(self, trained, evaluated, links):
+        own = experiment(problem(), {"chain_length": trained}, {"evaluation_chain_length": evaluated})
+        self.assertEqual([*own.trained_links], links)
+
+    @parameterized.parameters(
+        ((mapg.MetaMAPG(), mapg.PolicyGradient()), [0], 1.0), ((mapg.PolicyGradient(), mapg.MetaPG()), [1], 3.0),
+        ((mapg.MetaMAPG(), mapg.MetaPG()), [0, 1], 2.0), ((mapg.PolicyGradient(), mapg.SOS()), [0, 1], 2.0),
+    )
+    def test_seeds_are_compared_by_the_meta_agents(self, agents, compared, mean):
+        own = experiment(problem(agents=agents))
+        self.assertEqual(own.compared_agents, compared)
+        self.assertAllEqual(own.compared(np.array([[1.0, 3.0], [-1.0, -3.0]])), [mean, -mean])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,63 @@
+"""How the critic of an estimator learns: one step of Adam after each meta-update, from all links of its chains."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import contracts
+
+
+class CriticLearner:
+    """The parameters of an estimator's critic, if it has one that learns.
+
+    Attributes:
+        variables: list of Keras variables [S, ...].
+        optimizer: of these.
+    """
+
+    def __init__(self, estimator, seeds, n_agents):
+        """
+        Args:
+            estimator: `contracts.Estimator`.
+            seeds: S integers.
+            n_agents: number of agents.
+        """
+        self._critic = estimator.critic if isinstance(estimator, contracts.PlayingEstimator) else None
+        initial = ((),) * n_agents if self._critic is None else self._critic.initial_params(seeds)
+        self._params = tf.nest.map_structure(keras.Variable, initial)
+        self.variables = tf.nest.flatten(self._params)
+        learning_rate = self._critic.learning_rate if self._critic is not None and self.variables else 0.0
+        self.optimizer = keras.optimizers.Adam(float(learning_rate))
+        self.optimizer.build(self.variables)
+
+    def values(self, n_tasks):
+        """The parameters as tensors [S, N, ...], for each agent; () where there is no critic."""
+        if self._critic is None:
+            return ()
+        values = tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), self._params)
+        return adaptation.for_each_task(values, n_tasks)
+
+    def gradients(self, links, compile_fn):
+        """Of the mean loss over the links of chains, and over tasks, in all variables.
+
+        Args:
+            links: tuple of `adaptation.Link`s.
+            compile_fn: what is applied to the work for one agent.
+        """
+        gradients = []
+        for agent, variables in enumerate(self._params):
+            if variables:
+                values = tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), variables)
+                gradients.extend(compile_fn(functools.partial(self._gradients, agent))(links, values))
+        return gradients
+
+    def _gradients(self, agent, links, params):
+        n_tasks = links[0].agent_states[0].params[0].shape[1]
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            (repeated,) = adaptation.for_each_task((params,), n_tasks)
+            losses = [self._critic.loss(repeated, link.joint_params, link.sample.trajectory, agent) for link in links]
+            loss = tf.reduce_sum(tf.add_n(losses)) / (len(links) * n_tasks)
+        return tape.gradient(loss, params)
