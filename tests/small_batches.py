@@ -6,6 +6,7 @@ Prints one JSON object: for each member's name the entries of its meta-gradient,
 that broadcast batch axes.
 """
 
+import functools
 import json
 import sys
 
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
-from tf_metamapg.critics import baselines
+from tf_metamapg import contracts
 from tf_metamapg.numerics import random
 
 MODES = {
@@ -36,14 +37,23 @@ def settings():
         generator.normal(size=[2, 18, 2, 2]), generator.dirichlet(np.ones(18), size=[18, 2, 2])
     )
 
-    def sampled(make_estimator, baseline):
-        return lambda game, policies: make_estimator(game, policies, N_TRAJECTORIES, HORIZON, baseline)
+    # Ends early, and starts anywhere.
+    episodes = mapg.StochasticGame(
+        generator.normal(size=[2, 3, 2, 2]), generator.dirichlet(np.ones(3), size=[3, 2, 2]),
+        start=[0.2, 0.5, 0.3], ends=generator.uniform(0.1, 0.9, size=[3, 2, 2]),
+    )
+
+    def sampled(make_estimator, critic):
+        return lambda game, policies: make_estimator(game, policies, N_TRAJECTORIES, HORIZON, critic)
 
     tabular, mlp, lstm = mapg.tabular_policy, mapg.mlp_policy, mapg.lstm_policy
-    gaussian_mlp, gaussian_lstm = mapg.gaussian_mlp_policy, mapg.gaussian_lstm_policy
     dice, loaded, score = mapg.DiceEstimator, mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator
-    leave_one_out, linear = baselines.leave_one_out_baseline, baselines.linear_feature_baseline
+    leave_one_out, linear, none = mapg.LeaveOneOutBaseline, mapg.LinearFeatureBaseline, mapg.NoBaseline
+    network = functools.partial(mapg.ValueNetwork, units=5)
     meta_mapg = mapg.MetaMAPG(inner_learning_rate=0.001)
+    learning_rates = mapg.MetaMAPG(mapg.LearnedRates(0.001), mapg.Momentum())
+    learning_every_rate = mapg.MetaMAPG(mapg.LearnedRatesPerParameter(0.001), mapg.Adam(epsilon=1.0))
+    constant = mapg.ConstantRate(0.001)
     modelling = mapg.MetaMAPG(inner_learning_rate=0.001, opponent_model=mapg.MaximumLikelihood(max_iterations=2))
     table = {
         "exact": ((meta_mapg, mapg.SOS()), states, (tabular, mlp), mapg.ExactEstimator),
@@ -54,7 +64,7 @@ def settings():
             (meta_mapg, mapg.LOLAShaping()), dilemma, (tabular, mlp), sampled(dice, leave_one_out)
         ),
         "Loaded DiCE, none": (
-            (modelling, mapg.LookAhead()), states, (tabular, tabular), sampled(loaded, baselines.no_baseline)
+            (modelling, mapg.LookAhead()), states, (tabular, tabular), sampled(loaded, none)
         ),
         "Loaded DiCE, linear": (
             (meta_mapg, mapg.PolicyGradient(0.001)), dilemma, (tabular, lstm), sampled(loaded, linear)
@@ -63,11 +73,21 @@ def settings():
             (mapg.MetaPG(0.001), mapg.LOLADiCE()), dilemma, (tabular, tabular), sampled(loaded, leave_one_out)
         ),
         "score function, network": (
-            (meta_mapg, mapg.Fixed()), dilemma, (mlp, lstm), sampled(score, baselines.ValueNetwork(units=5))
+            (meta_mapg, mapg.Fixed()), dilemma, (mlp, lstm), sampled(score, network)
         ),
         "score function, vectors": (
-            (meta_mapg, meta_mapg), vectors, (gaussian_mlp, gaussian_lstm),
-            sampled(score, baselines.ValueNetwork(units=5)),
+            (meta_mapg, meta_mapg), vectors, (mlp, lstm), sampled(score, network)
+        ),
+        "exact, episodes": (
+            (learning_every_rate, mapg.PolicyGradient(constant, mapg.RMSProp(epsilon=1.0))), episodes, (tabular, mlp),
+            mapg.ExactEstimator,
+        ),
+        "Loaded DiCE, episodes": (
+            (learning_rates, mapg.PolicyGradient(constant, mapg.SGD(max_gradient_norm=1.0))), episodes,
+            (tabular, lstm), sampled(loaded, linear),
+        ),
+        "score function, episodes": (
+            (learning_every_rate, learning_rates), episodes, (lstm, tabular), sampled(score, network)
         ),
     }
     return {
@@ -107,30 +127,37 @@ def measure(mode, n_seeds, n_tasks, agents, game, policies, make_estimator):
     seeds = range(n_seeds)
     keys = random.root_keys(seeds)
     estimator = make_estimator(game, policies)
-    critic = getattr(estimator, "baseline", None)
-    critic_learns = isinstance(critic, baselines.ValueNetwork)
-    if critic_learns:
-        critic.build(game, policies, seeds)
     tasks = mapg.PayoffNoise(game).sample(keys, n_tasks)
     initial_params = mapg.for_each_task(tuple(policy.initial_params(seeds) for policy in policies), n_tasks)
 
-    def everything(initial_params, tasks, keys):
-        chain = mapg.adapt(estimator, agents, initial_params, tasks, [keys, random.fold_in(keys, 1)])
-        gradients = agents[0].meta_gradients(estimator, chain, agent_index=0)
-        rewards = estimator.mean_rewards(chain.links[1].joint_params, tasks, chain.links[1].sample)
-        of_critic = []
-        if critic_learns:
-            of_critic = critic.gradients(0, *estimator.features_and_returns(chain.links[0].sample.trajectory, 0))
-        return gradients.total.initial_params, rewards, of_critic
+    critic_params = ((),) * game.spec.n_agents
+    if isinstance(estimator, contracts.PlayingEstimator):
+        critic_params = mapg.for_each_task(estimator.critic.initial_params(seeds), n_tasks)
+
+    def everything(initial_params, tasks, keys, critic_params):
+        chain = mapg.adapt(
+            estimator, agents, initial_params, tasks, [keys, random.fold_in(keys, 1)], critic_params=critic_params
+        )
+        gradients = agents[0].meta_gradients(chain, agent_index=0)
+        first, last = chain.links
+        rewards = estimator.mean_rewards(last.joint_params, tasks, last.sample)
+        critic_gradients = ()
+        if critic_params[0]:
+            with tf.GradientTape() as tape:
+                tape.watch(critic_params)
+                loss = estimator.critic.loss(critic_params[0], first.joint_params, first.sample.trajectory, 0)
+            critic_gradients = tape.gradient(loss, critic_params[0])
+        return gradients.total, rewards, critic_gradients
 
     compute = MODES[mode](everything)
-    outputs = compute(initial_params, tasks, keys)
+    inputs = initial_params, tasks, keys, critic_params
+    outputs = compute(*inputs)
     # Where memory is written that is not one's own, what comes next suffers.
-    tf.nest.map_structure(tf.debugging.assert_equal, compute(initial_params, tasks, keys), outputs)
+    tf.nest.map_structure(tf.debugging.assert_equal, compute(*inputs), outputs)
     return {
         "outputs": [leaf.numpy().astype(float).ravel().tolist() for leaf in tf.nest.flatten(outputs)],
         "broadcasts": (
-            broadcast_products(compute.get_concrete_function(initial_params, tasks, keys).graph)
+            broadcast_products(compute.get_concrete_function(*inputs).graph)
             if mode == "graph" else []
         ),
     }

@@ -1,4 +1,4 @@
-"""Proves that sampled trajectories follow the game and the policies, and are constants with one noise each."""
+"""Proves that sampled trajectories follow the game and the policies, and are constants with numbers of their own."""
 
 import itertools
 import math
@@ -12,7 +12,8 @@ from tf_metamapg.estimators import scoring
 from tf_metamapg.games import matrix
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import tabular
-from tf_metamapg.simulators import in_graph
+from tf_metamapg.simulators.in_graph import InGraphSimulator
+from tf_metamapg.simulators.in_graph import Uniforms
 
 # The numbers of actions of the agents.
 GAMES = ((2, 2), (3, 2), (2, 3, 2))
@@ -39,14 +40,24 @@ class Setting:
         self.logits = [rng.normal(size=[*shape, 1 + len(self.joint_actions), size - 1]) for size in n_actions]
 
     def draw_uniforms(self, n_trajectories, horizon, first_seed=0):
+        """What decides all actions, [T, number of agents, S, N, K]."""
         n_seeds, n_tasks = self.shape
         keys = random.root_keys(range(first_seed, first_seed + n_seeds))
-        return in_graph.draw_uniforms(keys, self.game, self.policies, n_tasks, n_trajectories, horizon)
+        uniforms = InGraphSimulator(self.game, self.policies, n_trajectories, horizon).draw_uniforms(keys, n_tasks)
+        return uniforms.steps
 
-    def play(self, noise, logits=None, tables=None):
+    def play(self, uniforms, logits=None, tables=None):
         joint_params = tuple((tf.constant(own),) for own in (self.logits if logits is None else logits))
         tables = tf.constant(self.tables if tables is None else tables)
-        return in_graph.rollout(self.game, self.policies, joint_params, tables, tf.convert_to_tensor(noise))
+        return self.simulator(uniforms).play(joint_params, tables, self.all_uniforms(uniforms))
+
+    def simulator(self, uniforms):
+        """One of as many trajectories and steps as there are numbers for."""
+        return InGraphSimulator(self.game, self.policies, uniforms.shape[-1], uniforms.shape[0])
+
+    def all_uniforms(self, uniforms):
+        """With those of the reset, which takes none."""
+        return Uniforms(tf.convert_to_tensor(uniforms), tf.zeros([0, *uniforms.shape[2:]], tf.float64))
 
     def observation(self, joint_action, agent):
         """What an agent sees: the place of the joint action in the list with its own action first."""
@@ -77,20 +88,21 @@ class Setting:
         return np.array(distribution)
 
 
-class RolloutTest(tf.test.TestCase, parameterized.TestCase):
+class PlayTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*GAMES)
     def test_trajectories_are_consistent(self, *n_actions):
         setting = Setting(n_actions, shape=(2, 3))
-        noise = setting.draw_uniforms(n_trajectories=4, horizon=6).numpy()
-        trajectory = setting.play(noise)
+        uniforms = setting.draw_uniforms(n_trajectories=4, horizon=6).numpy()
+        trajectory = setting.play(uniforms)
         self.assertIsInstance(trajectory, Trajectory)
-        self.assertEqual([len(field) for field in trajectory], [len(n_actions)] * 3)
+        self.assertEqual([len(field) for field in trajectory], [*[len(n_actions)] * 3, 0, 0])
+        self.assertEqual((trajectory.mask, trajectory.metrics), ((), ()))
         for field, dtype in zip(trajectory, (tf.int32, tf.int32, tf.float64)):
             for leaf in field:
                 self.assertEqual(leaf.dtype, dtype)
                 self.assertEqual(leaf.shape, [2, 3, 4, 6])
-        observations, actions, rewards = (np.stack(field) for field in trajectory)
+        observations, actions, rewards = (np.stack(field) for field in trajectory[:3])
         for s, n, k in np.ndindex(2, 3, 4):
             last = None
             for t in range(6):
@@ -100,7 +112,7 @@ class RolloutTest(tf.test.TestCase, parameterized.TestCase):
                     self.assertEqual(observations[agent, s, n, k, t], seen)
                     # The action is the first whose cumulative probability exceeds this agent's uniform number.
                     cumulative = np.cumsum(setting.action_probs(agent, s, n, seen))
-                    self.assertEqual(done[agent], np.argmax(cumulative > noise[t, agent, s, n, k]))
+                    self.assertEqual(done[agent], np.argmax(cumulative > uniforms[t, agent, s, n, k]))
                     self.assertEqual(rewards[agent, s, n, k, t], setting.tables[(s, n, agent, *done)])
                 last = done
         for agent, size in enumerate(n_actions):
@@ -108,10 +120,10 @@ class RolloutTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLen(np.unique(observations[agent]), 1 + math.prod(n_actions))
 
     @parameterized.named_parameters(*MODES)
-    def test_trajectories_are_a_function_of_the_noise(self, mode):
+    def test_trajectories_are_a_function_of_the_uniforms(self, mode):
         setting = Setting((3, 2), shape=(2, 3))
-        noise = setting.draw_uniforms(n_trajectories=10, horizon=6)
-        expected, again = setting.play(noise), mode(setting.play)(noise)
+        uniforms = setting.draw_uniforms(n_trajectories=10, horizon=6)
+        expected, again = setting.play(uniforms), mode(setting.play)(uniforms)
         other = setting.play(setting.draw_uniforms(n_trajectories=10, horizon=6, first_seed=7))
         for field, field_again, field_other in zip(expected, again, other):
             for leaf, leaf_again, leaf_other in zip(field, field_again, field_other):
@@ -157,13 +169,13 @@ class RolloutTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters(*MODES)
     def test_no_gradient_flows_to_the_parameters(self, mode):
         setting = Setting((2, 2), shape=(1, 2))
-        noise = setting.draw_uniforms(n_trajectories=3, horizon=4)
+        uniforms = setting.draw_uniforms(n_trajectories=3, horizon=4)
 
         def run(first, second):
             tables, joint_params = tf.constant(setting.tables), ((first,), (second,))
             with tf.GradientTape(persistent=True) as tape:
                 tape.watch([first, second])
-                trajectory = in_graph.rollout(setting.game, setting.policies, joint_params, tables, noise)
+                trajectory = setting.simulator(uniforms).play(joint_params, tables, setting.all_uniforms(uniforms))
                 log_probs = scoring.score(setting.policies, joint_params, trajectory)
             dead = [tape.gradient(leaf, [first, second]) for field in trajectory for leaf in field]
             # The tape does see the log-probabilities of the same actions.
@@ -174,10 +186,10 @@ class RolloutTest(tf.test.TestCase, parameterized.TestCase):
         for gradient in alive:
             self.assertGreater(np.max(np.abs(gradient)), 0.1)
 
-    def test_seeds_and_tasks_depend_on_their_own_noise_and_parameters_only(self):
+    def test_seeds_and_tasks_depend_on_their_own_uniforms_and_parameters_only(self):
         setting = Setting((3, 2), shape=(2, 3))
-        noise = setting.draw_uniforms(n_trajectories=20, horizon=6).numpy()
-        expected = setting.play(noise)
+        uniforms = setting.draw_uniforms(n_trajectories=20, horizon=6).numpy()
+        expected = setting.play(uniforms)
         own = (1, 2)
 
         def changed(array, change_own):
@@ -187,16 +199,17 @@ class RolloutTest(tf.test.TestCase, parameterized.TestCase):
             return result
 
         def play(change_own, what):
-            of_noise = np.moveaxis(changed(np.moveaxis(noise, [2, 3], [0, 1]), change_own), [0, 1], [2, 3])
+            others = np.moveaxis(changed(np.moveaxis(uniforms, [2, 3], [0, 1]), change_own), [0, 1], [2, 3])
             return setting.play(
-                of_noise if what == "noise" else noise,
+                others if what == "uniforms" else uniforms,
                 [changed(leaf, change_own) for leaf in setting.logits] if what == "logits" else None,
                 changed(setting.tables, change_own) if what == "tables" else None,
             )
 
-        for what in ("noise", "logits", "tables"):
+        fields = ("observations", "actions", "rewards")
+        for what in ("uniforms", "logits", "tables"):
             others_changed, own_changed = play(False, what), play(True, what)
-            for name in ("rewards",) if what == "tables" else Trajectory._fields:
+            for name in ("rewards",) if what == "tables" else fields:
                 for agent in setting.agents:
                     leaf, other_leaf, own_leaf = (
                         getattr(trajectory, name)[agent].numpy()
@@ -217,22 +230,23 @@ class RolloutTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(trajectory.observations[1], np.zeros([1, 1, 5, 1]))
 
 
-class DrawNoiseTest(tf.test.TestCase, parameterized.TestCase):
+class DrawUniformsTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters("float32", "float64")
     def test_shape_and_dtype(self, dtype):
         game = matrix.IteratedMatrixGame(np.zeros([3, 2, 2, 2]), dtype=dtype)
         policies = [tabular.tabular_policy(game, agent) for agent in range(3)]
-        noise = in_graph.draw_uniforms(
-            random.root_keys(range(2)), game, policies, n_tasks=4, n_trajectories=5, horizon=6
-        )
-        self.assertEqual(noise.shape, [6, 3, 2, 4, 5])
-        self.assertEqual(noise.dtype, dtype)
-        self.assertAllInRange(noise, 0.0, 1.0, open_upper_bound=True)
+        simulator = InGraphSimulator(game, policies, n_trajectories=5, horizon=6)
+        uniforms = simulator.draw_uniforms(random.root_keys(range(2)), n_tasks=4)
+        self.assertEqual(uniforms.steps.shape, [6, 3, 2, 4, 5])
+        self.assertEqual(uniforms.reset.shape, [0, 2, 4, 5])
+        for numbers in uniforms:
+            self.assertEqual(numbers.dtype, dtype)
+        self.assertAllInRange(uniforms.steps, 0.0, 1.0, open_upper_bound=True)
 
     def test_every_action_has_a_number_of_its_own(self):
-        noise = Setting((2, 2), shape=(3, 4)).draw_uniforms(n_trajectories=5, horizon=6)
-        self.assertLen(np.unique(noise), 6 * 2 * 3 * 4 * 5)
+        uniforms = Setting((2, 2), shape=(3, 4)).draw_uniforms(n_trajectories=5, horizon=6)
+        self.assertLen(np.unique(uniforms), 6 * 2 * 3 * 4 * 5)
 
     def test_seeds_are_independent_of_each_other(self):
         together = Setting((2, 2), shape=(5, 4)).draw_uniforms(n_trajectories=3, horizon=6)
