@@ -16,6 +16,7 @@ from tf_metamapg import contracts
 from tf_metamapg import gin_reader
 from tf_metamapg import MEMBERS
 from tf_metamapg.runs import experiment
+from tf_metamapg.runs import export
 from tf_metamapg.runs import run_directory
 from tf_metamapg.runs.settings import compiling_pays
 from tf_metamapg.runs.settings import EvaluationSettings
@@ -144,6 +145,8 @@ def train(gin_files, bindings, directory, resume, allow_other_versions, started,
             cause = gin_reader.cause(error)
             if isinstance(cause, checks.InvalidInputError):
                 raise _named(cause) from None
+            if isinstance(error, export.DISK_ERRORS) and not gin_reader.calls(error):
+                raise
             raise checks.InvalidInputError(f"config: {_what_is_wrong(error)}") from error
         config = gin.operative_config_str()
         return experiment.train(
@@ -169,7 +172,8 @@ def _what_is_wrong(error):
     # What a config leaves out, or calls too early, shows only in the call that misses it.
     if "No values supplied by Gin or caller" in text:
         return first_line
-    calls = gin_reader.calls(error)
+    # What has been made is tried by none of the functions that a config names.
+    calls = gin_reader.calls(error) or ["@train"]
     if isinstance(error, TypeError) and "positional argument" in first_line:
         return f"{calls[-1]}: {first_line}; is there a @name() that should be without parentheses?"
     again = [name for name, times in collections.Counter(calls).items() if times > 1]

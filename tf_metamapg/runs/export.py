@@ -52,6 +52,9 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg.runs import files
 
+# What TensorFlow and Python raise where there is no space left.
+DISK_ERRORS = (OSError, tf.errors.OutOfRangeError, tf.errors.ResourceExhaustedError)
+
 
 def export_policy(path, policy, params):
     """Writes one agent's policy as a SavedModel, and beside it its parameters, as `path`.npz.
@@ -82,7 +85,7 @@ def check_exportable(policies):
             try:
                 with _saved(policy, policy.reference_params):
                     pass
-            except (OSError, tf.errors.OutOfRangeError, tf.errors.ResourceExhaustedError):
+            except DISK_ERRORS:
                 raise  # There is no space left, which is not the policy's fault.
             except Exception as error:
                 # Keras prints in colours.
