@@ -113,6 +113,9 @@ def held():
             mapg.vector_policy(bilinear, 0),
             f"VectorPolicy by vector_policy(game={bilinear}, agent_index=0, initial_mean=0.0, initial_stddev=1.0)",
         ),
+        "TabularPolicy": (
+            policies[0], f"TabularPolicy by tabular_policy(game={GAME}, agent_index=0, initial_stddev=1.0)",
+        ),
         "ExactEstimator": (
             mapg.ExactEstimator(game, policies), f"ExactEstimator(game={GAME}, policies=[{first}, {second}])",
         ),
@@ -129,24 +132,35 @@ def held():
             for kind in (mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator)
         },
         "Fixed": (mapg.Fixed(), "Fixed()"),
-        "PolicyGradient": (agents[1], "PolicyGradient(inner_learning_rate=2, optimizer=None)"),
+        "PolicyGradient": (agents[1], "PolicyGradient(inner_learning_rate=2, optimizer=None, entropy_bonus=0.0)"),
         "MetaMAPG": (
             agents[0],
             "MetaMAPG(inner_learning_rate=LearnedRates(learning_rate=0.5), optimizer=None, "
-            "value_weights=mean_over_chain, opponent_model=None)",
+            "value_weights=mean_over_chain, opponent_model=None, entropy_bonus=0.0)",
         ),
         "MetaPG": (
             mapg.MetaPG(0.5, opponent_model=mapg.MaximumLikelihood(7)),
             "MetaPG(inner_learning_rate=0.5, optimizer=None, value_weights=mean_over_chain, "
-            "opponent_model=MaximumLikelihood(max_iterations=7, tolerance=1e-05))",
+            "opponent_model=MaximumLikelihood(max_iterations=7, tolerance=1e-05), entropy_bonus=0.0)",
         ),
-        "LookAhead": (mapg.LookAhead(), f"LookAhead({assuming}, optimizer=None)"),
-        "LOLAShaping": (mapg.LOLAShaping(), f"LOLAShaping({assuming}, optimizer=None)"),
-        "LOLATaylor": (mapg.LOLATaylor(), f"LOLATaylor({assuming}, optimizer=None)"),
+        "LookAhead": (mapg.LookAhead(), f"LookAhead({assuming}, optimizer=None, entropy_bonus=0.0)"),
+        "LOLAShaping": (mapg.LOLAShaping(), f"LOLAShaping({assuming}, optimizer=None, entropy_bonus=0.0)"),
+        "LOLATaylor": (mapg.LOLATaylor(), f"LOLATaylor({assuming}, optimizer=None, entropy_bonus=0.0)"),
         "LOLADiCE": (
-            mapg.LOLADiCE(), f"LOLADiCE({assuming}, n_lookahead_steps=1, opponent_model=None, optimizer=None)",
+            mapg.LOLADiCE(),
+            f"LOLADiCE({assuming}, n_lookahead_steps=1, opponent_model=None, optimizer=None, entropy_bonus=0.0)",
         ),
-        "SOS": (mapg.SOS(radius=0.2), f"SOS({assuming}, alignment=0.5, radius=0.2, optimizer=None)"),
+        "AdvantageActorCritic": (
+            mapg.AdvantageActorCritic(critic_units=7),
+            "AdvantageActorCritic(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=1, "
+            "gae_lambda=0.95, critic_units=7, critic_learning_rate=0.01)",
+        ),
+        "PPO": (
+            mapg.PPO(clip=0.1),
+            "PPO(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=4, gae_lambda=0.95, "
+            "critic_units=32, critic_learning_rate=0.01, clip=0.1)",
+        ),
+        "SOS": (mapg.SOS(radius=0.2), f"SOS({assuming}, alignment=0.5, radius=0.2, optimizer=None, entropy_bonus=0.0)"),
         "ConstantRate": (mapg.ConstantRate(2), "ConstantRate(learning_rate=2)"),
         "LearnedRates": (mapg.LearnedRates(), "LearnedRates(learning_rate=1.0)"),
         "LearnedRatesPerParameter": (
@@ -177,6 +191,10 @@ def held():
             f"InGraphSimulator(game={GAME}, policies=[{first}, {second}], n_trajectories=4, horizon=3)",
         ),
         "GameSpec": (game.spec, SPEC),
+        "AgentSpec": (
+            vector_game.spec.agent(0),
+            "AgentSpec(observation=Box(shape=(3,)), action=Box(shape=(2,)), dtype='float32')",
+        ),
         "Discrete": (mapg.Discrete(3), "Discrete(n=3)"),
         "Box": (mapg.Box([3, 4]), "Box(shape=(3, 4))"),
         "DefaultTasks": (mapg.DefaultTasks(game), f"DefaultTasks(game={GAME})"),
@@ -194,7 +212,7 @@ def held():
         "Link": (
             link,
             f"Link(agent_states=({STATE}, {STATE}), sample=Sample(trajectory=Trajectory, step_weights={REWARDS}), "
-            "keys=int64 [1, 2])",
+            "keys=int64 [1, 2], critic_params=())",
         ),
         "Chain": (
             chain,
@@ -206,7 +224,7 @@ def held():
             mapg.Objectives(mapg.ExactEstimator(game, policies), tasks, link._replace(sample=())),
             f"Objectives(estimator=ExactEstimator(game=IteratedMatrixGame, policies={names}), "
             f"tasks=float32 [1, 2, 2, 2, 2], link=Link(agent_states=(AgentState, AgentState), sample=(), "
-            "keys=int64 [1, 2]))",
+            "keys=int64 [1, 2], critic_params=()))",
         ),
         "MetaParams": (agents[0].meta_gradients(chain, 0).total, META_PARAMS),
         "MetaGradients": (

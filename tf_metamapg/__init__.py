@@ -1,11 +1,13 @@
 """Learning to learn among other learners: Meta-MAPG and its relatives on TensorFlow and Keras."""
 
+from tf_metamapg import libraries  # noqa: F401, so that others can be imported; before all that imports them
+
+# isort: split
 from tf_metamapg import agents
 from tf_metamapg import contracts
 from tf_metamapg import critics
 from tf_metamapg import estimators
 from tf_metamapg import games
-from tf_metamapg import libraries  # noqa: F401, so that others can be imported
 from tf_metamapg import policies
 from tf_metamapg import simulators
 from tf_metamapg.adaptation import adapt

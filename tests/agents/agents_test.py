@@ -1,4 +1,4 @@
-"""How agents learn within a task: each learner against the scalar function that its docstring says it climbs."""
+"""How agents learn within a task: each of them against the scalar function that its docstring says it climbs."""
 
 import itertools
 
@@ -12,6 +12,7 @@ from tf_metamapg import adaptation
 from tf_metamapg import theorem
 from tf_metamapg.agents import anticipation
 from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.learning_rates import LearnedRates
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
@@ -20,7 +21,10 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.sos import SOS
-from tf_metamapg.critics import baselines
+from tf_metamapg.contracts import AgentState
+from tf_metamapg.critics.baselines import LeaveOneOutBaseline
+from tf_metamapg.critics.baselines import NoBaseline
+from tf_metamapg.critics.value_network import ValueNetwork
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
@@ -35,8 +39,8 @@ from tf_metamapg.policies.vector import vector_policy
 
 DISCOUNT = 0.8
 DICE_ESTIMATORS = (DiceEstimator, LoadedDiceEstimator)
-# Every learner, made from its own learning rate and the one that it assumes of the others.
-LEARNERS = {
+# Every agent, made from its own learning rate and the one that it assumes of the others.
+AGENTS = {
     "naive": lambda rate, assumed: PolicyGradient(rate),
     "look_ahead": LookAhead,
     "lola_shaping": LOLAShaping,
@@ -46,7 +50,7 @@ LEARNERS = {
     "lola_dice_3": lambda rate, assumed: LOLADiCE(rate, assumed, n_lookahead_steps=3),
     "sos": SOS,
 }
-ANTICIPATING = [kind for kind in LEARNERS if kind != "naive"]
+ANTICIPATING = [kind for kind in AGENTS if kind != "naive"]
 
 
 # The agents in NumPy. Logits have shape [.., n, n_observations], and the leading axes are many at once.
@@ -96,7 +100,7 @@ def own_derivatives(function, x, agent, step=1e-2):
 
 
 def objective(kind, values, assumed, agent, x, here):
-    """The scalar that a learner climbs in its own row of x, as its docstring has it; `here` is held constant."""
+    """The scalar that an agent climbs in its own row of x, as its docstring has it; `here` is held constant."""
     others = [j for j in range(x.shape[-2]) if j != agent]
     if kind.startswith("lola_dice"):
         for _ in range(int(kind[-1])):
@@ -119,7 +123,7 @@ def objective(kind, values, assumed, agent, x, here):
 
 
 def direction(kind, values, assumed, agent, x):
-    """Where a learner goes: [.., n, o] → [.., o]."""
+    """Where an agent goes: [.., n, o] → [.., o]."""
     if kind == "naive":
         return oracle.complex_step(values, x)[..., agent, agent, :]
     if kind == "sos":
@@ -192,31 +196,38 @@ class Setting:
         self.rates = [0.8, 0.4, 0.6][:n_agents]
 
     def link(self):
-        return adaptation.sample_link(self.estimator, joint_params(self.logits), self.tasks, self.keys)
+        return adaptation.sample_link(self.estimator, states(joint_params(self.logits)), self.tasks, self.keys)
 
     def directions(self, agents):
         """Of all agents, [S, N, n, o]."""
         objectives = adaptation.Objectives(self.estimator, self.tasks, self.link())
         return np.stack(
             [
-                learner.gradients(objectives, agent)[0].numpy()[..., 0]
-                for agent, learner in enumerate(agents)
+                agent.gradients(objectives, agent_index)[0].numpy()[..., 0]
+                for agent_index, agent in enumerate(agents)
             ],
             axis=-2,
         )
 
     def agents(self, kind):
-        return [LEARNERS[kind](rate, assumed) for rate, assumed in zip(self.rates, self.assumed)]
+        return [AGENTS[kind](rate, assumed) for rate, assumed in zip(self.rates, self.assumed)]
 
-    def chain(self, agents, chain_length, rates=None):
+    def chain(self, agents, chain_length, update_params=None):
         keys = [random.fold_in(self.keys, link) for link in range(chain_length + 1)]
         initial_params = adaptation.for_each_task(joint_params(self.initial_logits), 2)
-        return adaptation.adapt(self.estimator, agents, initial_params, self.tasks, keys, rates)
+        return adaptation.adapt(
+            self.estimator, agents, initial_params, self.tasks, keys, update_params=update_params
+        )
 
 
 def joint_params(logits):
     """[.., n, o] → JointParams with leaves [.., o, 1]."""
     return tuple((tf.constant(logits[..., agent, :, None]),) for agent in range(logits.shape[-2]))
+
+
+def states(joint_params):
+    """Those of agents that are nothing but their parameters."""
+    return tuple(map(AgentState, joint_params))
 
 
 def links_of(chain):
@@ -243,7 +254,7 @@ class ExactDirectionsTest(Close, parameterized.TestCase):
             self.assert_close(np.stack(values, axis=-1), setting.values(setting.logits), 1e-12)
 
     @parameterized.parameters(
-        *itertools.product(LEARNERS, [2]), *itertools.product([kind for kind in LEARNERS if kind != "lola_dice_2"], [3])
+        *itertools.product(AGENTS, [2]), *itertools.product([kind for kind in AGENTS if kind != "lola_dice_2"], [3])
     )
     def test_against_numpy(self, kind, n_agents):
         setting = Setting(n_agents, n_seeds=2 if n_agents == 2 else 1)
@@ -258,7 +269,7 @@ class ExactDirectionsTest(Close, parameterized.TestCase):
     @parameterized.parameters(*ANTICIPATING)
     def test_without_a_step_of_the_others_it_is_naive(self, kind):
         setting = Setting()
-        actual = setting.directions([LEARNERS[kind](1.0, 0.0)] * 2)
+        actual = setting.directions([AGENTS[kind](1.0, 0.0)] * 2)
         self.assert_close(actual, setting.directions([PolicyGradient()] * 2), 1e-12)
 
     def test_without_lookahead_steps_it_is_naive(self):
@@ -270,9 +281,7 @@ class ExactDirectionsTest(Close, parameterized.TestCase):
         setting = Setting()
         remainders = []
         for assumed in (2e-3, 1e-3):
-            taylor, dice = (
-                setting.directions([learner(1.0, assumed)] * 2) for learner in (LOLATaylor, LOLADiCE)
-            )
+            taylor, dice = (setting.directions([kind(1.0, assumed)] * 2) for kind in (LOLATaylor, LOLADiCE))
             naive = setting.directions([PolicyGradient()] * 2)
             remainders.append(np.max(np.abs(dice - taylor)))
             self.assertGreater(np.max(np.abs(taylor - naive)), 20 * remainders[-1])
@@ -291,14 +300,12 @@ class ExactDirectionsTest(Close, parameterized.TestCase):
         own, assumed = np.random.default_rng(case).uniform(0.1, 1.5, size=2)
         game = bilinear_game()
         estimator = ExactEstimator(game, [vector_policy(game, agent) for agent in range(2)])
-        agents = [LEARNERS[kind](own, assumed)] * 2
+        agents = [AGENTS[kind](own, assumed)] * 2
         # The tasks start from the unit vectors, so that what they become are the columns.
         unit_vectors = tuple((tf.constant(np.eye(2)[None, :, agent, None]),) for agent in range(2))
-        tasks = tf.zeros([1, 2, 0], tf.float64)
-        link = adaptation.sample_link(estimator, unit_vectors, tasks, random.root_keys([0]))
-        rates = [tf.constant([learner.inner_learning_rate], tf.float64) for learner in agents]
-        updated = adaptation.inner_update(adaptation.Objectives(estimator, tasks, link), agents, rates)
-        matrix = np.stack([params[0].numpy()[0, :, 0] for params in updated])
+        link = adaptation.sample_link(estimator, states(unit_vectors), (), random.root_keys([0]))
+        updated = adaptation.inner_update(adaptation.Objectives(estimator, (), link), agents, ((), ()))
+        matrix = np.stack([state.params[0].numpy()[0, :, 0] for state in updated])
         radius = np.max(np.abs(np.linalg.eigvals(matrix)))
         # LookAhead's and LOLA (a)'s extra terms are the same here, and (c) is (b), as the game is bilinear.
         drop = {"naive": 0.0, "look_ahead": 1.0, "lola_shaping": 1.0, "lola_taylor": 2.0, "lola_dice_1": 2.0}[kind]
@@ -311,7 +318,7 @@ class DeadAndAliveTest(Close, parameterized.TestCase):
         ("naive", False, False), ("look_ahead", True, False), ("lola_shaping", False, True),
         ("lola_taylor", True, True), ("lola_dice_1", True, True),
     )
-    def test_which_cross_derivatives_a_learner_looks_at(self, kind, looks_at_own, looks_at_other):
+    def test_which_cross_derivatives_an_agent_looks_at(self, kind, looks_at_own, looks_at_other):
         """V^a = b_a·x + c_a·y + x·M_a y, at x = y = 0, where ∇ₓ∇_y V^a = M_a and no gradient depends on it."""
         generator = np.random.default_rng(0)
         b, c = tf.constant(generator.normal(size=[2, 2])), tf.constant(generator.normal(size=[2, 3]))
@@ -326,12 +333,12 @@ class DeadAndAliveTest(Close, parameterized.TestCase):
 
         game = DifferentiableGame(values, n_params=[2, 3])
         estimator = ExactEstimator(game, [vector_policy(game, agent) for agent in range(2)])
-        learner, assumed = LEARNERS[kind](1.0, 0.3), 0.3
-        tasks, origin = tf.zeros([1, 1, 0]), tuple((tf.zeros([1, 1, size], tf.float64),) for size in (2, 3))
-        link = adaptation.sample_link(estimator, origin, tasks, random.root_keys([0]))
+        agent, assumed = AGENTS[kind](1.0, 0.3), 0.3
+        origin = states(tuple((tf.zeros([1, 1, size], tf.float64),) for size in (2, 3)))
+        link = adaptation.sample_link(estimator, origin, (), random.root_keys([0]))
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(m)
-            gradients = learner.gradients(adaptation.Objectives(estimator, tasks, link), 0)[0][0, 0]
+            gradients = agent.gradients(adaptation.Objectives(estimator, (), link), 0)[0][0, 0]
             entry = gradients[1]
         expected = b[0] + assumed * (
             looks_at_own * tf.linalg.matvec(m[0], c[1]) + looks_at_other * tf.linalg.matvec(m[1], c[0])
@@ -346,29 +353,37 @@ class DeadAndAliveTest(Close, parameterized.TestCase):
         setting = Setting()
         agents = [MetaMAPG(0.8), Fixed()]
         link = setting.link()
-        rates = [tf.fill([2], tf.constant(0.8, tf.float64))] * 2  # whatever the rate says
         with tf.GradientTape() as tape:
             tape.watch(link.joint_params)
             objectives = adaptation.Objectives(setting.estimator, setting.tasks, link)
-            updated = adaptation.inner_update(objectives, agents, rates)[1][0]
+            updated = adaptation.inner_update(objectives, agents, ((), ()))[1].params[0]
         self.assertAllEqual(updated, link.joint_params[1][0])
         own, other = tape.gradient(updated, [link.joint_params[1][0], link.joint_params[0][0]])
         self.assertAllEqual(own, np.ones_like(own))
         self.assertTrue(other is None or not np.any(other))
-        terms = agents[0].meta_gradients(setting.estimator, setting.chain(agents, 2), 0)
-        self.assertGreater(np.max(np.abs(terms.self_shaping.initial_params[0])), 1e-3)
-        self.assertAllEqual(terms.opponent_shaping.initial_params[0], np.zeros([2, 5, 1]))
-        self.assertAllEqual(terms.opponent_shaping.inner_learning_rates, np.zeros([2, 2]))
+        terms = agents[0].meta_gradients(setting.chain(agents, 2), 0)
+        self.assertGreater(np.max(np.abs(terms.self_shaping.initial[0])), 1e-3)
+        self.assertAllEqual(terms.opponent_shaping.initial[0], np.zeros([2, 5, 1]))
 
-    def test_a_learner_that_does_not_learn_its_initial_policy_has_no_meta_gradients(self):
+    def test_fixed_agents_cannot_be_shaped_by_learned_updates(self):
+        setting = Setting()
+        agents = [MetaMAPG(LearnedRates(0.8)), Fixed()]
+        terms = agents[0].meta_gradients(setting.chain(agents, 2), 0)
+        self.assertAllEqual(terms.opponent_shaping.update, np.zeros([2, 2]))
+        self.assertGreater(np.min(np.abs(terms.self_shaping.update)), 1e-5)
+
+    def test_an_agent_that_does_not_learn_its_initial_policy_has_no_meta_gradients(self):
         setting = Setting()
         chain = setting.chain([PolicyGradient(0.8)] * 2, 1)
-        for make in LEARNERS.values():
-            learner = make(0.8, 0.5)
-            self.assertFalse(learner.is_meta_agent)
-            for term in learner.meta_gradients(setting.estimator, chain, 0):
-                self.assertAllEqual(term.initial_params[0], np.zeros([2, 5, 1]))
-                self.assertAllEqual(term.inner_learning_rates, np.zeros([2, 1]))
+        learned = setting.chain([PolicyGradient(LearnedRates(0.8))] * 2, 1)
+        for make in AGENTS.values():
+            agent = make(0.8, 0.5)
+            self.assertFalse(agent.is_meta_agent)
+            for term in agent.meta_gradients(chain, 0):
+                self.assertAllEqual(term.initial[0], np.zeros([2, 5, 1]))
+                self.assertEqual(term.update, ())
+            for term in agent.meta_gradients(learned, 0):
+                self.assertAllEqual(term.update, np.zeros([2, 1]))
 
 
 class SOSTest(Close, parameterized.TestCase):
@@ -382,7 +397,7 @@ class SOSTest(Close, parameterized.TestCase):
         actual = setting.directions([SOS(1.0, 0.5, alignment, radius)] * 2)
         self.assert_close(actual, expected, 1e-8)
         # What the package's p is, from what it adds to LookAhead.
-        ahead, taylor = (setting.directions([learner(1.0, 0.5)] * 2) for learner in (LookAhead, LOLATaylor))
+        ahead, taylor = (setting.directions([kind(1.0, 0.5)] * 2) for kind in (LookAhead, LOLATaylor))
         shaping = taylor - ahead
         of_agents = np.sum((actual - ahead) * shaping, axis=-1) / np.sum(shaping**2, axis=-1)
         self.assertAllInRange(of_agents, 0.0, 1 + 1e-12)
@@ -409,11 +424,11 @@ class SOSTest(Close, parameterized.TestCase):
         estimator = ExactEstimator(game, [vector_policy(game, agent) for agent in range(2)])
         x = np.array([-0.4, 0.3, 2.0])
         params = ((tf.constant(x[None, :, None]),), (tf.constant(1 - x[None, :, None]),))
-        link = adaptation.Link(params, (), random.root_keys([0]))
-        objectives = adaptation.Objectives(estimator, tf.zeros([1, 3, 0]), link)
-        for agent in range(2):
+        link = adaptation.Link(states(params), (), random.root_keys([0]))
+        objectives = adaptation.Objectives(estimator, (), link)
+        for agent_index in range(2):
             of_sos, of_lola = (
-                learner.gradients(objectives, agent)[0] for learner in (SOS(1.0, 0.5), LOLATaylor(1.0, 0.5))
+                agent.gradients(objectives, agent_index)[0] for agent in (SOS(1.0, 0.5), LOLATaylor(1.0, 0.5))
             )
             self.assertAllClose(of_sos, np.zeros([1, 3, 1]), rtol=0.0, atol=1e-12)
             self.assertGreater(np.min(np.abs(of_lola)), 0.1)
@@ -422,7 +437,7 @@ class SOSTest(Close, parameterized.TestCase):
 class DerivativesTest(Close, parameterized.TestCase):
 
     @parameterized.parameters(
-        *((kind, 2) for kind in LEARNERS if kind != "lola_dice_3"), ("lola_taylor", 3)
+        *((kind, 2) for kind in AGENTS if kind != "lola_dice_3"), ("lola_taylor", 3)
     )
     def test_of_the_inner_update_of_all_agents(self, kind, n_agents):
         """In the parameters of every agent, or of one of three, along random vectors."""
@@ -441,12 +456,13 @@ class DerivativesTest(Close, parameterized.TestCase):
             return total
 
         link = setting.link()
-        rates = [tf.constant([rate], tf.float64) for rate in setting.rates]
         with tf.GradientTape() as tape:
             tape.watch(link.joint_params)
             objectives = adaptation.Objectives(setting.estimator, setting.tasks, link)
-            updated = adaptation.inner_update(objectives, agents, rates)
-            total = sum(tf.reduce_sum(along[..., agent, :, None] * params[0]) for agent, params in enumerate(updated))
+            updated = adaptation.inner_update(objectives, agents, ((),) * n_agents)
+            total = sum(
+                tf.reduce_sum(along[..., agent, :, None] * state.params[0]) for agent, state in enumerate(updated)
+            )
         actual = tape.gradient(total, link.joint_params)
         for agent in range(n_agents) if n_agents == 2 else [1]:
             expected = own_derivatives(function, x, agent)
@@ -457,12 +473,12 @@ class DerivativesTest(Close, parameterized.TestCase):
         ("look_ahead", 1), ("lola_shaping", 1), ("lola_shaping", 2), ("lola_taylor", 2), ("lola_dice_1", 1),
         ("lola_dice_1", 2), ("sos", 1),
     )
-    def test_meta_mapg_against_a_learner_that_looks_ahead(self, kind, chain_length):
+    def test_meta_mapg_against_an_agent_that_looks_ahead(self, kind, chain_length):
         setting = Setting()
-        agents = [MetaMAPG(0.6), LEARNERS[kind](0.4, 0.9)]
+        agents = [MetaMAPG(0.6), AGENTS[kind](0.4, 0.9)]
         chain = setting.chain(agents, chain_length)
         weights = theorem.mean_over_chain(chain_length)
-        rates = [np.full([2, chain_length], learner.inner_learning_rate) for learner in agents]
+        rates = [np.full([2, chain_length], rate) for rate in (0.6, 0.4)]
         total, own = (
             own_derivatives(
                 lambda moved, held=held: meta_value(
@@ -472,55 +488,53 @@ class DerivativesTest(Close, parameterized.TestCase):
             )
             for held in (None, links_of(chain))
         )
-        terms = agents[0].meta_gradients(setting.estimator, chain, 0)
-        self.assert_close(terms.total.initial_params[0][..., 0].numpy(), total, 1e-6)
-        self.assert_close(terms.self_shaping.initial_params[0][..., 0].numpy(), own, 1e-6)
-        self.assert_close(terms.opponent_shaping.initial_params[0][..., 0].numpy(), total - own, 1e-6, at_least=1e-2)
+        terms = agents[0].meta_gradients(chain, 0)
+        self.assert_close(terms.total.initial[0][..., 0].numpy(), total, 1e-6)
+        self.assert_close(terms.self_shaping.initial[0][..., 0].numpy(), own, 1e-6)
+        self.assert_close(terms.opponent_shaping.initial[0][..., 0].numpy(), total - own, 1e-6, at_least=1e-2)
 
 
 class InnerLearningRatesTest(Close, parameterized.TestCase):
 
     @parameterized.parameters((2, 1), (2, 2), (2, 3), (3, 1), (3, 2))
     def test_against_finite_differences(self, n_agents, chain_length):
-        """The meta-gradient of each step's own learning rate, and both of its parts."""
+        """The meta-gradient of the logarithm of each step's own learning rate, and both of its parts."""
         setting = Setting(n_agents)
-        rates = np.random.default_rng(0).uniform(0.3, 1.0, size=[n_agents, 2, chain_length])
-        agents = [MetaMAPG(learn_inner_learning_rates=True)] * n_agents
-        chain = setting.chain(agents, chain_length, tuple(map(tf.constant, rates)))
+        log_rates = np.log(np.random.default_rng(0).uniform(0.3, 1.0, size=[n_agents, 2, chain_length]))
+        agents = [MetaMAPG(LearnedRates())] * n_agents
+        chain = setting.chain(agents, chain_length, tuple(map(tf.constant, log_rates)))
         weights = np.random.default_rng(1).uniform(0.2, 1.0, size=chain_length + 1)
         agent = n_agents - 1
 
-        def function(own_rates, held):
-            all_rates = [*rates[:agent], own_rates[..., 0, :]]
+        def function(own_log_rates, held):
+            all_rates = [*np.exp(log_rates[:agent]), np.exp(own_log_rates[..., 0, :])]
             return meta_value(
                 setting.values, ["naive"] * n_agents, [0.0] * n_agents, all_rates, weights, agent,
                 setting.initial_logits, held,
             )
 
         total, own = (
-            own_derivatives(lambda moved, held=held: function(moved, held), rates[agent][:, None], 0)
+            own_derivatives(lambda moved, held=held: function(moved, held), log_rates[agent][:, None], 0)
             for held in (None, links_of(chain))
         )
-        terms = theorem.meta_gradients(setting.estimator, chain, agent, tuple(weights))
-        self.assert_close(terms.total.inner_learning_rates.numpy(), total, 1e-8)
-        self.assert_close(terms.self_shaping.inner_learning_rates.numpy(), own, 1e-8)
-        shaping = terms.opponent_shaping.inner_learning_rates.numpy()
+        terms = theorem.meta_gradients(chain, agent, tuple(weights))
+        self.assert_close(terms.total.update.numpy(), total, 1e-8)
+        self.assert_close(terms.self_shaping.update.numpy(), own, 1e-8)
+        shaping = terms.opponent_shaping.update.numpy()
         self.assertAllClose(shaping, total - own, rtol=0.0, atol=1e-8 * np.max(np.abs(total)))
-        self.assertAllEqual(terms.current_policy.inner_learning_rates, np.zeros([2, chain_length]))
+        self.assertAllEqual(terms.current_policy.update, np.zeros([2, chain_length]))
         # The last step comes too late to reach an opponent.
         self.assertAllEqual(shaping[:, -1], np.zeros(2))
         self.assertTrue(np.all(np.abs(shaping[:, :-1]) > 1e-5))
 
     def test_of_meta_pg_have_no_opponent_shaping(self):
         setting = Setting()
-        chain = setting.chain([MetaPG(0.8, learn_inner_learning_rates=True), PolicyGradient(0.4)], 2)
-        meta_pg, meta_mapg = (
-            agent.meta_gradients(setting.estimator, chain, 0) for agent in (MetaPG(0.8), MetaMAPG(0.8))
-        )
-        self.assertAllEqual(meta_pg.opponent_shaping.inner_learning_rates, np.zeros([2, 2]))
-        self.assertGreater(np.max(np.abs(meta_mapg.opponent_shaping.inner_learning_rates)), 1e-3)
-        self.assertAllEqual(meta_pg.self_shaping.inner_learning_rates, meta_mapg.self_shaping.inner_learning_rates)
-        self.assertAllEqual(meta_pg.total.inner_learning_rates, meta_mapg.self_shaping.inner_learning_rates)
+        chain = setting.chain([MetaPG(LearnedRates(0.8)), PolicyGradient(0.4)], 2)
+        meta_pg, meta_mapg = (agent.meta_gradients(chain, 0) for agent in (MetaPG(), MetaMAPG()))
+        self.assertAllEqual(meta_pg.opponent_shaping.update, np.zeros([2, 2]))
+        self.assertGreater(np.max(np.abs(meta_mapg.opponent_shaping.update)), 1e-3)
+        self.assertAllEqual(meta_pg.self_shaping.update, meta_mapg.self_shaping.update)
+        self.assertAllEqual(meta_pg.total.update, meta_mapg.self_shaping.update)
 
 
 class ReductionTest(Close, parameterized.TestCase):
@@ -532,42 +546,48 @@ class ReductionTest(Close, parameterized.TestCase):
         agents = [PolicyGradient(0.7)] * n_agents
         agents[1] = MetaMAPG(0.0, value_weights=theorem.last_link)
         chain = setting.chain(agents, n_steps)
-        terms = agents[1].meta_gradients(setting.estimator, chain, 1)
+        terms = agents[1].meta_gradients(chain, 1)
         lola = LOLADiCE(1.0, 0.7, n_steps)
         objectives = adaptation.Objectives(setting.estimator, setting.tasks, chain.links[0])
         gradients = lola.gradients(objectives, 1)[0].numpy().mean(axis=1)
-        self.assert_close(terms.total.initial_params[0].numpy(), gradients, 1e-12)
+        self.assert_close(terms.total.initial[0].numpy(), gradients, 1e-12)
         # Self-shaping is nothing but the derivative at the policies that were not moved.
         with tf.GradientTape() as tape:
             params = chain.links[-1].joint_params
             tape.watch(params)
             value = setting.estimator.objectives(params, setting.tasks, ())[1]
         direct = tape.gradient(value, params[1][0]).numpy().mean(axis=1)
-        self.assert_close(terms.self_shaping.initial_params[0].numpy(), direct, 1e-12)
+        self.assert_close(terms.self_shaping.initial[0].numpy(), direct, 1e-12)
         self.assertGreater(np.max(np.abs(gradients - direct)), 1e-2)
 
     @parameterized.parameters(
-        (DiceEstimator, 2, 1), (DiceEstimator, 3, 1), (LoadedDiceEstimator, 2, 2), (LoadedDiceEstimator, 3, 1)
+        (DiceEstimator, 2, 1), (DiceEstimator, 3, 1), (LoadedDiceEstimator, 2, 2), (LoadedDiceEstimator, 3, 1),
+        (LoadedDiceEstimator, 2, 1, ValueNetwork),
     )
-    def test_sampled_with_the_same_noise(self, estimator_class, n_agents, n_steps):
+    def test_sampled_with_the_same_random_numbers(
+        self, estimator_class, n_agents, n_steps, critic=LeaveOneOutBaseline
+    ):
         tiny = TinyGame(n_agents, 1, DISCOUNT)
-        estimator = estimator_class(tiny.game, tiny.policies, n_trajectories=6, horizon=4)
+        estimator = estimator_class(tiny.game, tiny.policies, n_trajectories=6, horizon=4, critic=critic)
+        critic_params = adaptation.for_each_task(estimator.critic.initial_params([1, 2]), 3)
         logits = np.random.default_rng(0).normal(size=[2, *tiny.logits.shape])
         keys, tasks, agent = random.root_keys([1, 2]), tiny.tasks(2, 3), n_agents - 1
         lola = LOLADiCE(1.0, 0.7, n_steps)
         start = adaptation.for_each_task(joint_params(logits), 3)
-        link = adaptation.sample_link(estimator, start, tasks, keys)
+        link = adaptation.sample_link(estimator, states(start), tasks, keys, critic_params)
         objectives = adaptation.Objectives(estimator, tasks, link)
         gradients = lola.gradients(objectives, agent)[0].numpy().mean(axis=1)
 
         agents = [PolicyGradient(0.7)] * n_agents
         agents[agent] = MetaMAPG(0.0, value_weights=theorem.last_link)
-        imagined_keys = [adaptation.lookahead_keys(link, agent, step) for step in range(n_steps)]
-        chain = adaptation.adapt(estimator, agents, start, tasks, [keys, *imagined_keys])
-        terms = agents[agent].meta_gradients(estimator, chain, agent)
-        self.assert_close(terms.total.initial_params[0].numpy(), gradients, 1e-12)
-        self.assertGreater(np.max(np.abs(terms.opponent_shaping.initial_params[0])), 1e-2)
-        self.assertAllEqual(terms.current_policy.initial_params[0], np.zeros_like(gradients))
+        lookahead_keys = [random.lookahead_keys(keys, agent, step) for step in range(n_steps)]
+        chain = adaptation.adapt(
+            estimator, agents, start, tasks, [keys, *lookahead_keys], critic_params=critic_params
+        )
+        terms = agents[agent].meta_gradients(chain, agent)
+        self.assert_close(terms.total.initial[0].numpy(), gradients, 1e-12)
+        self.assertGreater(np.max(np.abs(terms.opponent_shaping.initial[0])), 1e-2)
+        self.assertAllEqual(terms.current_policy.initial[0], np.zeros_like(gradients))
 
 
 class SampledTest(Close, parameterized.TestCase):
@@ -578,8 +598,10 @@ class SampledTest(Close, parameterized.TestCase):
         generator = np.random.default_rng(0)
         members = generator.integers(len(tiny.oracle.actions), size=[2, 2, 5])
         logits = generator.normal(size=[2, 2, *tiny.logits.shape])
-        estimator = DiceEstimator(tiny.game, tiny.policies, 5, 2, baselines.no_baseline)
-        link = adaptation.Link(joint_params(logits), tiny.sample(estimator, members), random.root_keys([0, 1]))
+        estimator = DiceEstimator(tiny.game, tiny.policies, 5, 2, NoBaseline)
+        link = adaptation.Link(
+            states(joint_params(logits)), tiny.sample(estimator, members), random.root_keys([0, 1])
+        )
         objectives = adaptation.Objectives(estimator, tiny.tasks(2, 2), link)
         assumed = 0.6
         for agent in range(n_agents):
@@ -600,19 +622,21 @@ class SampledTest(Close, parameterized.TestCase):
     @parameterized.product(
         estimator_class=DICE_ESTIMATORS,
         case=[
-            (2, 2, 1, baselines.no_baseline), (2, 2, 2, baselines.leave_one_out_baseline),
-            (3, 2, 1, baselines.no_baseline),
+            (2, 2, 1, NoBaseline), (2, 2, 2, LeaveOneOutBaseline),
+            (3, 2, 1, NoBaseline),
         ],
     )
     def test_the_cross_terms_are_unbiased(self, estimator_class, case):
         """Over all sets of trajectories, of the value of every agent and every ordered pair of agents."""
-        n_agents, horizon, size, baseline = case
+        n_agents, horizon, size, critic = case
         tiny = TinyGame(n_agents, horizon, DISCOUNT)
         members, orders = tiny.oracle.multisets(size)
         probs = orders * tiny.oracle.set_probs(tiny.logits, members)
-        estimator = estimator_class(tiny.game, tiny.policies, size, horizon, baseline)
+        estimator = estimator_class(tiny.game, tiny.policies, size, horizon, critic)
         logits = np.broadcast_to(tiny.logits, [1, len(members), *tiny.logits.shape])
-        link = adaptation.Link(joint_params(logits), tiny.sample(estimator, members[None]), random.root_keys([0]))
+        link = adaptation.Link(
+            states(joint_params(logits)), tiny.sample(estimator, members[None]), random.root_keys([0])
+        )
         objectives = adaptation.Objectives(estimator, tiny.tasks(1, len(members)), link)
         hessians = oracle.derivatives(tiny.oracle.values, tiny.logits)[1]
         along = np.random.default_rng(0).normal(size=tiny.logits.shape)
@@ -631,20 +655,20 @@ class SampledTest(Close, parameterized.TestCase):
 class CompiledTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(LookAhead, LOLATaylor, LOLADiCE, SOS)
-    def test_a_meta_agent_among_learners_that_look_ahead_can_be_compiled(self, kind):
+    def test_a_meta_agent_among_agents_that_look_ahead_can_be_compiled(self, kind):
         """Three derivatives under XLA, the same as without."""
         game = IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype="float64")
         policies = [tabular_policy(game, agent) for agent in range(2)]
         estimator = LoadedDiceEstimator(game, policies, n_trajectories=4, horizon=5)
         keys = random.root_keys([0])
-        tasks = tf.constant(game.payoffs)[tf.newaxis, tf.newaxis]
+        tasks = tf.constant(game.default_tasks)[tf.newaxis, tf.newaxis]
         start = adaptation.for_each_task(tuple(policy.initial_params([0]) for policy in policies), 1)
         agents = [MetaMAPG(0.1), kind(0.2)]
         link_keys = [random.fold_in(keys, link) for link in range(2)]
 
         def total(start):
             chain = adaptation.adapt(estimator, agents, start, tasks, link_keys)
-            return agents[0].meta_gradients(estimator, chain, 0).total.initial_params[0]
+            return agents[0].meta_gradients(chain, 0).total.initial[0]
 
         plain, compiled = (
             tf.function(total, autograph=False, jit_compile=jit_compile)(start) for jit_compile in (False, True)

@@ -14,6 +14,7 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import MaximumLikelihood
+from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
@@ -51,17 +52,17 @@ class Setting:
         self.policies = [tabular.tabular_policy(self.game, agent) for agent in range(self.n_agents)]
         self.estimator = DiceEstimator(self.game, self.policies, n_trajectories, horizon)
         self.tasks = tf.constant(
-            self.game.payoffs + rng.normal(size=[*shape, self.n_agents, *n_actions]), dtype
+            self.game.default_tasks + rng.normal(size=[*shape, self.n_agents, *n_actions]), dtype
         )
         self.logits = [
-            0.5 * rng.normal(size=[*shape, self.game.n_observations, size - 1]) for size in n_actions
+            0.5 * rng.normal(size=[*shape, self.game.n_states, size - 1]) for size in n_actions
         ]
         self.joint_params = tuple((tf.constant(own, dtype),) for own in self.logits)
 
     def link(self):
         """A Link at the policies."""
         keys = random.root_keys(range(self.shape[0]))
-        return adaptation.sample_link(self.estimator, self.joint_params, self.tasks, keys)
+        return adaptation.sample_link(self.estimator, states(self.joint_params), self.tasks, keys)
 
     def by_hand(self, agent, s, n, observations, actions):
         """Where to find the maximum: the log ratios of counts, or the logits of the reference policy.
@@ -78,6 +79,11 @@ class Setting:
                 logits[observation] = [math.log(count / counts[-1]) for count in counts[:-1]]
                 occurred[observation] = True
         return logits, occurred
+
+
+def states(joint_params):
+    """Those of agents that are nothing but their parameters."""
+    return tuple(map(AgentState, joint_params))
 
 
 class EstimateTest(tf.test.TestCase, parameterized.TestCase):
@@ -127,7 +133,7 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
         expected = self.estimate(self.link, 0)
         rng = np.random.default_rng(1)
         others = tuple((tf.constant(3.0 * rng.normal(size=leaf.shape)),) for (leaf,) in self.link.joint_params)
-        estimates = self.estimate(self.link._replace(joint_params=others), 0)
+        estimates = self.estimate(self.link.with_joint_params(others), 0)
         for agent in (1, 2):
             # The parameters are added and subtracted again, which rounds.
             self.assertAllClose(estimates[agent][0], expected[agent][0], rtol=0.0, atol=1e-14)
@@ -207,9 +213,10 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
     def link(self, setting):
         own = tuple(np.array([array], np.int32) for array in (self.OBSERVATIONS, self.ACTIONS))
         observations, actions = ((tf.zeros_like(array), tf.constant(array)) for array in own)
-        nothing = tf.zeros([1, 2, 2, 6], setting.game.dtype)
-        sample = setting.estimator.make_sample(Trajectory(observations, actions, (nothing, nothing)))
-        return adaptation.Link(setting.joint_params, sample, ((), ()))
+        nothing = tf.zeros([1, 2, 2, 6], setting.game.spec.dtype)
+        trajectory = Trajectory(observations, actions, (nothing, nothing))
+        sample = setting.estimator.make_sample(trajectory, setting.joint_params)
+        return adaptation.Link(states(setting.joint_params), sample, ())
 
     @parameterized.named_parameters(*MODES)
     def test_keep_the_logits_of_the_reference_policy(self, mode):
@@ -262,7 +269,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         always = tf.constant(np.stack([np.zeros([2, 6]), np.ones([2, 6])])[np.newaxis], tf.int32)
         trajectory = link.sample.trajectory
         trajectory = trajectory._replace(actions=(trajectory.actions[0], always))
-        link = link._replace(sample=setting.estimator.make_sample(trajectory))
+        link = link._replace(sample=setting.estimator.make_sample(trajectory, setting.joint_params))
         estimate = MaximumLikelihood().estimate(setting.estimator, link, agent_index=0).joint_params[1][0]
         self.assertTrue(np.isfinite(estimate).all())
         self.assertAllGreater(tf.gather(estimate[0, 0, :, 0], [0, 3]), 5.0)
@@ -296,7 +303,8 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         joint_params = tuple(
             tuple(leaf[:, tf.newaxis] for leaf in policy.initial_params([0])) for policy in policies
         )
-        link = adaptation.sample_link(estimator, joint_params, tf.constant(game.payoffs, tf.float32)[None, None], keys)
+        tasks = tf.constant(game.default_tasks, tf.float32)[None, None]
+        link = adaptation.sample_link(estimator, states(joint_params), tasks, keys)
         with self.assertRaisesRegex(
             checks.InvalidInputError, "^opponent_model = 'MaximumLikelihood': must be for policies of at most 1000"
         ):
@@ -313,13 +321,13 @@ class RecordingModel:
     def estimate(self, estimator, link, agent_index):
         del estimator
         self.asked.append((link, agent_index))
-        return link._replace(joint_params=tuple(
+        return link.with_joint_params(tuple(
             params if index == agent_index else tuple(leaf + self._shift for leaf in params)
             for index, params in enumerate(link.joint_params)
         ))
 
 
-class LearnersTest(tf.test.TestCase, parameterized.TestCase):
+class AgentsTest(tf.test.TestCase, parameterized.TestCase):
 
     def chain(self, setting, agents):
         keys = random.root_keys(range(setting.shape[0]))
@@ -330,10 +338,10 @@ class LearnersTest(tf.test.TestCase, parameterized.TestCase):
     def test_meta_agents_see_every_link_through_the_model(self, kind):
         setting = Setting((2, 2), n_trajectories=8, horizon=3)
         chain = self.chain(setting, [PolicyGradient(0.3), PolicyGradient(0.3)])
-        plain = kind().meta_gradients(setting.estimator, chain, agent_index=1)
+        plain = kind().meta_gradients(chain, agent_index=1)
         truthful, wrong = RecordingModel(), RecordingModel(shift=0.5)
         self.assertAllClose(
-            tf.nest.flatten(kind(opponent_model=truthful).meta_gradients(setting.estimator, chain, agent_index=1)),
+            tf.nest.flatten(kind(opponent_model=truthful).meta_gradients(chain, agent_index=1)),
             tf.nest.flatten(plain), rtol=1e-13, atol=1e-13,
         )
         self.assertLen(truthful.asked, 2)
@@ -342,15 +350,15 @@ class LearnersTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(agent_index, 1)
         # What it says of the opponent is what the chain is differentiated at.
         shifted = chain._replace(links=tuple(
-            link._replace(joint_params=((link.joint_params[0][0] + 0.5,), link.joint_params[1])) for link in chain.links
+            link.with_joint_params(((link.joint_params[0][0] + 0.5,), link.joint_params[1])) for link in chain.links
         ))
-        of_wrong = kind(opponent_model=wrong).meta_gradients(setting.estimator, chain, agent_index=1)
-        expected = kind().meta_gradients(setting.estimator, shifted, agent_index=1)
+        of_wrong = kind(opponent_model=wrong).meta_gradients(chain, agent_index=1)
+        expected = kind().meta_gradients(shifted, agent_index=1)
         self.assertAllClose(tf.nest.flatten(of_wrong), tf.nest.flatten(expected), rtol=1e-13, atol=1e-13)
         # DiCE's own surrogate has other weights for the opponent's actions then.
         if kind is MetaMAPG:
             self.assertNotAllClose(
-                of_wrong.opponent_shaping.initial_params[0], plain.opponent_shaping.initial_params[0], rtol=1e-3
+                of_wrong.opponent_shaping.initial[0], plain.opponent_shaping.initial[0], rtol=1e-3
             )
 
     def test_lola_dice_sees_its_link_through_the_model(self):
@@ -359,32 +367,32 @@ class LearnersTest(tf.test.TestCase, parameterized.TestCase):
         (link, *_) = self.chain(setting, [LOLADiCE(0.3, 0.3), PolicyGradient(0.3)]).links
 
         def gradients(model, link):
-            learner = LOLADiCE(0.3, 0.3, opponent_model=model)
-            return learner.gradients(adaptation.Objectives(setting.estimator, setting.tasks, link), agent_index=0)[0]
+            agent = LOLADiCE(0.3, 0.3, opponent_model=model)
+            return agent.gradients(adaptation.Objectives(setting.estimator, setting.tasks, link), agent_index=0)[0]
 
         plain = gradients(None, link)
         self.assertAllEqual(gradients(truthful, link), plain)
         self.assertLen(truthful.asked, 1)
         self.assertIs(truthful.asked[0][0], link)
         self.assertEqual(truthful.asked[0][1], 0)
-        shifted = link._replace(joint_params=(link.joint_params[0], (link.joint_params[1][0] + 0.5,)))
+        shifted = link.with_joint_params((link.joint_params[0], (link.joint_params[1][0] + 0.5,)))
         of_wrong = gradients(wrong, link)
         self.assertAllClose(of_wrong, gradients(None, shifted), rtol=1e-13, atol=1e-13)
         self.assertNotAllClose(of_wrong, plain, rtol=1e-3)
 
     def test_maximum_likelihood_in_a_meta_gradient(self):
-        # What opponent shaping is worth at the estimates, by estimating before.
+        # Opponent-shaping at the estimates, by estimating before.
         setting = Setting((2, 2), shape=(1, 2), n_trajectories=8, horizon=3)
         chain = self.chain(setting, [PolicyGradient(0.3), PolicyGradient(0.3)])
         model = MaximumLikelihood(max_iterations=2)
-        terms = MetaMAPG(opponent_model=model).meta_gradients(setting.estimator, chain, agent_index=0)
+        terms = MetaMAPG(opponent_model=model).meta_gradients(chain, agent_index=0)
         estimated = chain._replace(links=tuple(
             tf.nest.map_structure(tf.stop_gradient, model.estimate(setting.estimator, link, 0)) for link in chain.links
         ))
-        expected = MetaMAPG().meta_gradients(setting.estimator, estimated, agent_index=0)
+        expected = MetaMAPG().meta_gradients(estimated, agent_index=0)
         self.assertAllClose(tf.nest.flatten(terms), tf.nest.flatten(expected), rtol=1e-12, atol=1e-12)
         # The path through the opponent is alive.
-        self.assertAllGreater(np.abs(terms.opponent_shaping.initial_params[0]).max(), 1e-3)
+        self.assertAllGreater(np.abs(terms.opponent_shaping.initial[0]).max(), 1e-3)
 
 
 class BadInputTest(tf.test.TestCase, parameterized.TestCase):
@@ -421,22 +429,22 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         setting = Setting((2, 2))
         estimator = ExactEstimator(setting.game, setting.policies)
         keys = random.root_keys(range(setting.shape[0]))
-        link = adaptation.sample_link(estimator, setting.joint_params, setting.tasks, keys)
+        link = adaptation.sample_link(estimator, states(setting.joint_params), setting.tasks, keys)
         message = (
-            "estimator = 'ExactEstimator': must be one that samples, such as LoadedDiceEstimator, for agents"
-            " with an opponent model"
+            "estimator = ExactEstimator: must be one that samples, such as LoadedDiceEstimator, for agents with an "
+            "opponent model, with simulator and critic and make_sample; see contracts.PlayingEstimator"
         )
         with self.assertRaises(checks.InvalidInputError) as caught:
             MaximumLikelihood().estimate(estimator, link, agent_index=0)
         self.assert_message(caught, message)
-        learner = kind(opponent_model=MaximumLikelihood())
+        agent = kind(opponent_model=MaximumLikelihood())
         with self.assertRaises(checks.InvalidInputError) as caught:
             if kind is LOLADiCE:
-                learner.gradients(adaptation.Objectives(estimator, setting.tasks, link), agent_index=0)
+                agent.gradients(adaptation.Objectives(estimator, setting.tasks, link), agent_index=0)
             else:
-                agents, rates = (learner, PolicyGradient()), (tf.zeros([2, 0]),) * 2
-                chain = adaptation.Chain(agents, rates, setting.tasks, (link,), adaptation.identity)
-                learner.meta_gradients(estimator, chain, agent_index=0)
+                agents = (agent, PolicyGradient())
+                chain = adaptation.Chain(estimator, agents, ((), ()), setting.tasks, (link,), adaptation.identity)
+                agent.meta_gradients(chain, agent_index=0)
         self.assert_message(caught, message)
 
     @parameterized.product(kind=(MetaMAPG, MetaPG, LOLADiCE), opponent_model=(MaximumLikelihood, "mle", 0, False, {}))
@@ -445,7 +453,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
             kind(opponent_model=opponent_model)
         self.assert_message(
             caught, f"{kind.__name__}.opponent_model = {opponent_model!r}: must be None or an opponent model, such as "
-            "@MaximumLikelihood() with parentheses",
+            "MaximumLikelihood()",
         )
 
     @parameterized.parameters(MetaMAPG, MetaPG, LOLADiCE)

@@ -1,11 +1,16 @@
 """Proves that meta-training goes up-hill, repeats its bits, keeps the seeds apart and stops at a bad gradient."""
 
+import dataclasses
 import functools
 
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import adaptation
+from tf_metamapg import checks
+from tf_metamapg.agents.learning_rates import LearnedRates
+from tf_metamapg.agents.learning_rates import LearnedRatesPerParameter
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
@@ -15,8 +20,11 @@ from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
+from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.training import trainer as trainer_module
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 from tf_metamapg.training.trainer import NonFiniteGradientError
 
@@ -33,14 +41,19 @@ MODES = (
 )
 
 
-def make_trainer(seeds, estimator, jit_compile, dtype, meta_agent=MetaMAPG, chain_length=1, **kwargs):
+def make_problem(estimator, dtype, agents=None):
     """Agent 0 is a meta-agent and agent 1 is not."""
     game = IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype=dtype)
     policies = [tabular_policy(game, agent_index) for agent_index in range(2)]
-    return MetaTrainer(
-        game, policies, (meta_agent(1.0), PolicyGradient(1.0)), estimator(game, policies), PayoffNoise(game),
-        seeds, chain_length, N_TASKS, meta_learning_rate=0.1, jit_compile=jit_compile, **kwargs,
+    return Problem(
+        game=game, policies=policies, agents=agents or (MetaMAPG(1.0), PolicyGradient(1.0)),
+        estimator=estimator(game, policies), task_distribution=PayoffNoise(game),
     )
+
+
+def make_trainer(seeds, estimator, jit_compile, dtype, agents=None, **kwargs):
+    settings = TrainerSettings(**{"n_tasks": N_TASKS, "meta_learning_rate": 0.1, "jit_compile": jit_compile, **kwargs})
+    return MetaTrainer(make_problem(estimator, dtype, agents), settings, seeds)
 
 
 def variables_of(trainer):
@@ -62,7 +75,7 @@ def set_arrays(trainer, arrays):
 
 def table_of(trainer, agent_index):
     """The logits of one agent: [S, 5, 1]."""
-    return trainer.initial_params[agent_index][0].numpy()
+    return trainer.meta_params[agent_index].initial[0].numpy()
 
 
 class TrainerTest(tf.test.TestCase, parameterized.TestCase):
@@ -81,14 +94,14 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
 
         with self.subTest("metrics"):
             for one in metrics:
-                self.assertEqual(one.average_reward.shape, (len(SEEDS), 2, 2))
+                self.assertEqual(one.mean_reward.shape, (len(SEEDS), 2, 2))
                 self.assertEqual(one.term_norms.shape, (len(SEEDS), 2, 3))
-                self.assertTrue(np.all((one.average_reward > -3.11) & (one.average_reward < 0.11)))
-                # In the expected reading there is no current-policy term; agent 1 does not meta-learn.
+                self.assertTrue(np.all((one.mean_reward > -3.11) & (one.mean_reward < 0.11)))
+                # With expected inner updates there is no current-policy term; agent 1 does not meta-learn.
                 self.assertAllEqual(one.term_norms[:, 0, 0], np.zeros(len(SEEDS)))
                 self.assertAllGreater(one.term_norms[:, 0, 1:], 0.0)
                 self.assertAllEqual(one.term_norms[:, 1], np.zeros([len(SEEDS), 3]))
-            self.assertNotAllClose(metrics[0].average_reward, metrics[1].average_reward)
+            self.assertNotAllClose(metrics[0].mean_reward, metrics[1].mean_reward)
 
         with self.subTest("meta-agents learn and others do not"):
             self.assertEqual(int(trainer.n_meta_updates_done), 3)
@@ -99,7 +112,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
             set_arrays(trainer, start)
             for one in metrics:
                 again = trainer.step()
-                self.assertAllEqual(again.average_reward, one.average_reward)
+                self.assertAllEqual(again.mean_reward, one.mean_reward)
                 self.assertAllEqual(again.term_norms, one.term_norms)
             for array, other in zip(arrays_of(trainer), end):
                 self.assertAllEqual(array, other)
@@ -112,9 +125,9 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
             set_arrays(trainer, changed)
             for one in metrics:
                 again = trainer.step()
-                self.assertAllEqual(again.average_reward[2], one.average_reward[2])
+                self.assertAllEqual(again.mean_reward[2], one.mean_reward[2])
                 self.assertAllEqual(again.term_norms[2], one.term_norms[2])
-                self.assertNotAllClose(again.average_reward[others], one.average_reward[others])
+                self.assertNotAllClose(again.mean_reward[others], one.mean_reward[others])
             self.assertAllEqual(table_of(trainer, 0)[2], end[0][2])
 
         with self.subTest("a seed alone ends with the same numbers"):
@@ -123,7 +136,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
             tolerance = {"float32": 1e-4, "float64": 1e-10}[dtype]
             self.assertAllEqual(table_of(alone, 0)[0], start[0][2])
             for one in metrics:
-                self.assertAllClose(alone.step().average_reward[0], one.average_reward[2], tolerance, tolerance)
+                self.assertAllClose(alone.step().mean_reward[0], one.mean_reward[2], tolerance, tolerance)
             self.assertAllClose(table_of(alone, 0)[0], end[0][2], tolerance, tolerance)
 
         with self.subTest("stops at NaN"):
@@ -149,52 +162,54 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
 
         with self.subTest("compiled once"):
             for name, count in (
-                ("_compute", 1), ("_apply", 1), ("_measure_and_update", 0 if jit_compile else 1)
+                ("_compute", 1), ("_apply", 1), ("_advance", 0 if jit_compile else 1)
             ):
                 self.assertEqual(getattr(trainer, name).experimental_get_tracing_count(), count, name)
 
     def check_evaluation(self, trainer, end):
         set_arrays(trainer, end)
         with self.subTest("evaluation"):
-            test = trainer.evaluate(random.META_TEST, 1, N_TASKS)
+            test, game_metrics = trainer.evaluate(random.META_TEST, 1, N_TASKS)
             self.assertEqual(test.shape, (len(SEEDS), 2, 2))
+            self.assertEqual(game_metrics, {})
             trainer.step()
             set_arrays(trainer, end)
             # Whatever has been done in between, with whichever phase before it.
-            validation = trainer.evaluate(random.META_VALIDATION, 1, N_TASKS)
-            self.assertAllEqual(trainer.evaluate(random.META_TEST, 1, N_TASKS), test)
+            validation, _ = trainer.evaluate(random.META_VALIDATION, 1, N_TASKS)
+            self.assertAllEqual(trainer.evaluate(random.META_TEST, 1, N_TASKS)[0], test)
             self.assertAllGreater(np.abs(validation - test), 0.0)
             for array, other in zip(arrays_of(trainer), end):
                 self.assertAllEqual(array, other)
 
-        if isinstance(trainer.estimator, ExactEstimator):
+        if isinstance(trainer.problem.estimator, ExactEstimator):
             with self.subTest("goes up-hill"):
                 for _ in range(25):
                     trainer.step()
-                after = trainer.evaluate(random.META_VALIDATION, 1, N_TASKS)
+                after, _ = trainer.evaluate(random.META_VALIDATION, 1, N_TASKS)
                 # What agent 0 gets after the inner update that was trained for, for every seed.
                 self.assertAllGreater(after[:, 1, 0] - validation[:, 1, 0], 0.1)
 
     def test_without_inner_updates(self):
         """A chain of length 0 is ordinary policy gradient ascent on the value."""
-        trainer = make_trainer(SEEDS, EXACT, False, "float32", meta_agent=MetaPG, chain_length=0)
-        before = trainer.evaluate(random.META_VALIDATION, 0, 16)
+        agents = MetaPG(1.0), PolicyGradient(1.0)
+        trainer = make_trainer(SEEDS, EXACT, False, "float32", agents, chain_length=0)
+        before, _ = trainer.evaluate(random.META_VALIDATION, 0, 16)
         metrics = trainer.step()
-        self.assertEqual(metrics.average_reward.shape, (len(SEEDS), 1, 2))
+        self.assertEqual(metrics.mean_reward.shape, (len(SEEDS), 1, 2))
         # All of it is the term that Theorem 1 has without an inner update.
         self.assertAllGreater(metrics.term_norms[:, 0, 0], 0.0)
         self.assertAllEqual(metrics.term_norms[:, 0, 1:], np.zeros([len(SEEDS), 2]))
         for _ in range(40):
             trainer.step()
-        after = trainer.evaluate(random.META_VALIDATION, 0, 16)
+        after, _ = trainer.evaluate(random.META_VALIDATION, 0, 16)
         self.assertAllGreater(after[:, 0, 0] - before[:, 0, 0], 0.02)
 
 
 class MaxGradientNormTest(tf.test.TestCase):
 
     def test_longer_gradients_are_shortened_and_others_left_alone(self):
-        agent = functools.partial(MetaMAPG, learn_inner_learning_rates=True)
-        arguments = (SEEDS, EXACT, False, "float64", agent)
+        agents = MetaMAPG(LearnedRates(1.0)), PolicyGradient(1.0)
+        arguments = (SEEDS, EXACT, False, "float64", agents)
         gradients = self.gradients_of(make_trainer(*arguments))
         norms = np.linalg.norm(gradients, axis=-1)
         allowed = np.median(norms)
@@ -204,11 +219,14 @@ class MaxGradientNormTest(tf.test.TestCase):
         self.assertAllClose(shortened, expected, rtol=1e-12, atol=0.0)
         self.assertAllEqual(shortened[norms < allowed], gradients[norms < allowed])
 
-    def test_a_norm_that_is_zero_in_float32_leaves_gradients_finite(self):
-        # Agent 1 learns nothing, so that its norm is zero, too.
-        gradients, *_ = make_trainer(SEEDS, EXACT, False, "float32", max_gradient_norm=1e-50)._compute()
+    def test_a_norm_that_is_next_to_zero_in_float32_leaves_gradients_finite(self):
+        # Agent 1 learns nothing, so that its norm is zero.
+        gradients, *_ = make_trainer(SEEDS, EXACT, False, "float32", max_gradient_norm=1e-45)._compute()
         for leaf in tf.nest.flatten(gradients):
-            self.assertAllEqual(leaf, tf.zeros_like(leaf))
+            self.assertAllInRange(leaf, -1e-44, 1e-44)
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            TrainerSettings(max_gradient_norm=1e-50)
+        self.assertEqual(str(caught.exception), "max_gradient_norm = 1e-50: must be > 0, also as float32")
 
     def test_no_gradient_is_shortened_to_none_because_its_square_is_too_large(self):
         scaled = 1e30 * tf.constant([[3.0, 4.0], [0.0, 0.0]])
@@ -220,43 +238,118 @@ class MaxGradientNormTest(tf.test.TestCase):
         return np.concatenate([leaf.numpy().reshape(len(SEEDS), -1) for leaf in tf.nest.flatten(gradients[0])], axis=-1)
 
 
-class InnerLearningRatesTest(tf.test.TestCase):
+class LearnedUpdatesTest(tf.test.TestCase):
 
     def test_they_are_learned_up_hill_and_kept_beyond_the_chain(self):
-        meta_agent = functools.partial(MetaMAPG, learn_inner_learning_rates=True)
+        agents = MetaMAPG(LearnedRates(1.0)), PolicyGradient(1.0)
         trainer = make_trainer(
-            SEEDS, EXACT, False, "float64", meta_agent, chain_length=2, inner_rates_meta_learning_rate=0.3
+            SEEDS, EXACT, False, "float64", agents, chain_length=2, update_meta_learning_rate=0.3
         )
-        learned, constant = trainer.inner_learning_rates()
-        self.assertAllClose(learned, np.ones([len(SEEDS), 2]), rtol=1e-15, atol=0)
-        self.assertAllEqual(constant, np.ones([len(SEEDS), 2]))
-        table = trainer.initial_params[0][0].numpy()
+        learned, constant = (own.update for own in trainer.meta_param_values())
+        self.assertAllClose(learned, np.zeros([len(SEEDS), 2]), rtol=0, atol=1e-15)
+        self.assertEqual(constant, ())
+        table = table_of(trainer, 0)
 
         def value(log_rates):
             """What agent 0 gets on average after each of the two inner updates, from the same policies."""
-            trainer.initial_params[0][0].assign(table)
-            trainer.log_inner_learning_rates[0].assign(log_rates)
+            trainer.meta_params[0].initial[0].assign(table)
+            trainer.meta_params[0].update.assign(log_rates)
             return trainer._compute()
 
-        _, (gradients,) = value(np.zeros([len(SEEDS), 2]))[0][0]
-        gradients = gradients.numpy()
+        gradients = value(np.zeros([len(SEEDS), 2]))[0][0].update.numpy()
         for step in range(2):
             shift = np.zeros([len(SEEDS), 2])
             shift[:, step] = 1e-4
-            above, below = (value(sign * shift)[3].average_reward[:, 1:, 0].numpy().mean(axis=1) for sign in (1, -1))
-            # Values are average rewards over 1 − γ.
+            above, below = (value(sign * shift)[3].mean_reward[:, 1:, 0].numpy().mean(axis=1) for sign in (1, -1))
+            # Values are mean rewards over 1 − γ.
             self.assertAllClose(gradients[:, step], (above - below) / 2e-4 / 0.04, rtol=1e-6, atol=1e-8)
         value(np.zeros([len(SEEDS), 2]))
         trainer.step()
         # Adam's first step goes by the meta learning rate along the sign of every derivative.
-        self.assertAllClose(trainer.log_inner_learning_rates[0].numpy(), 0.3 * np.sign(gradients), rtol=1e-4, atol=0)
+        log_rates = trainer.meta_params[0].update.numpy()
+        self.assertAllClose(log_rates, 0.3 * np.sign(gradients), rtol=1e-4, atol=0)
         self.assertAllClose(np.abs(table_of(trainer, 0) - table), np.full(table.shape, 0.1), rtol=1e-4, atol=0)
-        self.assertAllEqual(trainer.inner_learning_rates()[1], np.ones([len(SEEDS), 2]))
-        self.assertAllClose(trainer.inner_learning_rates()[0], np.exp(0.3 * np.sign(gradients)), rtol=1e-4, atol=0)
+        self.assertEqual(trainer.meta_param_values()[1].update, ())
+        self.assertIs(trainer.state["meta_params"][1][0], trainer.meta_params[0].update)
         # A longer chain goes on with the last step's.
-        self.assertAllEqual(trainer._rates_at(7)[0], trainer.inner_learning_rates()[0][:, 1])
-        self.assertAllEqual(trainer._rates_at(0)[0], trainer.inner_learning_rates()[0][:, 0])
-        self.assertIs(trainer.state["meta_params"][1][0], trainer.log_inner_learning_rates[0])
+        self.check_steps_of_an_evaluation(trainer, np.exp(log_rates[:, [0, 1, 1, 1]]))
+
+    def check_steps_of_an_evaluation(self, trainer, rates):
+        """The steps that agent 0 makes, over its policy gradient, are the rates [S, number of steps]."""
+        estimator, states = trainer.problem.estimator, trainer.initial_states(random.META_TEST, N_TASKS)
+        tasks = PayoffNoise(trainer.problem.game).sample(random.root_keys(SEEDS), N_TASKS)
+        for step in range(rates.shape[1]):
+            link = adaptation.Link(states, (), random.root_keys(SEEDS))
+            gradients = adaptation.Objectives(estimator, tasks, link).gradients(0, with_respect_to=0)
+            *_, updated = trainer.advance(random.META_TEST, tasks, step, states)
+            moved = (updated[0].params[0] - states[0].params[0]) / gradients[0]
+            self.assertAllClose(moved, np.broadcast_to(rates[:, step, None, None, None], moved.shape), rtol=1e-9)
+            states = updated
+
+    def test_of_each_parameter_by_the_same_meta_learning_rate_if_none_is_given(self):
+        agents = MetaMAPG(LearnedRatesPerParameter(1.0)), PolicyGradient(1.0)
+        trainer = make_trainer(SEEDS, EXACT, False, "float64", agents, chain_length=2)
+        before = trainer.meta_params[0].update[0].numpy()
+        self.assertAllEqual(before, np.ones([len(SEEDS), 2, 5, 1]))
+        gradients = trainer._compute()[0][0].update[0].numpy()
+        self.assertAllGreater(np.abs(gradients), 1e-7)
+        trainer.step()
+        moved = trainer.meta_params[0].update[0].numpy() - before
+        # Adam's first step, where Keras has its ε of 10⁻⁷ beside √(1 − β₂) |g|.
+        self.assertAllClose(moved, 0.1 * gradients / (np.abs(gradients) + 1e-7 / np.sqrt(0.001)), rtol=1e-4, atol=0)
+
+
+class BadInputTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        ("chain_length", -1, "an integer ≥ 0"), ("chain_length", 1.5, "an integer ≥ 0"),
+        ("chain_length", 10_001, "an integer ≤ 10000"), ("n_tasks", 0, "an integer ≥ 1"),
+        ("meta_learning_rate", -0.1, "a finite number ≥ 0.0"), ("meta_learning_rate", "a", "a finite number ≥ 0.0"),
+        ("update_meta_learning_rate", -1.0, "a finite number ≥ 0.0"), ("max_gradient_norm", 0.0, "> 0"),
+        ("jit_compile", 1, "True or False"),
+    )
+    def test_settings(self, name, value, allowed):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            TrainerSettings(**{name: value})
+        self.assertEqual(str(caught.exception), f"{name} = {value!r}: must be {allowed}")
+
+    def test_parts_of_a_problem(self):
+        problem = make_problem(EXACT, "float64")
+        parts = {field.name: getattr(problem, field.name) for field in dataclasses.fields(Problem)}
+        other = make_problem(EXACT, "float32")
+        for name, value, message in (
+            ("game", IteratedMatrixGame, r"game = <class .*>: must be a game, such as IteratedMatrixGame\(...\)"),
+            ("policies", problem.policies[:1], r"policies = .*: must be a list of 2, one for each agent of the game"),
+            ("policies", [tabular_policy] * 2, r"policies\[0\] = <function .*>: must be a policy"),
+            ("policies", other.policies, r"policies\[0\] = .*: must be made for this agent of this game: for .*"),
+            ("agents", [MetaMAPG] * 2, r"agents\[0\] = <class .*>: must be an agent, such as MetaMAPG\(\)"),
+            ("agents", MetaMAPG(), r"agents = MetaMAPG.*: must be a list of 2, one for each agent of the game"),
+            ("estimator", ExactEstimator, r"estimator = <class .*>: must be an estimator, such as ExactEstimator.*"),
+            ("estimator", other.estimator, r"estimator = ExactEstimator: must be made for this game .* policies"),
+            ("estimator", make_problem(EXACT, "float64").estimator, r"estimator = .*: must be made for .* policies"),
+            ("task_distribution", PayoffNoise, r"task_distribution = <class .*>: must be a task distribution, .*"),
+            ("populations", [None], r"populations = \[None\]: must be a list of 2, one for each agent of the game"),
+            ("populations", [None, Personas], r"populations\[1\] = <class .*>: must be None or a population, .*"),
+            (
+                "populations", [Personas(problem.policies[0]), None],
+                r"populations\[0\] = Personas.*: must be None, as MetaMAPG learns its initial policy",
+            ),
+        ):
+            with self.subTest(name, value=value), self.assertRaises(checks.InvalidInputError) as caught:
+                Problem(**{**parts, name: value})
+            self.assertRegex(str(caught.exception), f"^{message}$")
+
+    def test_what_a_trainer_is_made_of(self):
+        problem, settings = make_problem(EXACT, "float64"), TrainerSettings(jit_compile=False)
+        for arguments, message in (
+            ((Problem, settings, [0]), "problem = <class .*>: must be a Problem"),
+            ((problem, TrainerSettings, [0]), "settings = <class .*>: must be TrainerSettings"),
+            ((problem, settings, 0), "seeds = 0: must be a list of integers, one for each seed"),
+            ((problem, settings, []), r"seeds = \[\]: must be a list of integers, one for each seed"),
+        ):
+            with self.assertRaises(checks.InvalidInputError) as caught:
+                MetaTrainer(*arguments)
+            self.assertRegex(str(caught.exception), f"^{message}$")
 
 
 if __name__ == "__main__":

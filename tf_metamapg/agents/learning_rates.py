@@ -42,7 +42,8 @@ class ConstantRate(descriptions.Described):
         Raises:
             InvalidInputError: if `step_params` is something else.
         """
-        checks.check(not tf.nest.flatten(step_params), "step_params", step_params, "(), as nothing of this agent's updates is learned")
+        allowed = "(), as nothing of this agent's updates is learned"
+        checks.check(not tf.nest.flatten(step_params), "step_params", step_params, allowed)
         return tuple(tf.constant(self.learning_rate, leaf.dtype) * leaf for leaf in direction)
 
 

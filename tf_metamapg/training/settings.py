@@ -32,7 +32,11 @@ class Problem:
         n_agents = self.game.spec.n_agents
         arguments.check_policies("policies", self.policies, contracts.Policy, "a policy", self.game.spec)
         adaptation.check_agents("agents", self.agents, n_agents)
-        contracts.check_kind("estimator", self.estimator, contracts.Estimator, "an estimator")
+        contracts.check_kind(
+            "estimator", self.estimator, contracts.Estimator, "an estimator, such as ExactEstimator(...)"
+        )
+        is_fit = self.estimator.spec == self.game.spec and tuple(self.estimator.policies) == tuple(self.policies)
+        checks.check(is_fit, "estimator", self.estimator, "made for this game and these policies")
         contracts.check_kind(
             "task_distribution", self.task_distribution, contracts.TaskDistribution,
             "a task distribution, such as PayoffNoise(game)",

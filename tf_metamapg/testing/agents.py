@@ -1,0 +1,151 @@
+"""What every agent must keep: updates that are differentiated right, through whatever its state holds."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import contracts
+from tf_metamapg.agents.meta_mapg import MetaMAPG
+from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.numerics import random
+from tf_metamapg.testing.modes import central_differences
+from tf_metamapg.testing.modes import flat
+from tf_metamapg.testing.modes import MODES
+from tf_metamapg.testing.modes import relative_differences
+from tf_metamapg.testing.tiny_games import TinyGame
+from tf_metamapg.theorem import last_link
+
+N_TASKS = 2
+
+
+class AgentTests:
+    """Tests of an agent, among naive ones; mix them into a `tf.test.TestCase`."""
+
+    def make_agent(self):
+        """The agent under test."""
+        raise NotImplementedError
+
+    def make_estimator(self, game, policies):
+        """An estimator that the agent can learn with; exact values by default."""
+        return ExactEstimator(game, policies)
+
+    def _setting(self, *others):
+        """(a tiny game, its estimator, the agents, parameters [1, N, ...], tasks): the agent under test is the last."""
+        tiny = TinyGame(2, ends=True)
+        estimator = self.make_estimator(tiny.game, tiny.policies)
+        agents = (*(others or (PolicyGradient(0.3),)), self.make_agent())
+        rng = np.random.default_rng(0)
+        joint_params = tf.nest.map_structure(
+            lambda leaf: leaf + 0.3 * rng.normal(size=[1, N_TASKS, *leaf.shape[2:]]), tiny.joint_params
+        )
+        return estimator, agents, joint_params, tf.repeat(tiny.tasks, N_TASKS, axis=1)
+
+    def _chain(self, setting, chain_length, compile_fn=adaptation.identity):
+        keys = [random.link_keys(random.root_keys([3]), link) for link in range(chain_length + 1)]
+        return adaptation.adapt(*setting, keys, compile_fn=compile_fn)
+
+    def test_it_is_an_agent(self):
+        self.assertIsInstance(self.make_agent(), contracts.Agent)
+
+    def test_its_state_keeps_its_structure(self):
+        for chain_length in (0, 1, 3):
+            chain = self._chain(self._setting(), chain_length)
+            first = chain.links[0].agent_states[-1]
+            self.assertIsInstance(first, contracts.AgentState)
+            for leaf in tf.nest.flatten(first):
+                self.assertTrue(leaf.dtype.is_floating)
+                self.assertEqual(leaf.shape[:2], (1, N_TASKS))
+            for link in chain.links:
+                state = link.agent_states[-1]
+                tf.nest.assert_same_structure(first, state)
+                tf.nest.map_structure(lambda one, other: self.assertEqual(one.shape, other.shape), first, state)
+                tf.nest.map_structure(lambda one, other: self.assertEqual(one.dtype, other.dtype), first, state)
+
+    def test_modes_agree(self):
+        expected = None
+        for mode, compile_fn in MODES.items():
+            chain = self._chain(self._setting(), 2, compile_fn)
+            states = flat([link.agent_states for link in chain.links])
+            self.assertTrue(np.all(np.isfinite(states)))
+            expected = states if expected is None else expected
+            np.testing.assert_allclose(states, expected, rtol=1e-7, atol=1e-9, err_msg=mode)
+
+    def test_its_update_is_differentiated_right(self):
+        """In the states of all agents, moments included, against finite differences at fixed samples."""
+        setting = estimator, agents, _, tasks = self._setting()
+        chain = self._chain(setting, 1)
+        link = chain.links[1]  # whose moments are not zero any more
+        step_params = tuple(adaptation.at_step(of_agent, 0) for of_agent in chain.update_params)
+        leaves = tf.nest.flatten(link.agent_states)
+
+        def updated(*values):
+            values = [tf.constant(value, leaf.dtype) for value, leaf in zip(values, leaves)]
+            own_link = link._replace(agent_states=tf.nest.pack_sequence_as(link.agent_states, values))
+            return self._updated(estimator, tasks, own_link, agents, step_params)
+
+        with tf.GradientTape() as tape:
+            tape.watch(link.agent_states)
+            result = self._updated(estimator, tasks, link, agents, step_params)
+        jacobians = tape.jacobian(result, leaves, unconnected_gradients="zero")
+        jacobian = np.concatenate([np.reshape(leaf, [len(result), -1]) for leaf in jacobians], axis=1)
+        # Second moments must stay above zero, and are small.
+        expected = relative_differences(lambda *values: updated(*values).numpy(), [leaf.numpy() for leaf in leaves])
+        np.testing.assert_allclose(jacobian * flat(leaves), expected, rtol=1e-5, atol=1e-7)
+
+    def _updated(self, estimator, tasks, link, agents, step_params):
+        """The state of the agent after an update of all, as one vector."""
+        states = adaptation.inner_update(adaptation.Objectives(estimator, tasks, link), agents, step_params)
+        return tf.concat([tf.reshape(leaf, [-1]) for leaf in tf.nest.flatten(states[-1])], axis=0)
+
+    def test_who_shapes_it_gets_the_right_gradient(self):
+        """Theorem 1 of a Meta-MAPG agent that faces it, over two updates, against finite differences."""
+        estimator, agents, joint_params, tasks = self._setting(MetaMAPG(0.4, value_weights=last_link))
+        if not isinstance(estimator, ExactEstimator):
+            self.skipTest("A chain from samples is no function of the parameters alone.")
+        terms = agents[0].meta_gradients(self._chain((estimator, agents, joint_params, tasks), 2), 0)
+
+        def meta_value(*own_params):
+            params = tuple(tf.constant(leaf) for leaf in own_params)
+            chain = self._chain((estimator, agents, (params, joint_params[1]), tasks), 2)
+            values = estimator.values(chain.links[-1].joint_params, tasks, ())
+            return [tf.reduce_mean(values[0]).numpy()]
+
+        derivatives = central_differences(meta_value, [leaf.numpy() for leaf in joint_params[0]])
+        expected = np.reshape(derivatives, [N_TASKS, -1]).sum(axis=0)
+        np.testing.assert_allclose(flat(terms.total.initial), expected, rtol=1e-5, atol=1e-7)
+
+    def test_its_own_meta_gradient(self):
+        """Against finite differences of the last link's value if it is a meta-agent with all terms, else zeros."""
+        estimator, agents, joint_params, tasks = self._setting()
+        chain = self._chain((estimator, agents, joint_params, tasks), 2)
+        terms = agents[-1].meta_gradients(chain, 1)
+        for term in terms:
+            self.assertEqual([leaf.shape for leaf in term.initial], [leaf[:, 0].shape for leaf in joint_params[1]])
+            tf.nest.assert_same_structure(term.update, chain.update_params[1])
+        if not agents[-1].is_meta_agent:
+            self.assertFalse(np.any(flat(terms)))
+
+    def test_all_links_share_what_is_traced(self):
+        """A longer chain has no more to compile, and nothing of an agent's state is traced anew."""
+        n_traces = []
+        for chain_length in (2, 4):
+            traces = []
+
+            def compile_fn(function, traces=traces):
+                def traced(*args, **kwargs):
+                    traces.append(function)
+                    return function(*args, **kwargs)
+
+                return tf.function(traced, autograph=False)
+
+            self._chain(self._setting(), chain_length, compile_fn)
+            n_traces.append(len(traces))
+        self.assertEqual(n_traces, [2, 2])  # to sample, and to update
+
+    def test_its_state_can_be_stored(self):
+        chain = self._chain(self._setting(), 1)
+        state = chain.links[-1].agent_states[-1]
+        stored = [np.array(leaf) for leaf in tf.nest.flatten(state)]
+        restored = tf.nest.pack_sequence_as(state, [tf.constant(leaf) for leaf in stored])
+        tf.nest.map_structure(np.testing.assert_array_equal, state, restored)
