@@ -30,15 +30,33 @@ def result(name):
     return rows((ROOT / "results" / name / "table.md").read_text("utf-8"))
 
 
+def run(example):
+    """The names that an example binds."""
+    names = {}
+    exec(compile(example, "README.md", "exec"), names)
+    return names
+
+
 class ReadmeTest(tf.test.TestCase):
 
     def test_library_example(self):
-        self.assertLen(EXAMPLES, 1)
-        names = {}
-        exec(compile(EXAMPLES[0], "README.md", "exec"), names)
-        gradients = names["terms"].total.initial_params[0]
+        self.assertLen(EXAMPLES, 2)
+        gradients = run(EXAMPLES[0])["terms"].total.initial[0]
         self.assertEqual(gradients.shape, (3, 5, 1))
         self.assertGreater(tf.norm(gradients), 0.0)
+
+    def test_example_of_a_game_and_an_agent_of_ones_own(self):
+        names = run(EXAMPLES[1])
+        chain = names["chain"]
+        self.assertLen(chain.links, 3)
+        # Some episodes end, and what comes after does not count.
+        self.assertLess(tf.reduce_mean(tf.cast(chain.links[0].sample.trajectory.mask[0], tf.float32)), 1.0)
+        # The running means go on from link to link, and opponent-shaping passes through the steps that they make.
+        first, second, last = (link.agent_states[1].extra[0] for link in chain.links)
+        self.assertAllEqual(first, tf.zeros_like(first))
+        self.assertNotAllClose(second, last)
+        for term in (names["terms"].self_shaping, names["terms"].opponent_shaping):
+            self.assertGreater(tf.linalg.global_norm(term.initial), 0.0)
 
     def test_numbers_among_strangers(self):
         header, *_ = [row for row in rows(README) if row[1:3] == ["Meta-MAPG", "Meta-PG"]]
@@ -90,13 +108,13 @@ class ReadmeTest(tf.test.TestCase):
         policies = [tabular_policy(game, agent) for agent in range(2)]
         logits = 50.0 * np.array([[1, 1, -1, 1, -1], [-1, -1, -1, -1, -1]], np.float64)
         joint_params = tuple((tf.constant(table[np.newaxis, np.newaxis, :, np.newaxis]),) for table in logits)
-        tasks = tf.constant(game.payoffs, tf.float64)[tf.newaxis, tf.newaxis]
+        tasks = tf.constant(game.default_tasks, tf.float64)[tf.newaxis, tf.newaxis]
         for estimator, expected in (
             (ExactEstimator(game, policies), -2.04), (LoadedDiceEstimator(game, policies, 2, 50), -2.02)
         ):
             sample = estimator.sample(joint_params, tasks, random.root_keys([0]))
-            average_reward = estimator.mean_rewards(joint_params, tasks, sample)[0]
-            self.assertAllClose(average_reward, [[expected]], rtol=1e-12, atol=0.0)
+            mean_rewards = estimator.mean_rewards(joint_params, tasks, sample)[0]
+            self.assertAllClose(mean_rewards, [[expected]], rtol=1e-12, atol=0.0)
             self.assertIn(f"{expected}".replace("-", "−"), README)
 
 

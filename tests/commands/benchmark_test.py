@@ -28,7 +28,7 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("meta_updates", workloads.META_WORKLOADS, "tabular", 2),
-        ("agents", workloads.LEARNER_WORKLOADS, "dice_128", 3),
+        ("agents", workloads.LOLA_WORKLOADS, "dice_128", 3),
     )
     def test_measure(self, table, name, n_rollouts):
         workload = table[name]._replace(n_tasks=2, **SMALL)
@@ -64,7 +64,7 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(recurrent.policies, (lstm_policy, tabular_policy))
         self.assertEqual(recurrent.agents, (MetaMAPG, PolicyGradient))
         for name, n_trajectories in (("dice_128", 128), ("dice_1024", 1024)):
-            self.assertEqual(workloads.LEARNER_WORKLOADS[name][2:6], (1, 1, n_trajectories, 150))
+            self.assertEqual(workloads.LOLA_WORKLOADS[name][2:6], (1, 1, n_trajectories, 150))
 
 
 class ReferenceLoopTest(tf.test.TestCase):

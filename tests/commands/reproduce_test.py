@@ -57,14 +57,14 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_figure_1(self):
         numbers, table = self.reproduced(figure_1, n_updates=3)
-        self.assertLen(numbers, len(figure_1.LEARNERS) * 4)
-        last = {row["learner"]: np.hypot(float(row["x"]), float(row["y"])) for row in numbers}
+        self.assertLen(numbers, len(figure_1.AGENTS) * 4)
+        last = {row["agent"]: np.hypot(float(row["x"]), float(row["y"])) for row in numbers}
         # Naive agents turn and grow by √(1 + α²) with each step; the others come closer.
         self.assertAllClose(last["naive"], np.sqrt(2) * (1 + figure_1.STEP**2) ** 1.5, rtol=1e-12, atol=0)
-        for name in set(figure_1.LEARNERS) - {"naive"}:
+        for name in set(figure_1.AGENTS) - {"naive"}:
             self.assertLess(last[name], np.sqrt(2))
         # What the step's matrix gives and the closed form agree in every printed digit.
-        for line in table.splitlines()[-len(figure_1.LEARNERS) :]:
+        for line in table.splitlines()[-len(figure_1.AGENTS) :]:
             _, measured, closed_form, _ = [cell.strip() for cell in line.strip("|").split("|")]
             self.assertEqual(measured, closed_form)
 
@@ -85,15 +85,15 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_exact_ipd(self):
         numbers, table = self.reproduced(exact_ipd, n_runs=3, n_updates=2)
-        self.assertLen(numbers, len(exact_ipd.LEARNERS) * 3)
+        self.assertLen(numbers, len(exact_ipd.AGENTS) * 3)
         # What it is compared with has been computed again, and was not published.
         self.assertIn("| recomputed from the closed form, 400 runs |", table)
         self.assertNotIn("published,", table)
-        for name in exact_ipd.LEARNERS:
+        for name in exact_ipd.AGENTS:
             self.assertIn(f"| {name} |", table)
-            of_learner = [row for row in numbers if row["learner"] == name]
-            self.assertEqual([row["seed"] for row in of_learner], ["0", "1", "2"])
-            mean = np.mean([float(row[f"average_reward_{agent}"]) for row in of_learner for agent in range(2)])
+            of_agent = [row for row in numbers if row["agent"] == name]
+            self.assertEqual([row["seed"] for row in of_agent], ["0", "1", "2"])
+            mean = np.mean([float(row[f"average_reward_{agent}"]) for row in of_agent for agent in range(2)])
             self.assertIn(f"| {mean:.3f} (".replace("-", "−"), table)
 
     def test_dice_ipd(self):
@@ -256,6 +256,19 @@ class StoredResultsTest(tf.test.TestCase, parameterized.TestCase):
         personas.write(directory, module.reproduce.keywords["configs"], rows)
         for file in ("table.md", "numbers.csv"):
             self.assertEqual((directory / file).read_bytes(), (RESULTS / name / file).read_bytes())
+
+    @parameterized.parameters(
+        (exact_ipd, "exact_ipd", "agent", ("average_reward_0", "average_reward_1"), 1, (400, 200)),
+        (shape_naive_learner, "shape_naive_learner", "shaper", ("reward_of_shaper", "reward_of_learner"), 101, ()),
+    )
+    def test_tables(self, module, name, column, columns, n_links, sizes):
+        with open(RESULTS / name / "numbers.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        numbers = {}
+        for row in rows:
+            numbers.setdefault(row[column], []).append([float(row[name]) for name in columns])
+        curves = {agent: np.reshape(values, [-1, n_links, 2]) for agent, values in numbers.items()}
+        self.assertEqual(module._text(curves, *sizes), (RESULTS / name / "table.md").read_text("utf-8"))
 
     def test_naive_learner_meets_what_is_published(self):
         """By Lu et al. 2022, of the reward of naive agents and of LOLA, and of the learner that meets LOLA."""

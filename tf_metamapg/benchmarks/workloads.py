@@ -66,11 +66,11 @@ META_WORKLOADS = {
 }
 # One whole update of these is an inner update of both agents, with the rollout at the present policies and one
 # more for what each agent imagines.
-LEARNER_WORKLOADS = {
+LOLA_WORKLOADS = {
     "dice_128": Workload((LOLADiCE, LOLADiCE), n_trajectories=128, chain_length=0),
     "dice_1024": Workload((LOLADiCE, LOLADiCE), n_trajectories=1024, chain_length=0),
 }
-WORKLOADS = {**META_WORKLOADS, **LEARNER_WORKLOADS}
+WORKLOADS = {**META_WORKLOADS, **LOLA_WORKLOADS}
 # How the cost grows with each axis: what is doubled, and the workloads in which it is, from `tabular` on. For L it
 # is the number of rollouts, L + 1.
 SCALING = {
@@ -97,7 +97,7 @@ def measure(name, started, n_repeats):
     """
     workload = _find(name)
     trainer = workload.trainer()
-    if name in LEARNER_WORKLOADS:
+    if name in LOLA_WORKLOADS:
         update, n_rollouts = _inner_update(trainer, workload), 3
     else:
         update, n_rollouts = trainer.step, workload.chain_length + 1

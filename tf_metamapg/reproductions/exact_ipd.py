@@ -12,12 +12,12 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import statistics
 
-TITLE = "Exact agents in the iterated prisoner's dilemma"
+TITLE = "Agents with exact gradients in the iterated prisoner's dilemma"
 SOURCE = "agents of Zhang & Lesser 2010, Foerster et al. 2017, Letcher et al. 2019, in closed form"
 DURATION = "45 s"
 
-# Learner, and the mean and standard deviation over 400 runs of other code for the same closed forms.
-LEARNERS = {
+# Agent, and the mean and standard deviation over 400 runs of other code for the same closed forms.
+AGENTS = {
     "naive": (PolicyGradient, -1.992, 0.086),
     "LookAhead": (LookAhead, -1.930, 0.245),
     "LOLA (a)": (LOLAShaping, -1.048, 0.158),
@@ -32,16 +32,16 @@ def reproduce(directory, n_runs=400, n_updates=200):
 
     Args:
         directory: where to.
-        n_runs: independent runs of each learner, ≥ 2.
+        n_runs: independent runs of each agent, ≥ 2.
         n_updates: updates of each run.
     """
     curves = {
         # So little is computed that XLA would take longer to compile than it saves.
         name: protocols.learning_curves(
-            learner(), ExactEstimator, initial_stddev=1.0, n_seeds=n_runs, n_updates=n_updates, dtype="float64",
+            agent(), ExactEstimator, initial_stddev=1.0, n_seeds=n_runs, n_updates=n_updates, dtype="float64",
             description=name, jit_compile=False,
         )
-        for name, (learner, _, _) in LEARNERS.items()
+        for name, (agent, _, _) in AGENTS.items()
     }
     rows = [
         [name, run, f"{first:.9g}", f"{second:.9g}"]
@@ -49,7 +49,7 @@ def reproduce(directory, n_runs=400, n_updates=200):
         for run, (first, second) in enumerate(of_runs[:, -1])
     ]
     results.save(
-        directory, _figure(curves), ["learner", "seed", "average_reward_0", "average_reward_1"], rows,
+        directory, _figure(curves), ["agent", "seed", "average_reward_0", "average_reward_1"], rows,
         _text(curves, n_runs, n_updates),
     )
 
@@ -57,7 +57,7 @@ def reproduce(directory, n_runs=400, n_updates=200):
 def _text(curves, n_runs, n_updates):
     table, bound = [], statistics.normal_quantile(0.995)
     for name, of_runs in curves.items():
-        _, recomputed_mean, recomputed_deviation = LEARNERS[name]
+        _, recomputed_mean, recomputed_deviation = AGENTS[name]
         runs = of_runs[:, -1].mean(axis=1)
         # Both means are of samples.
         error = np.hypot(runs.std(ddof=1) / np.sqrt(n_runs), recomputed_deviation / np.sqrt(N_RECOMPUTED_RUNS))
@@ -77,7 +77,7 @@ def _text(curves, n_runs, n_updates):
         )
         + results.markdown_table(
             [
-                "learner", "mean (deviation)", f"recomputed from the closed form, {N_RECOMPUTED_RUNS} runs",
+                "agent", "mean (deviation)", f"recomputed from the closed form, {N_RECOMPUTED_RUNS} runs",
                 "standard errors apart", "agrees",
             ],
             table,

@@ -23,8 +23,8 @@ STEP = 0.2  # α, an agent's own step; for Meta-MAPG the step of its meta-update
 ASSUMED_STEP = 0.8  # η, the step that an agent assumes of the other; for Meta-MAPG all agents' inner step
 START = (1.0, 1.0)
 
-# Learner, and the squared spectral radius of one joint step in closed form.
-LEARNERS = {
+# Agent, and the squared spectral radius of one joint step in closed form.
+AGENTS = {
     "naive": (PolicyGradient(STEP), 1 + STEP**2),
     "LOLA (a)": (LOLAShaping(STEP, ASSUMED_STEP), (1 - STEP * ASSUMED_STEP) ** 2 + STEP**2),
     "LOLA (b)": (LOLATaylor(STEP, ASSUMED_STEP), (1 - 2 * STEP * ASSUMED_STEP) ** 2 + STEP**2),
@@ -41,18 +41,18 @@ def reproduce(directory, n_updates=40):
         directory: where to.
         n_updates: how many steps of each.
     """
-    paths = {name: _path(learner, np.array(START), n_updates) for name, (learner, _) in LEARNERS.items()}
+    paths = {name: _path(agent, np.array(START), n_updates) for name, (agent, _) in AGENTS.items()}
     rows = [
         [name, update, f"{x:.17g}", f"{y:.17g}"] for name, path in paths.items() for update, (x, y) in enumerate(path)
     ]
     # The columns of the joint step's matrix are what it does to the unit vectors.
     matrices = {
-        name: np.stack([_path(learner, unit, 1)[1] for unit in np.eye(2)], axis=1)
-        for name, (learner, _) in LEARNERS.items()
+        name: np.stack([_path(agent, unit, 1)[1] for unit in np.eye(2)], axis=1)
+        for name, (agent, _) in AGENTS.items()
     }
     table = [
         [
-            name, f"{np.max(np.abs(np.linalg.eigvals(matrix))) ** 2:.12f}", f"{LEARNERS[name][1]:.12f}",
+            name, f"{np.max(np.abs(np.linalg.eigvals(matrix))) ** 2:.12f}", f"{AGENTS[name][1]:.12f}",
             f"{np.linalg.norm(paths[name][-1]):.3g}",
         ]
         for name, matrix in matrices.items()
@@ -64,27 +64,27 @@ def reproduce(directory, n_updates=40):
             "LOLA (a) is `LOLAShaping`, LOLA (b) `LOLATaylor`.",
         )
         + results.markdown_table(
-            ["learner", "squared spectral radius of a step", "closed form", "distance from (0, 0) at the end"], table
+            ["agent", "squared spectral radius of a step", "closed form", "distance from (0, 0) at the end"], table
         )
     )
-    results.save(directory, _figure(paths), ["learner", "update", "x", "y"], rows, text)
+    results.save(directory, _figure(paths), ["agent", "update", "x", "y"], rows, text)
 
 
-def _path(learner, start, n_updates):
+def _path(agent, start, n_updates):
     """Where two agents of one kind go: array [n_updates + 1, 2]."""
     game = bilinear_game()
     estimator = ExactEstimator(game, [vector_policy(game, agent_index) for agent_index in range(2)])
     keys = random.root_keys([0])
     tasks = DefaultTasks(game).sample(keys, n_tasks=1)
-    agents = [learner, learner]
+    agents = [agent, agent]
     points = [start]
     for _ in range(n_updates):
-        params = tuple((tf.constant(points[-1][agent].reshape([1, 1, 1])),) for agent in range(2))
+        params = tuple((tf.constant(entry.reshape([1, 1, 1])),) for entry in points[-1])
         # What learns its initial parameters moves along its meta-gradient, what does not along its own.
         chain_length = 1
         chain = adaptation.adapt(estimator, agents, params, tasks, [keys] * (chain_length + 1))
-        if learner.is_meta_agent:
-            terms = [learner.meta_gradients(chain, agent).total for agent in range(2)]
+        if agent.is_meta_agent:
+            terms = [agent.meta_gradients(chain, agent_index).total for agent_index in range(2)]
             step = [STEP * term.initial[0].numpy().item() for term in terms]
             points.append(points[-1] + np.array(step))
         else:

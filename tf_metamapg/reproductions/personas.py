@@ -11,11 +11,10 @@ RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 META_AGENTS = {
     "Meta-MAPG": (),
     "Meta-PG": (
-        "train.agents = [@MetaPG(), @PolicyGradient()]", "MetaPG.inner_learning_rate = %first_inner_learning_rate",
-        "MetaPG.inner_learning_rate = @LearnedRates()",
+        "train.agents = [@MetaPG(), @PolicyGradient()]", "MetaPG.inner_learning_rate = @LearnedRates()",
     ),
 }
-LEARNERS = {
+ORDINARY_AGENTS = {
     "LOLA-DiCE": (
         "train.agents = [@LOLADiCE(), @PolicyGradient()]", "LOLADiCE.assumed_learning_rate = 1.0",
         "LOLADiCE.inner_learning_rate = {}",
@@ -24,7 +23,7 @@ LEARNERS = {
         "train.agents = [@own/PolicyGradient(), @PolicyGradient()]", "own/PolicyGradient.inner_learning_rate = {}",
     ),
 }
-METHODS = (*META_AGENTS, *LEARNERS)
+METHODS = (*META_AGENTS, *ORDINARY_AGENTS)
 HEADER = (
     "policy", "method", "inner_step", "meta_updates", "seconds", "seed", "inner_updates", "average_reward"
 )
@@ -90,7 +89,7 @@ def outcome(directory, policy, config, method, bindings):
     summaries = {
         rate: protocols.train_config(
             directory, f"{name}_{rate}", config,
-            (*(binding.format(rate) for binding in LEARNERS[method]), "train.n_meta_updates = 0", *bindings),
+            (*(binding.format(rate) for binding in ORDINARY_AGENTS[method]), "train.n_meta_updates = 0", *bindings),
         )
         for rate in RATES
     }

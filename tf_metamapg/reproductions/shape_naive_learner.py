@@ -1,4 +1,4 @@
-"""One meta-agent shapes naive agents for a hundred updates of theirs, with exact gradients."""
+"""One meta-agent shapes naive learners for a hundred updates of theirs, with exact gradients."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ TITLE = "Shaping a naive learner for long in the iterated prisoner's dilemma"
 SOURCE = "protocol and published figures of Lu et al. 2022, Model-Free Opponent Shaping"
 DURATION = "20 min"
 
-# Learners without meta-learning have nothing to learn before they are measured, so that each task has a new one, too.
-LEARNERS = ("train.n_meta_updates = 0", "train.populations = [@NormalPolicies, @NormalPolicies]", "train.n_seeds = 40")
-# Who meets the naive agents: its agent, what is different for it in the config, and what is published of the same:
+# Agents without meta-learning have nothing to learn before they are measured, so that each task has a new one, too.
+ORDINARY = ("train.n_meta_updates = 0", "train.populations = [@NormalPolicies, @NormalPolicies]", "train.n_seeds = 40")
+# Who meets the naive learners: its agent, what is different for it in the config, and what is published of the same:
 # its reward / that of the learner.
 SHAPERS = {
-    "naive": ("@PolicyGradient()", LEARNERS, "−1.98"),
-    "LOLA (a)": ("@LOLAShaping()", ("LOLAShaping.inner_learning_rate = 1.0", *LEARNERS), ""),
-    "LOLA (b)": ("@LOLATaylor()", ("LOLATaylor.inner_learning_rate = 1.0", *LEARNERS), "−1.304 / −1.526"),
+    "naive": ("@PolicyGradient()", ORDINARY, "−1.98"),
+    "LOLA (a)": ("@LOLAShaping()", ("LOLAShaping.inner_learning_rate = 1.0", *ORDINARY), ""),
+    "LOLA (b)": ("@LOLATaylor()", ("LOLATaylor.inner_learning_rate = 1.0", *ORDINARY), "−1.304 / −1.526"),
     "Meta-PG": (
         "@MetaPG()", ("MetaPG.inner_learning_rate = @LearnedRates()",), "",
     ),
@@ -71,7 +71,7 @@ def _text(curves):
     return (
         results.paragraph(
             f"Average reward over {n_links - 1} updates of a naive learner, θ ~ N(0, 1), whose step is 1; mean ± 95%",
-            "interval over seeds; held-out agents, exact gradients, γ = 0.96. Everything is as",
+            "interval over seeds; held-out learners, exact gradients, γ = 0.96. Everything is as",
             "`shape_naive_learner.gin` says, but for the agent; one that learns no initial policy has a new one,",
             "θ ~ N(0, 1), in every task, and a step of 1. LOLA (a) is `LOLAShaping`, LOLA (b) `LOLATaylor`. No policy",
             "can make a learner that looks after itself give more than −0.5 for good; what is above that comes from",
