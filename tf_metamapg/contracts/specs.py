@@ -81,6 +81,7 @@ class GameSpec:
         checks.check(are_names, "GameSpec.metrics", self.metrics, "a tuple of names")
         for name in self.metrics:
             checks.check(name.isidentifier(), "GameSpec.metrics", name, "names of letters, digits and underscores")
+            checks.check(name != "average_reward", "GameSpec.metrics", name, "another name, as rewards have this one")
         checks.check(len(set(self.metrics)) == len(self.metrics), "GameSpec.metrics", self.metrics, "different names")
         object.__setattr__(self, "metrics", tuple(self.metrics))
 

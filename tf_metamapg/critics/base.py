@@ -21,6 +21,8 @@ class Critic(descriptions.Described, abc.ABC):
     """A `contracts.Critic` that learns nothing, for subclasses to say what its values are.
 
     Attributes:
+        spec: `contracts.GameSpec` of the game that is played.
+        policies: one policy for each agent.
         sees_other_actions: whether values depend on what the others do at the same step.
         learning_rate: 0, as nothing is learned.
     """
@@ -34,13 +36,13 @@ class Critic(descriptions.Described, abc.ABC):
             spec: `contracts.GameSpec` of the game that is played.
             policies: one `contracts.StepPolicy` for each agent.
         """
-        self._spec = spec
-        self._policies = policies
+        self.spec = spec
+        self.policies = policies
 
     def initial_params(self, seeds):
         """Nothing for each agent, as nothing is learned."""
         del seeds
-        return ((),) * self._spec.n_agents
+        return ((),) * self.spec.n_agents
 
     @abc.abstractmethod
     def values(self, params, joint_params, trajectory, agent_index):
@@ -59,8 +61,8 @@ class Critic(descriptions.Described, abc.ABC):
     def loss(self, params, joint_params, trajectory, agent_index):
         """Zeros [S, N], as nothing is learned; see `values`."""
         del params, joint_params
-        return tf.zeros(trajectory.rewards[agent_index].shape[:2], self._spec.dtype)
+        return tf.zeros(trajectory.rewards[agent_index].shape[:2], self.spec.dtype)
 
     def returns_to_go(self, trajectory, agent_index):
         """What the values estimate: tensor [S, N, K, T]."""
-        return returns.returns_to_go(trajectory.rewards[agent_index], self._spec.discount)
+        return returns.returns_to_go(trajectory.rewards[agent_index], self.spec.discount)

@@ -60,8 +60,8 @@ class LinearFeatureBaseline(Critic):
         n_trajectories = to_go.shape[-2]
         if n_trajectories == 1:
             return tf.zeros_like(to_go)
-        space = self._spec.observations[agent_index]
-        features = encoders.encode(space, self._spec.dtype, trajectory.observations[agent_index])
+        space = self.spec.observations[agent_index]
+        features = encoders.encode(space, self.spec.dtype, trajectory.observations[agent_index])
         time = relative_time(features)
         powers = tf.broadcast_to(tf.concat([time**power for power in range(4)], -1), [*to_go.shape, 4])
         # Rows of zeros, as those of steps that do not count are, leave least squares as they are.

@@ -63,18 +63,18 @@ class ValueNetwork(Critic):
 
     def _scale(self, trajectory):
         """Σ_t γ^t: networks estimate what is got per time step, which is of the order of one."""
-        return float(np.sum(self._spec.discount ** np.arange(trajectory.rewards[0].shape[-1])))
+        return float(np.sum(self.spec.discount ** np.arange(trajectory.rewards[0].shape[-1])))
 
     def _model_builder(self, policy, agent_index):
-        dtype = self._spec.dtype
-        sizes = (encoders.size(self._spec.observations[agent_index]) + 1, 1)
+        dtype = self.spec.dtype
+        sizes = (encoders.size(self.spec.observations[agent_index]) + 1, 1)
         is_recurrent = bool(policy.initial_state([1]))
         n_params = LSTM.n_params(*sizes, self._units) if is_recurrent else MLP.n_params(*sizes, (self._units,))
         functional.check_size("ValueNetwork.units", self._units, n_params, dtype)
 
         def build_model(seed):
             # Another stream than that of the agent's policy.
-            seed = random.integer_seed(seed, self._spec.n_agents + agent_index)
+            seed = random.integer_seed(seed, self.spec.n_agents + agent_index)
             if is_recurrent:
                 model = LSTM(tf.identity, *sizes, self._units, seed, dtype=dtype)
             else:
@@ -85,9 +85,9 @@ class ValueNetwork(Critic):
         return build_model
 
     def _values_per_step(self, params, trajectory, agent_index):
-        checks.check_agent_index("agent_index", agent_index, self._spec.n_agents)
-        space, observations = self._spec.observations[agent_index], trajectory.observations[agent_index]
-        features = encoders.encode(space, self._spec.dtype, observations)
+        checks.check_agent_index("agent_index", agent_index, self.spec.n_agents)
+        space, observations = self.spec.observations[agent_index], trajectory.observations[agent_index]
+        features = encoders.encode(space, self.spec.dtype, observations)
         time = tf.broadcast_to(relative_time(features), [*features.shape[:-1], 1])
         model = self._models[agent_index]
         params = arguments.params(

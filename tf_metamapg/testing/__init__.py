@@ -11,5 +11,7 @@ Each is a mix-in for a `tf.test.TestCase`; say what is to be tested, and run it:
 from tf_metamapg.testing.agents import AgentTests
 from tf_metamapg.testing.critics import CriticTests
 from tf_metamapg.testing.estimators import EstimatorTests
+from tf_metamapg.testing.games import GameTests
+from tf_metamapg.testing.simulators import SimulatorTests
 
-__all__ = ["AgentTests", "CriticTests", "EstimatorTests"]
+__all__ = ["AgentTests", "CriticTests", "EstimatorTests", "GameTests", "SimulatorTests"]

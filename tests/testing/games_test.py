@@ -1,0 +1,40 @@
+"""The package's games pass the tests for games."""
+
+import numpy as np
+import tensorflow as tf
+
+import tf_metamapg as mapg
+from tf_metamapg import testing
+
+
+class MatrixGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.MatrixGame(mapg.rock_paper_scissors())
+
+
+class IteratedMatrixGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.IteratedMatrixGame(mapg.public_goods(3), discount=0.9, dtype="float64")
+
+
+class StochasticGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        rng = np.random.default_rng(0)
+        return mapg.StochasticGame(
+            rng.normal(size=[2, 3, 2, 3]), rng.dirichlet([1.0] * 3, size=[3, 2, 3]), discount=1.0,
+            start=[0.5, 0.2, 0.3], ends=rng.uniform(0.1, 0.6, size=[3, 2, 3]),
+        )
+
+
+class LinearQuadraticGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        controls = [[[1.0], [0.0]], [[0.0], [1.0]]]
+        return mapg.LinearQuadraticGame(0.5 * np.eye(2), controls, np.stack([np.eye(2)] * 2), [1.0, 2.0], noise=0.1)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,160 @@
+"""What every game that is played step by step must keep."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metamapg import contracts
+from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
+from tf_metamapg.games.tasks import DefaultTasks
+from tf_metamapg.numerics import random
+from tf_metamapg.policies.mlp import mlp_policy
+from tf_metamapg.simulators.in_graph import InGraphSimulator
+from tf_metamapg.testing.modes import MODES
+
+HORIZON = 7
+
+
+class GameTests:
+    """Tests of a game; mix them into a `tf.test.TestCase`."""
+
+    # How many standard errors a mean may be away from what it estimates.
+    n_standard_errors = 5.0
+
+    def make_game(self):
+        """The game under test."""
+        raise NotImplementedError
+
+    def _setting(self, n_seeds, n_tasks, n_trajectories=5):
+        """(the game, a simulator of small policies, their parameters, tasks, keys)."""
+        game = self.make_game()
+        policies = [mlp_policy(game, agent, hidden_units=[3]) for agent in range(game.spec.n_agents)]
+        seeds, keys = range(n_seeds), random.root_keys(range(n_seeds))
+        joint_params = tuple(
+            tuple(
+                tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1)
+                + 0.1 * random.normals(random.fold_in(keys, agent), [n_tasks, *leaf.shape[1:]], leaf.dtype)
+                for leaf in policy.initial_params(seeds)
+            )
+            for agent, policy in enumerate(policies)
+        )
+        tasks = DefaultTasks(game).sample(keys, n_tasks)
+        return game, InGraphSimulator(game, policies, n_trajectories, HORIZON), joint_params, tasks, keys
+
+    def test_it_is_a_game(self):
+        game = self.make_game()
+        self.assertIsInstance(game, contracts.Game)
+        self.assertIsInstance(game.spec, contracts.GameSpec)
+        if game.spec.metrics:
+            self.assertIsInstance(game, contracts.MeasuredGame)
+
+    def test_what_it_returns_is_what_its_spec_says(self):
+        game, *_, tasks, keys = self._setting(2, 3)
+        spec, shape = game.spec, [2, 3, 4]
+        state = game.reset(tasks, random.uniforms(keys, [game.n_reset_uniforms, 3, 4], spec.dtype, seed_axis=1))
+        joint_action = tuple(self._some(space, shape, spec.dtype) for space in spec.actions)
+        uniforms = random.uniforms(keys, [game.n_step_uniforms, 3, 4], spec.dtype, seed_axis=1)
+        following, rewards, continues = game.step(tasks, state, joint_action, uniforms)
+        tf.nest.assert_same_structure(state, following)
+        for leaf, next_leaf in zip(tf.nest.flatten(state), tf.nest.flatten(following)):
+            self.assertEqual(leaf.shape[:3], shape)
+            self.assertEqual((leaf.shape, leaf.dtype), (next_leaf.shape, next_leaf.dtype))
+        self.assertLen(rewards, spec.n_agents)
+        for reward in rewards:
+            self.assertEqual((reward.shape, reward.dtype.name), (shape, spec.dtype))
+        self.assertLen(continues, spec.n_agents if spec.ends else 0)
+        for goes_on in continues:
+            self.assertEqual((goes_on.shape, goes_on.dtype), (shape, tf.bool))
+        for agent, space in enumerate(spec.observations):
+            seen, one = game.observe(tasks, state, agent), space.tensor_spec(spec.dtype)
+            self.assertEqual((seen.shape, seen.dtype), ([*shape, *one.shape], one.dtype))
+            if isinstance(space, contracts.Discrete):
+                self.assertTrue(np.all((seen >= 0) & (seen < space.n)))
+        if spec.metrics:
+            metrics = game.metrics(tasks, state, joint_action)
+            self.assertCountEqual(metrics, spec.metrics)
+            for by_agent in metrics.values():
+                self.assertLen(by_agent, spec.n_agents)
+                for one in by_agent:
+                    self.assertEqual((one.shape, one.dtype.name), (shape, spec.dtype))
+
+    def _some(self, space, shape, dtype):
+        if isinstance(space, contracts.Discrete):
+            return tf.reshape(tf.range(int(np.prod(shape))) % space.n, shape)
+        return tf.zeros([*shape, *space.shape], dtype)
+
+    def test_modes_agree(self):
+        """The same random numbers make the same trajectories; with several seeds, and with several tasks, alone."""
+        for n_seeds, n_tasks in ((2, 1), (1, 2)):
+            _, simulator, joint_params, tasks, keys = self._setting(n_seeds, n_tasks)
+            results = [
+                compile_fn(simulator.sample)(joint_params, tasks, keys) for compile_fn in MODES.values()
+            ]
+            for other in results[1:]:
+                tf.nest.map_structure(
+                    lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5), results[0], other
+                )
+
+    def test_other_keys_are_other_trajectories(self):
+        _, simulator, joint_params, tasks, keys = self._setting(1, 1, n_trajectories=50)
+        first = simulator.sample(joint_params, tasks, keys)
+        second = simulator.sample(joint_params, tasks, random.fold_in(keys, 1))
+        self.assertTrue(any(np.any(one != two) for one, two in zip(first.actions, second.actions)))
+
+    def test_seeds_and_tasks_do_not_mix(self):
+        _, simulator, joint_params, tasks, keys = self._setting(2, 2)
+        uniforms = simulator.draw_uniforms(keys, 2)
+        whole = simulator.play(joint_params, tasks, uniforms)
+        own_params, own_tasks = tf.nest.map_structure(lambda leaf: leaf[1:, 1:], (joint_params, tasks))
+        own_uniforms = type(uniforms)(uniforms.steps[:, :, 1:, 1:], uniforms.reset[:, 1:, 1:])
+        alone = simulator.play(own_params, own_tasks, own_uniforms)
+        tf.nest.map_structure(
+            lambda one, two: np.testing.assert_allclose(one[1:, 1:], two, rtol=1e-4, atol=1e-5), whole, alone
+        )
+
+    def test_nothing_follows_an_end(self):
+        game, simulator, joint_params, tasks, keys = self._setting(2, 2, n_trajectories=50)
+        trajectory = simulator.sample(joint_params, tasks, keys)
+        self.assertLen(trajectory.mask, game.spec.n_agents if game.spec.ends else 0)
+        for agent, mask in enumerate(np.array(trajectory.mask)):
+            self.assertTrue(np.all(mask[..., 0]))
+            self.assertTrue(np.all(mask[..., 1:] <= mask[..., :-1]))
+            for values in (trajectory.rewards[agent], trajectory.observations[agent], trajectory.actions[agent]):
+                self.assertFalse(np.any(values.numpy()[~mask]))
+        for leaf in tf.nest.flatten(trajectory):
+            self.assertTrue(np.all(np.isfinite(leaf)))
+
+    def test_exact_values_are_what_samples_say(self):
+        """And so are their derivatives, within five standard errors; for games that have exact values."""
+        game = self.make_game()
+        if not isinstance(game, contracts.ExactGame):
+            self.skipTest("The game has no exact values.")
+        n_tasks, horizon = 400, 1 if game.spec.discount == 0.0 else 200
+        policies = [mlp_policy(game, agent, hidden_units=[3]) for agent in range(game.spec.n_agents)]
+        joint_params = tuple(
+            tuple(tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1) for leaf in policy.initial_params([0]))
+            for policy in policies
+        )
+        keys = random.root_keys([5])
+        tasks = DefaultTasks(game).sample(keys, n_tasks)
+        exact, sampled = ExactEstimator(game, policies), ScoreFunctionEstimator(game, policies, 10, horizon)
+        sample = tf.function(sampled.sample, autograph=False)(joint_params, tasks, keys)
+        left = game.spec.discount**horizon  # of the values beyond the horizon, at most
+        for name, estimates in (
+            ("values", lambda estimator, own: estimator.values(joint_params, tasks, own)),
+            ("gradients", lambda estimator, own: _own_gradients(estimator, joint_params, tasks, own)),
+        ):
+            for agent, (true, estimate) in enumerate(zip(estimates(exact, ()), estimates(sampled, sample))):
+                true, estimate = (np.reshape(values[0], [n_tasks, -1]) for values in (true, estimate))
+                error = self.n_standard_errors * estimate.std(axis=0, ddof=1) / n_tasks**0.5
+                allowed = error + 1e-6 + left * np.max(np.abs(true))
+                difference = np.abs(estimate.mean(axis=0) - true[0])
+                self.assertTrue(np.all(difference <= allowed), f"{name} of agent {agent}")
+
+
+def _own_gradients(estimator, joint_params, tasks, sample):
+    """Of each agent's objective in the last leaf of its own parameters, [1, N, ...]."""
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(joint_params)
+        objectives = estimator.objectives(joint_params, tasks, sample)
+    return [tape.gradient(objective, params[-1]) for objective, params in zip(objectives, joint_params)]
