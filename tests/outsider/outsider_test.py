@@ -53,7 +53,7 @@ class TrainTest(tf.test.TestCase):
     def test_bin_train_trains_it(self):
         run = os.path.join(self.get_temp_dir(), "run")
         outcome = command_line.run(f"--gin_file={HERE / 'commons.gin'}", f"--run_dir={run}")
-        self.assertEqual(outcome.returncode, 0, outcome.stderr)
+        self.assertEqual(outcome.status, 0, outcome.stderr)
         summary = json.loads(pathlib.Path(run, "summary.json").read_text("utf-8"))
         self.assertEqual(summary["agent"], ["MetaMAPG", "Cautious", "PPO"])
         self.assertEqual(summary["estimator"], "Reinforce")
