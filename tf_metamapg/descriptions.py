@@ -45,6 +45,7 @@ class Described:
     """An object whose `repr` says how it was made: with which arguments, or by which `maker`."""
 
     def __new__(cls, *args, **kwargs):
+        """Keeps the arguments that it is made with."""
         made = super().__new__(cls)
         # Arguments that do not fit are for `__init__` to complain about.
         made._made_by = cls.__name__, _bound(cls.__init__, (made, *args), kwargs)

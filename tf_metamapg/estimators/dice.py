@@ -49,7 +49,9 @@ class DiceEstimator(ExpectedUpdateEstimator):
         super().__init__(game, policies, n_trajectories, horizon, critic, simulator=simulator)
 
     def step_weights(self, rewards, baselines):
+        """See `SampledEstimator.step_weights`."""
         return self.discounted(rewards), self.discounted(baselines)
 
     def surrogates(self, log_probs, step_weights):
+        """See `SampledEstimator.surrogates`."""
         return dice_surrogates(tf.add_n(log_probs), step_weights)

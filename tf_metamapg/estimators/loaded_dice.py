@@ -32,8 +32,10 @@ class LoadedDiceEstimator(ExpectedUpdateEstimator):
     """Loaded DiCE: *expected* inner updates, from samples, with less variance than DiCE's."""
 
     def step_weights(self, rewards, baselines):
+        """See `SampledEstimator.step_weights`."""
         advantages = self.discounted(self.advantages(rewards, baselines))
         return advantages - tf.pad(advantages[..., 1:], [[0, 0], [0, 0], [0, 0], [0, 1]])
 
     def surrogates(self, log_probs, step_weights):
+        """See `SampledEstimator.surrogates`."""
         return loaded_dice_surrogates(tf.add_n(log_probs), step_weights)

@@ -37,9 +37,11 @@ class ScoreFunctionEstimator(SampledEstimator):
     accepts_critics_that_see_other_actions = True
 
     def step_weights(self, rewards, baselines):
+        """See `SampledEstimator.step_weights`."""
         return self.discounted(self.advantages(rewards, baselines))
 
     def surrogates(self, log_probs, step_weights):
+        """See `SampledEstimator.surrogates`."""
         return tuple(map(score_function_surrogate, log_probs, step_weights))
 
     def entropy_surrogate(self, log_probs, entropies):

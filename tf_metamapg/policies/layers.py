@@ -21,6 +21,7 @@ class Dense(keras.layers.Layer):
         self._kernel_initializer = kernel_initializer
 
     def build(self, input_shape):
+        """Makes the variables; see `keras.layers.Layer.build`."""
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.units), initializer=self._kernel_initializer, name="kernel"
         )
@@ -44,6 +45,7 @@ class LSTMCell(keras.layers.Layer):
         self._recurrent_initializer = recurrent_initializer
 
     def build(self, input_shape):
+        """Makes the variables; see `keras.layers.Layer.build`."""
         n_gates = 4 * self.units
         self.kernel = self.add_weight(
             shape=(input_shape[-1], n_gates), initializer=self._kernel_initializer, name="kernel"

@@ -40,6 +40,7 @@ class LSTM(keras.Model):
         )
 
     def build(self, input_shape):
+        """Makes the variables; see `keras.layers.Layer.build`."""
         del input_shape
         self._cell.build((None, self._n_features))
         self._dense.build((None, self._cell.units))

@@ -43,6 +43,7 @@ class MLP(keras.Model):
         ]
 
     def build(self, input_shape):
+        """Makes the variables; see `keras.layers.Layer.build`."""
         del input_shape
         size = self._n_features
         for layer in self._dense:

@@ -27,6 +27,7 @@ class Tabular(keras.Model):
         self._initializer = initializer
 
     def build(self, input_shape):
+        """Makes the variables; see `keras.layers.Layer.build`."""
         del input_shape
         self.table = self.add_weight(
             shape=(self._n_observations, self._n_actions - 1), initializer=self._initializer, name="table"

@@ -19,6 +19,7 @@ class Vector(keras.Model):
         self._initializer = initializer
 
     def build(self, input_shape):
+        """Makes the variables; see `keras.layers.Layer.build`."""
         del input_shape
         self.vector = self.add_weight(shape=(self._size,), initializer=self._initializer, name="vector")
 
