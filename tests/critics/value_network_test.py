@@ -136,18 +136,24 @@ class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
         alone = critic.values(alone[0], None, _trajectory(np.zeros([1, 1, 1, 1])), 0)
         self.assertAllClose(alone, values[0][1:], rtol=1e-14, atol=0.0)
 
-    def test_what_it_says_is_constant_and_its_loss_is_not(self):
+    def test_values_and_loss_are_differentiable_and_estimators_hold_them_constant(self):
         game = _game()
-        critic = ValueNetwork(game.spec, _tabular(game))
-        params = adaptation.for_each_task(critic.initial_params([0]), 1)[0]
+        estimator = LoadedDiceEstimator(game, _tabular(game), n_trajectories=2, horizon=3, critic=ValueNetwork)
+        critic_params = adaptation.for_each_task(estimator.critic.initial_params([0]), 1)
+        joint_params = adaptation.for_each_task(tuple(p.initial_params([0]) for p in estimator.policies), 1)
+        trajectory = _trajectory([[[[0, 1, 2], [0, 3, 4]]]], [[[[1.0, 2.0, -1.0], [0.0, 0.5, 3.0]]]])
         with tf.GradientTape(persistent=True) as tape:
-            tape.watch(params)
-            values = critic.values(params, None, _trajectory(np.zeros([1, 1, 1, 3])), 0)
-            loss = critic.loss(params, None, _trajectory(np.zeros([1, 1, 1, 3])), 0)
-        self.assertEqual(values.shape, [1, 1, 1, 3])
-        self.assertEqual(tape.gradient(values, params), (None,) * 4)
-        for gradient in tape.gradient(loss, params):
-            self.assertGreater(np.max(np.abs(gradient)), 1e-3)
+            tape.watch([critic_params, joint_params])
+            values = estimator.critic.values(critic_params[0], joint_params, trajectory, 0)
+            loss = estimator.critic.loss(critic_params[0], joint_params, trajectory, 0)
+            sample = estimator.make_sample(trajectory, joint_params, critic_params)
+        self.assertEqual(values.shape, [1, 1, 2, 3])
+        for result in (values, loss):
+            for gradient in tape.gradient(result, critic_params[0]):
+                self.assertGreater(np.max(np.abs(gradient)), 1e-3)
+        for step_weights in sample.step_weights:
+            for gradient in tf.nest.flatten(tape.gradient(step_weights, [critic_params, joint_params])):
+                self.assertIsNone(gradient)
 
     def test_the_trainer_lets_it_learn(self):
         game = _game()

@@ -171,7 +171,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
             with self.assertRaises(checks.InvalidInputError) as caught:
                 estimator_class(setting.game, setting.policies, **{parameter: value})
             self.assertEqual(
-                str(caught.exception), f"InGraphSimulator.{parameter} = {value!r}: must be an integer ≥ 1"
+                str(caught.exception), f"{estimator_class.__name__}.{parameter} = {value!r}: must be an integer ≥ 1"
             )
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
@@ -182,11 +182,14 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         for critic, message in (
             (None, f"{parameter} = None: must be {function}"),
             ("leave_one_out", f"{parameter} = 'leave_one_out': must be {function}"),
-            (lambda spec, policies: None, f"{parameter}(...) = None: must be a critic, such as LeaveOneOutBaseline"),
+            (
+                lambda spec, policies: None,
+                f"{parameter}(...) = None: must be a critic, such as LeaveOneOutBaseline; see contracts.Critic",
+            ),
             (
                 lambda spec, policies: LeaveOneOutBaseline,
                 f"{parameter}(...) = <class 'tf_metamapg.critics.baselines.LeaveOneOutBaseline'>: must be a critic, "
-                "such as LeaveOneOutBaseline",
+                "such as LeaveOneOutBaseline; this is a class",
             ),
         ):
             with self.assertRaises(checks.InvalidInputError) as caught:

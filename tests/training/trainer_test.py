@@ -318,11 +318,11 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         parts = {field.name: getattr(problem, field.name) for field in dataclasses.fields(Problem)}
         other = make_problem(EXACT, "float32")
         for name, value, message in (
-            ("game", IteratedMatrixGame, r"game = <class .*>: must be a game, such as IteratedMatrixGame\(...\)"),
+            ("game", IteratedMatrixGame, r"game = <class .*>: must be a game, such as .*\(...\); this is a class"),
             ("policies", problem.policies[:1], r"policies = .*: must be a list of 2, one for each agent of the game"),
-            ("policies", [tabular_policy] * 2, r"policies\[0\] = <function .*>: must be a policy"),
+            ("policies", [tabular_policy] * 2, r"policies\[0\] = <function .*>: must be a policy; this is a function"),
             ("policies", other.policies, r"policies\[0\] = .*: must be made for this agent of this game: for .*"),
-            ("agents", [MetaMAPG] * 2, r"agents\[0\] = <class .*>: must be an agent, such as MetaMAPG\(\)"),
+            ("agents", [MetaMAPG] * 2, r"agents\[0\] = <class .*>: must be an agent, such as .*; this is a class"),
             ("agents", MetaMAPG(), r"agents = MetaMAPG.*: must be a list of 2, one for each agent of the game"),
             ("estimator", ExactEstimator, r"estimator = <class .*>: must be an estimator, such as ExactEstimator.*"),
             ("estimator", other.estimator, r"estimator = ExactEstimator: must be made for this game .* policies"),
