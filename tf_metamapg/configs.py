@@ -117,7 +117,8 @@ def train(gin_files, bindings, directory, resume, allow_other_versions, started,
     """Runs the experiment that configs describe. A caller's own gin bindings are neither seen nor changed.
 
     Args:
-        gin_files: paths; what a file includes or imports is looked for beside it, too.
+        gin_files: paths, or names of configs of this package; what a file includes or imports is looked for beside it,
+            too.
         bindings: texts that come after the files.
         directory: the `RunDirectory`, claimed.
         resume: whether to go on with the run that is there.
@@ -169,7 +170,7 @@ def _what_is_wrong(error):
     # What a config leaves out, or calls too early, shows only in the call that misses it.
     if "No values supplied by Gin or caller" in text:
         return first_line
-    calls = gin_reader.calls(error)
+    calls = gin_reader.calls(error) or ["@train"]
     if isinstance(error, TypeError) and "positional argument" in first_line:
         return f"{calls[-1]}: {first_line}; is there a @name() that should be without parentheses?"
     again = [name for name, times in collections.Counter(calls).items() if times > 1]
