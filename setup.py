@@ -1,5 +1,11 @@
-"""Installation of tf_metamapg; what is installed stands in pyproject.toml."""
+"""Installation of tf_metamapg: which files are installed; what else there is to say stands in pyproject.toml."""
 
 import setuptools
 
-setuptools.setup()
+setuptools.setup(
+    # The gin configs, which stand at the top level, travel inside of the package.
+    packages=[*setuptools.find_packages(include=["tf_metamapg", "tf_metamapg.*"]), "tf_metamapg.gin_configs"],
+    package_dir={"tf_metamapg.gin_configs": "gin_configs"},
+    package_data={"tf_metamapg.gin_configs": ["*.gin"]},
+    py_modules=["tf_metamapg_commands"],
+)

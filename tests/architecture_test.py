@@ -150,9 +150,18 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLessEqual(tensorflow, {"tensorflow"}, name)
 
     @parameterized.parameters("train", "reproduce", "benchmark")
-    def test_a_command_imports_one_module(self, command):
-        tree = ast.parse((ROOT.parent / "bin" / command).read_text("utf-8"))
-        self.assertEqual(list(_imported_modules(tree)), [f"commands.{command}"])
+    def test_commands_start_in_one_place(self, command):
+        """In `bin/` and as console scripts: a module that imports nothing of the package before it is told to start."""
+        script = (ROOT.parent / "bin" / command).read_text("utf-8")
+        self.assertEqual(list(_imports(ast.parse(script))), ["sys", "tf_metamapg_commands"])
+        self.assertEndsWith(script, f"\nsys.exit(tf_metamapg_commands.{command}())\n")
+        scripts = (ROOT.parent / "pyproject.toml").read_text("utf-8")
+        self.assertIn(f'\ntf-metamapg-{command} = "tf_metamapg_commands:{command}"\n', scripts)
+        tree = ast.parse((ROOT.parent / "tf_metamapg_commands.py").read_text("utf-8"))
+        (start,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == command]
+        self.assertEqual(list(_imported_modules(start)), [f"commands.{command}"])
+        first = [name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in _imports(node)]
+        self.assertEqual(first, ["os", "signal", "sys", "time"])
 
     def test_modules_are_short(self):
         for name, path in PATHS.items():

@@ -61,6 +61,21 @@ class GinReaderTest(tf.test.TestCase, parameterized.TestCase):
         write("home/home.gin", "n_home = 3\n")
         self.assertEqual(self.read("top/top.gin", "%n_here", "%n_there", "%n_home"), ([], [1, 2, 3]))
 
+    def test_configs_of_the_package_are_found_by_name(self):
+        """Unless there is a file of the same name."""
+        own = command_line.GIN_CONFIGS / "ipd_exact.gin"
+        write("top/top.gin", "include 'ipd_exact.gin'\ntrain.n_seeds = 3\n")
+        names = "train.n_seeds", "train.n_meta_updates"
+        self.assertEqual(self.read("top/top.gin", *names), (["train.n_seeds"], [3, 200]))
+        for path in ("ipd_exact.gin", own):
+            self.assertEqual(self.read(path, *names)[1], [20, 200])
+        self.assertEqual(self.read("ipd_exact.gin")[0], self.read(own)[0])
+        write("ipd_exact.gin", "train.n_seeds = 4\ntrain.n_meta_updates = 5\n")
+        self.assertEqual(self.read("ipd_exact.gin", *names)[1], [4, 5])
+        self.assertEqual(self.read("top/top.gin", *names)[1], [3, 5])
+        write("top/ipd_exact.gin", "train.n_meta_updates = 6\n")
+        self.assertEqual(self.read("top/top.gin", *names)[1], [3, 6])
+
     def test_the_last_binding_wins_across_includes(self):
         write("top.gin", "n = 1\ninclude 'base.gin'\nm = 1\n")
         write("base.gin", "n = 2\nm = 2\n")

@@ -118,7 +118,8 @@ def train(gin_files, bindings, directory, resume, allow_other_versions, started,
     """Runs the experiment that configs describe. A caller's own gin bindings are neither seen nor changed.
 
     Args:
-        gin_files: paths; what a file includes or imports is looked for beside it, too.
+        gin_files: paths, or names of configs of this package; what a file includes or imports is looked for beside it,
+            too.
         bindings: texts that come after the files.
         directory: the `RunDirectory`, claimed.
         resume: whether to go on with the run that is there.

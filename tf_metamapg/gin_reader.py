@@ -1,11 +1,14 @@
 """Reads gin configs: in UTF-8, with what a file includes looked for beside it, and refused in one line.
 
+The configs of this package are found by their names alone, wherever one is.
+
 Gin keeps what it has read in globals of its module, and so can be asked to do this only by exchanging them.
 """
 
 import contextlib
 import io
 import os
+import pathlib
 import re
 import sys
 import tokenize
@@ -15,6 +18,10 @@ import gin
 from gin import config_parser
 
 from tf_metamapg import checks
+
+_INSIDE = pathlib.Path(__file__).parent / "gin_configs"
+# Where the configs of this package are: inside of it where it is installed, and beside it in a checkout.
+SHIPPED = _INSIDE if _INSIDE.is_dir() else _INSIDE.parents[1] / _INSIDE.name
 
 
 @contextlib.contextmanager
@@ -37,7 +44,7 @@ def read_file(path):
     """Reads a gin file, and what it includes.
 
     Args:
-        path: the file. What it imports may stand beside it, too.
+        path: the file, or the name of one of this package. What it imports may stand beside it, too.
 
     Returns:
         the names of what the file itself binds, as it writes them.
@@ -45,7 +52,7 @@ def read_file(path):
     Raises:
         InvalidInputError: names the chain of files that include each other, and what is wrong with the last of them.
     """
-    return _read_file(path, f"--gin_file={path}", ())
+    return _read_file(_find(path, ""), f"--gin_file={path}", ())
 
 
 def read_binding(text):
@@ -120,9 +127,9 @@ def _read(text, path, source, including):
 
 
 def _find(filename, directory):
-    """Where an included file is: beside the one that includes it, or where else gin looks for files."""
+    """Where a file is: in a directory, as of the file that includes it, where else gin looks, or in the package."""
     filename = os.path.expanduser(filename)
-    candidates = [os.path.join(prefix, filename) for prefix in (directory, *gin.config._LOCATION_PREFIXES)]
+    candidates = [os.path.join(prefix, filename) for prefix in (directory, *gin.config._LOCATION_PREFIXES, SHIPPED)]
     return next(filter(os.path.isfile, candidates), candidates[0])
 
 

@@ -297,7 +297,8 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
     def test_help(self, flag):
         outcome = command_line.run(flag)
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
-        for name in ("--gin_file", "--gin_param", "--run_dir", "resume"):
+        configs = [path.name for path in command_line.GIN_CONFIGS.iterdir()]
+        for name in ("--gin_file", "--gin_param", "--run_dir", "resume", *configs):
             self.assertIn(name, outcome.stdout)
 
     def test_ends_quietly_when_nobody_reads(self):
@@ -381,6 +382,22 @@ class Broken:
         pathlib.Path("own_game.gin").write_text(f"import own_game\ntrain.game = @Broken()\nBroken.text = {text!r}\n")
         outcome = command_line.run(*self.arguments(), "--gin_file=own_game.gin")
         self.assert_refused(outcome, [f"error: {expected}"])
+
+    def test_a_game_of_ones_own_that_fails_when_it_is_played(self):
+        pathlib.Path("own_failing_game.py").write_text("""
+import gin
+import tf_metamapg as mapg
+
+@gin.configurable
+class FailsLater(mapg.IteratedMatrixGame):
+    def step(self, tasks, state, joint_action, uniforms):
+        raise KeyError("x")
+""")
+        pathlib.Path("own_failing_game.gin").write_text(
+            "import own_failing_game\ntrain.game = @FailsLater()\nFailsLater.payoffs = @prisoners_dilemma()\n"
+        )
+        outcome = command_line.run(*self.arguments(), "--gin_file=own_failing_game.gin")
+        self.assert_refused(outcome, ["error: config: @train: KeyError: 'x'"])
 
     def assert_stopped(self, outcome, *parts):
         self.assertEqual(outcome.status, 1, outcome.stderr)

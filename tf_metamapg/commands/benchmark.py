@@ -19,7 +19,7 @@ workload in the JSON object:
     *_spread                least and largest median of the repeats
 
 With --scaling it doubles one size of `tabular` at a time instead, and prints how much time and memory that takes;
-a slope of 1 is a cost in proportion.
+a slope of 1 is a cost in proportion. Where the package is installed, tf-metamapg-benchmark is the same.
 """
 
 import json

@@ -5,6 +5,7 @@
     bin/reproduce figure_1 exact_ipd --output_dir=results
 
 The last line replaces what the repository holds in results/; without --output_dir nothing there is touched.
+Where the package is installed, tf-metamapg-reproduce is the same.
 """
 
 import pathlib

@@ -1,8 +1,10 @@
 """Meta-trains agents as gin configs say, and leaves a run directory.
 
-    bin/train --gin_file=gin_configs/ipd.gin
-    bin/train --gin_file=gin_configs/ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds
-    bin/train --gin_file=gin_configs/ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds --resume
+    bin/train --gin_file=ipd.gin
+    bin/train --gin_file=ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds
+    bin/train --gin_file=ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds --resume
+
+Where the package is installed, tf-metamapg-train is the same.
 """
 
 import contextlib
@@ -13,12 +15,16 @@ from absl import flags
 
 from tf_metamapg import checks
 from tf_metamapg import configs
+from tf_metamapg import gin_reader
 from tf_metamapg.commands import common
 from tf_metamapg.runs import claims
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string(
-    "gin_file", [], "A gin config; several are read in the order given.", flag_values=FLAGS
+    "gin_file", [],
+    "A gin config; several are read in the order given. Those of this package are found by name: "
+    f"{', '.join(sorted(path.name for path in gin_reader.SHIPPED.glob('*.gin')))}",
+    flag_values=FLAGS,
 )
 flags.DEFINE_multi_string(
     "gin_param", [], "A gin binding that comes after the files, such as 'train.n_seeds = 5'.", flag_values=FLAGS
@@ -68,7 +74,7 @@ def _claim(arguments):
     """Of the run directory that the flags name, after a look at all flags."""
     checks.check(not arguments, "arguments", " ".join(arguments), "flags only; see --help")
     if not FLAGS.gin_file:
-        raise checks.InvalidInputError("--gin_file: name at least one, such as gin_configs/ipd.gin")
+        raise checks.InvalidInputError("--gin_file: name at least one, such as ipd.gin")
     if FLAGS.run_dir is not None:
         checks.check(FLAGS.run_dir != "", "--run_dir", FLAGS.run_dir, "the name of a directory")
         return claims.claim(common.path("--run_dir", FLAGS.run_dir), FLAGS.resume)

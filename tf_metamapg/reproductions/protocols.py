@@ -7,6 +7,7 @@ import numpy as np
 
 from tf_metamapg import checks
 from tf_metamapg import configs
+from tf_metamapg import gin_reader
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import DefaultTasks
@@ -19,8 +20,6 @@ from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
-_GIN_CONFIGS = pathlib.Path(__file__).parents[2] / "gin_configs"
-
 
 def train_config(directory, name, config, bindings):
     """Trains and evaluates as a gin config says, or goes on where that was killed.
@@ -28,24 +27,22 @@ def train_config(directory, name, config, bindings):
     Args:
         directory: of the reproduction; the run directory is `runs/name` in it.
         name: of the run.
-        config: which file in `gin_configs/`, without its ending.
+        config: which config of this package, without its ending.
         bindings: gin bindings that come after it.
 
     Returns:
         the summary, see `experiment.train`.
 
     Raises:
-        InvalidInputError: if there is no such config.
+        InvalidInputError: if the run directory cannot be used.
     """
-    path = _GIN_CONFIGS / f"{config}.gin"
-    if not path.is_file():
-        raise checks.InvalidInputError(f"{name}: there is no {path}; install the package with pip install -e .")
     path_of_run = pathlib.Path(directory) / "runs" / name
     resume = run_directory.RunDirectory(path_of_run).config.exists()
     with claims.claim(path_of_run, resume) as claimed:
         try:
             return configs.train(
-                [str(path)], bindings, claimed, resume, allow_other_versions=False, started=time.time()
+                [gin_reader.SHIPPED / f"{config}.gin"], bindings, claimed, resume, allow_other_versions=False,
+                started=time.time(),
             )
         except checks.InvalidInputError as error:
             if not resume:

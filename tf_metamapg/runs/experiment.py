@@ -27,7 +27,7 @@ class MetaTrainingStopped(RuntimeError):
 
 
 def build(experiment):
-    """The trainer of an experiment; what cannot be computed, exported or drawn is refused before anything is written.
+    """The trainer of an experiment, whose meta-gradient has been traced: errors in it are found early.
 
     Args:
         experiment: `settings.Experiment`.
@@ -64,10 +64,13 @@ def train(
         the summary, as it stands in `summary.json`.
 
     Raises:
-        InvalidInputError: if the run in the directory cannot go on; nothing has been written then.
+        InvalidInputError: if the run in the directory cannot go on, or if its policies cannot be exported or its
+            figures drawn; nothing has been written then.
         MetaTrainingStopped: if a meta-gradient is NaN or infinite, or if something could not be published; the results
             are in `summary.json` then.
     """
+    export.check_exportable(_exported(experiment.problem))
+    figures.check_drawable(*_labels(experiment.problem))
     checkpointer, log, started = _open(
         experiment, trainer, config, directory, started, resume, allow_other_versions, opened
     )

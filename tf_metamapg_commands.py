@@ -1,13 +1,37 @@
-"""Lets the commands beside this file import TensorFlow without the notices that it writes, and be interrupted then."""
+"""How the commands start: they import TensorFlow without the notices that it writes, and can be interrupted then.
+
+What `bin/` and the console scripts call. It stands beside the package, as whatever is inside imports TensorFlow first.
+"""
 
 import os
 import signal
 import sys
+import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+def train():
+    """`bin/train`, `tf-metamapg-train`; see its --help."""
+    started = time.time()
+    with _Imports():
+        from tf_metamapg.commands import train as command
+    return command.run(sys.argv, started)
 
 
-class Imports:
+def reproduce():
+    """`bin/reproduce`, `tf-metamapg-reproduce`; see its --help."""
+    with _Imports():
+        from tf_metamapg.commands import reproduce as command
+    return command.run(sys.argv)
+
+
+def benchmark():
+    """`bin/benchmark`, `tf-metamapg-benchmark`; see its --help."""
+    with _Imports():
+        from tf_metamapg.commands import benchmark as command
+    return command.run(sys.argv)
+
+
+class _Imports:
     """A context to import the package in; if that cannot be done, or somebody interrupts it, one line says so.
 
     While it is imported, TensorFlow writes notices that no setting turns off, and they would hide the one
@@ -15,6 +39,7 @@ class Imports:
     """
 
     def __enter__(self):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._stderr = os.dup(2)
         # What whoever started the process wants to be ignored is ignored.
         signals = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
