@@ -20,7 +20,7 @@ class AdvantageActorCritic(GradientAgent):
     An update takes several epochs on the link's K trajectories: in each the policy takes a step at advantages that were
     computed once, and the critic one step of Adam towards the returns. It is a function of what was sampled, so that it
     takes an estimator of sampled inner updates; at fixed trajectories the whole update is differentiated, through all
-    epochs. Trajectories do not depend on the others' parameters then, and neither does the critic.
+    epochs and the critic.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class AdvantageActorCritic(GradientAgent):
         Args:
             log_probs: tensor [S, N, K, T] under the present parameters.
             sampled_log_probs: the same under those that the trajectories were sampled with.
-            advantages: γᵗ A_t, tensor [S, N, K, T], constants.
+            advantages: γᵗ A_t, tensor [S, N, K, T].
         """
         del sampled_log_probs
         return log_probs * advantages
@@ -113,7 +113,7 @@ class AdvantageActorCritic(GradientAgent):
             trajectory.rewards[agent_index], masks.masked(values, mask), estimator.spec.discount, self._gae_lambda
         )
         advantages *= returns.discounts(estimator.spec.discount, advantages.shape[-1], advantages.dtype)
-        return self._log_probs(objectives, agent_index, state.params), tf.stop_gradient(advantages)
+        return self._log_probs(objectives, agent_index, state.params), advantages
 
     def _log_probs(self, objectives, agent_index, params):
         trajectory = objectives.link.sample.trajectory

@@ -49,10 +49,10 @@ class ValueNetwork(Critic):
         return tuple(functional.initial_params(build_model, seeds) for build_model in self._builders)
 
     def values(self, params, joint_params, trajectory, agent_index):
-        """Constants, whatever is differentiated; see `Critic.values`."""
+        """Differentiable in `params`; see `Critic.values`."""
         del joint_params
         per_step = self._values_per_step(params, trajectory, agent_index)
-        return tf.stop_gradient(self._scale(trajectory) * per_step)
+        return self._scale(trajectory) * per_step
 
     def loss(self, params, joint_params, trajectory, agent_index):
         """The mean squared error, per time step squared: [S, N], differentiable in `params`."""

@@ -183,7 +183,8 @@ class SampledEstimator(descriptions.Described, abc.ABC):
                 tf.is_tensor(baselines) and baselines.shape == rewards.shape, f"{type(self).__name__}.critic",
                 self.critic, "one whose values have the shape of the rewards",
             )
-            step_weights.append(self.step_weights(rewards, masks.masked(baselines, trajectory.agent_mask(agent))))
+            baselines = masks.masked(tf.stop_gradient(baselines), trajectory.agent_mask(agent))
+            step_weights.append(self.step_weights(rewards, baselines))
         return Sample(trajectory, tuple(step_weights))
 
     def objectives(self, joint_params, tasks, sample):

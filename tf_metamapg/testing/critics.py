@@ -46,11 +46,12 @@ class CriticTests:
         """Of all derivatives in Loaded DiCE, of an agent's own first ones if it sees the others' actions."""
         for n_agents, size in ((2, 2), (3, 1)):
             tiny, trajectory, joint_params, critic, params = self._setting(n_agents, True, size)
+            given = functools.partial(_given, critic)
             for make_estimator in (LoadedDiceEstimator, ScoreFunctionEstimator):
                 if critic.sees_other_actions and make_estimator is LoadedDiceEstimator:
                     continue
                 with self.subTest(estimator=make_estimator.__name__, n_agents=n_agents):
-                    estimator = make_estimator(tiny.game, tiny.policies, size, 2, critic=functools.partial(_given, critic))
+                    estimator = make_estimator(tiny.game, tiny.policies, size, 2, critic=given)
                     sample = estimator.make_sample(trajectory, joint_params, params)
                     probs = tf.stop_gradient(tiny.probs(tiny.joint_params, size))
 

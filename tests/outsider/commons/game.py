@@ -9,7 +9,7 @@ import tf_metamapg as mapg
 
 @gin.configurable
 class Commons:
-    """Every agent takes a unit of the stock or spares it; who takes shares what there is. The end comes with the last unit.
+    """Every agent takes a unit of the stock or spares it; who takes shares what there is, and the last unit is the end.
 
     A task is the probability that the stock grows by a unit at a step.
     """
