@@ -23,8 +23,8 @@ from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
-from tf_metamapg.policies.lstm import lstm_policy
 from tf_metamapg.policies.mlp import mlp_policy
+from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 N_SEEDS, N_TASKS = 2, 3

@@ -18,7 +18,7 @@ from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.benchmarks import reference_loop
 from tf_metamapg.benchmarks import workloads
 from tf_metamapg.commands import benchmark
-from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
 SMALL = {"n_trajectories": 4, "horizon": 5}

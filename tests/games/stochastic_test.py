@@ -30,9 +30,13 @@ MODES = (
 
 
 class Setting:
-    """A random game: some transitions are impossible, and the agents mix up different states."""
+    """A random game: some transitions are impossible, and the agents mix up different states.
 
-    def __init__(self, n_actions, n_states, discount=0.9, payoffs_of_states=True, seed=0):
+    With `episodes` they also start and end at random, but for a state in which none starts, and joint actions that
+    surely end the game or, where the discount is below 1, never do.
+    """
+
+    def __init__(self, n_actions, n_states, discount=0.9, payoffs_of_states=True, seed=0, episodes=False):
         rng = np.random.default_rng(seed)
         self.n_actions, self.n_states, self.discount = n_actions, n_states, discount
         self.n_agents = len(n_actions)
@@ -49,10 +53,19 @@ class Setting:
         self.n_observations = n_seen
         self.table_shape = (self.n_agents, n_states, *n_actions) if payoffs_of_states else (self.n_agents, *n_actions)
         self.table = rng.normal(size=self.table_shape)
+        self.start, self.ends = np.eye(n_states)[0], np.zeros([n_states, *n_actions])
+        self.arguments = {}
+        if episodes:
+            self.start = np.append(rng.dirichlet(np.ones(n_states - 1)), 0.0)
+            self.ends = np.maximum(rng.uniform(-0.3, 0.7, size=self.ends.shape), 0.05 if discount == 1.0 else 0.0)
+            self.ends[(0, *[0] * self.n_agents)] = 1.0
+            self.arguments = {"start": self.start, "ends": self.ends}
         self.game = self.make()
 
     def make(self, dtype="float64"):
-        return stochastic.StochasticGame(self.table, self.transitions, self.views, self.discount, dtype)
+        return stochastic.StochasticGame(
+            self.table, self.transitions, self.views, self.discount, dtype, **self.arguments
+        )
 
     def reward(self, table, agent, state, joint_action):
         """The reward in one payoff table, with or without an axis of states."""
@@ -71,18 +84,19 @@ class Setting:
         )
 
     def values(self, table, probs):
-        """Σ_t γ^t E[r_t] of one seed and task, step by step until γ^t is nothing."""
+        """Σ_t γ^t E[r_t] of one seed and task, step by step until γ^t or what has not ended is nothing."""
         states = range(self.n_states)
         kind = np.result_type(table, *probs)
         chain = np.zeros([self.n_states, self.n_states], kind)
         rewards = np.zeros([self.n_agents, self.n_states], kind)
         for state, joint_action in itertools.product(states, self.joint_actions):
             probability = self.joint_action_prob(probs, state, joint_action)
-            chain[state] += probability * self.transitions[(state, *joint_action)]
+            goes_on = probability * (1.0 - self.ends[(state, *joint_action)])
+            chain[state] += goes_on * self.transitions[(state, *joint_action)]
             for agent in range(self.n_agents):
                 rewards[agent, state] += probability * self.reward(table, agent, state, joint_action)
-        values, distribution, weight = 0.0, np.eye(self.n_states)[0], 1.0
-        while weight > 1e-18:
+        values, distribution, weight = 0.0, self.start, 1.0
+        while weight * np.sum(np.abs(distribution)) > 1e-18:
             values = values + weight * (rewards @ distribution)
             distribution, weight = distribution @ chain, weight * self.discount
         return values
@@ -125,8 +139,8 @@ class Play:
         )([tf.constant(own) for own in self.logits], tf.constant(self.tables), uniforms)
         # Arrays [n, S, N, K, T].
         self.observations, self.actions, self.rewards = (np.stack(field) for field in trajectory[:3])
-        # It does not end, and nothing else is measured.
-        assert trajectory.mask == trajectory.metrics == ()
+        assert bool(trajectory.mask) == setting.game.spec.ends and trajectory.metrics == ()
+        self.mask = np.stack(trajectory.mask or [np.ones(rewards.shape, bool) for rewards in trajectory.rewards])
 
     def probs(self, s, n):
         """The probabilities of the policies: one array [n_observations, A_i] for each agent."""
@@ -422,6 +436,137 @@ class RolloutTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(np.unique(sampled - setting.table), 6 * setting.table.size)
 
 
+class EpisodesTest(tf.test.TestCase, parameterized.TestCase):
+    """Games whose episodes start and end at random."""
+
+    @parameterized.parameters(*itertools.product(GAMES[:3], (True, False), (0.0, 0.9, 1.0)))
+    def test_exact_values_lengths_and_entropies(self, of_game, payoffs_of_states, discount):
+        setting = Setting(*of_game, discount, payoffs_of_states, episodes=True)
+        tables = np.random.default_rng(3).normal(size=[2, 3, *setting.table_shape])
+        probs = setting.random_probs([2, 3])
+        arguments = tf.constant(tables), tuple(map(tf.constant, probs))
+        values, lengths, entropies = (
+            exact(*arguments)
+            for exact in (setting.game.exact_values, setting.game.exact_lengths, setting.game.exact_entropies)
+        )
+        self.assertEqual(list(map(len, (values, lengths, entropies))), [setting.n_agents] * 3)
+        for s, n in np.ndindex(2, 3):
+            own_probs = [own[s, n] for own in probs]
+            for actual, expected in (
+                (values, setting.values(tables[s, n], own_probs)),
+                (lengths, setting.values(np.ones(setting.table_shape), own_probs)),
+                (entropies, self.entropies(setting, own_probs)),
+            ):
+                self.assertAllClose([own[s, n] for own in actual], expected, rtol=1e-12, atol=1e-12)
+            # A step ends the game with a probability of 0.05 at least, or is worth 0.9 of the one before.
+            self.assertBetween(lengths[0][s, n], 1.0 - 1e-12, 20.0)
+
+    def entropies(self, setting, probs):
+        """The values of a game whose rewards are the entropies of the agents' actions."""
+        by_observation = [-np.sum(own * np.log(own), axis=-1) for own in probs]
+        table = np.zeros([setting.n_agents, setting.n_states, *setting.n_actions], by_observation[0].dtype)
+        for agent, state in np.ndindex(*table.shape[:2]):
+            table[agent, state] = by_observation[agent][setting.views[agent, state]]
+        return setting.values(table, probs)
+
+    @parameterized.parameters("exact_values", "exact_lengths", "exact_entropies")
+    def test_derivatives(self, name):
+        # As of `ExactValuesTest`.
+        setting = Setting((3, 2), 4, discount=1.0, episodes=True)
+        inputs = setting.random_probs([])
+        rng = np.random.default_rng(4)
+        first, second = [[rng.normal(size=leaf.shape) for leaf in inputs] for _ in range(2)]
+        oracle = {
+            "exact_values": lambda probs: setting.values(setting.table, probs),
+            "exact_lengths": lambda probs: setting.values(np.ones(setting.table_shape), probs),
+            "exact_entropies": lambda probs: self.entropies(setting, probs),
+        }[name]
+
+        def oracle_first(step):
+            return oracle([leaf + step * v + 1e-30j * u for leaf, u, v in zip(inputs, first, second)]).imag / 1e-30
+
+        h = 1e-4
+        near, far = oracle_first(h) - oracle_first(-h), oracle_first(2 * h) - oracle_first(-2 * h)
+        table = tf.constant(setting.table[np.newaxis, np.newaxis])
+        leaves = [tf.constant(leaf[np.newaxis, np.newaxis]) for leaf in inputs]
+        for agent in range(setting.n_agents):
+            with tf.GradientTape() as outer_tape:
+                outer_tape.watch(leaves)
+                with tf.GradientTape() as inner_tape:
+                    inner_tape.watch(leaves)
+                    value = getattr(setting.game, name)(table, leaves)[agent]
+                gradients = inner_tape.gradient(value, leaves)
+                along_first = tf.add_n([tf.reduce_sum(leaf * u) for leaf, u in zip(gradients, first)])
+            along_second = tf.add_n(
+                [tf.reduce_sum(leaf * v) for leaf, v in zip(outer_tape.gradient(along_first, leaves), second)]
+            )
+            self.assertGreater(abs(oracle_first(0.0)[agent]), 1e-2)
+            self.assertAllClose(along_first, oracle_first(0.0)[agent], rtol=1e-10, atol=0.0)
+            self.assertAllClose(along_second, ((8 * near - far) / (12 * h))[agent], rtol=1e-8, atol=0.0)
+
+    def test_lengths_and_entropies_of_games_that_do_not_end(self):
+        setting = Setting((3, 2), 4)
+        probs = setting.random_probs([1, 1])
+        arguments = None, tuple(map(tf.constant, probs))
+        self.assertAllClose(setting.game.exact_lengths(*arguments), np.full([2, 1, 1], 10.0), rtol=1e-14, atol=0.0)
+        expected = self.entropies(setting, [own[0, 0] for own in probs])
+        entropies = setting.game.exact_entropies(*arguments)
+        self.assertAllClose([own[0, 0] for own in entropies], expected, rtol=1e-12, atol=0.0)
+
+    @parameterized.named_parameters(*MODES)
+    def test_trajectories_are_a_function_of_the_uniforms(self, mode):
+        setting, horizon = Setting((3, 2), 4, episodes=True), 7
+        self.assertEqual((setting.game.n_reset_uniforms, setting.game.n_step_uniforms), (1, 2))
+        play = Play(setting, (2, 2), 20, horizon, mode)
+        self.assertEqual(play.step_uniforms.shape, [horizon, 4, 2, 2, 20])
+        self.assertEqual(play.reset_uniforms.shape, [1, 2, 2, 20])
+        for s, n, k in np.ndindex(2, 2, 20):
+            probs, is_there = play.probs(s, n), True
+            state = np.argmax(np.cumsum(setting.start) > play.reset_uniforms[0, s, n, k])
+            for t in range(horizon):
+                seen, actions, rewards, mask = (
+                    field[:, s, n, k, t] for field in (play.observations, play.actions, play.rewards, play.mask)
+                )
+                self.assertAllEqual(mask, [is_there] * 2)
+                if not is_there:
+                    # Nothing is written there.
+                    for field in (seen, actions, rewards):
+                        self.assertAllEqual(field, np.zeros([2]))
+                    continue
+                uniforms = play.step_uniforms[t, :, s, n, k].numpy()
+                self.assertAllEqual(seen, setting.views[:, state])
+                joint_action = tuple(
+                    np.argmax(np.cumsum(probs[agent][seen[agent]]) > uniforms[agent]) for agent in range(2)
+                )
+                self.assertAllEqual(actions, joint_action)
+                self.assertAllEqual(
+                    rewards, [setting.reward(play.tables[s, n], agent, state, joint_action) for agent in range(2)]
+                )
+                is_there = uniforms[3] >= setting.ends[(state, *joint_action)]
+                state = np.argmax(np.cumsum(setting.transitions[(state, *joint_action)]) > uniforms[2])
+        self.assertBetween(play.mask[..., -1].mean(), 0.02, 0.5)
+
+    def test_sampled_starts_and_lengths_have_the_exact_means(self):
+        setting, horizon, n_trajectories = Setting((2, 2), 3, discount=1.0, episodes=True), 200, 4000
+        play = Play(setting, (1, 1), n_trajectories, horizon)
+        self.assertAllEqual(play.mask[..., -1], np.zeros([2, 1, 1, n_trajectories], bool))
+        lengths = play.mask[0, 0, 0].sum(axis=-1)
+        states = play.states(0, 0)[:, 0]
+        returns = play.rewards[0, 0, 0].sum(axis=-1)
+        probs = [tf.constant(own[np.newaxis, np.newaxis]) for own in play.probs(0, 0)]
+        length, value = (
+            exact(tf.constant(play.tables), probs)[0][0, 0].numpy()
+            for exact in (setting.game.exact_lengths, setting.game.exact_values)
+        )
+        # Four means, all within z standard errors with confidence 99.9 %: z = Φ⁻¹(1 − 0.001 / 8) = 3.66.
+        for sampled, expected in (
+            (lengths, length), (returns, value), *((states == state, setting.start[state]) for state in range(2))
+        ):
+            allowed = 3.66 * sampled.std(ddof=1) / math.sqrt(n_trajectories)
+            self.assertLess(abs(sampled.mean() - expected), allowed)
+        self.assertNotIn(2, states)
+
+
 class IteratedMatrixGameTest(tf.test.TestCase, parameterized.TestCase):
     """An iterated matrix game, written out as tables, is the same game."""
 
@@ -659,6 +804,74 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(2**31, 2**32, 2**40)
     def test_views_that_no_int32_holds(self, observation):
         self.assert_rejects("views", views=[[0, 1, observation], [0, 1, 2]])
+
+    @parameterized.parameters(
+        ([0.5, 0.5],), ([0.25] * 4,), ([[1.0, 0.0, 0.0]],), (1.0,), ([],),
+    )
+    def test_starts_of_a_bad_shape(self, start):
+        message = self.assert_rejects("start", start=start)
+        self.assertEndsWith(message, f"array of shape {np.shape(start)}': must be of shape (3,)")
+
+    @parameterized.parameters(([0.5, 0.6, -0.1],), ([0.5, 0.4, 0.0],), ([0.0] * 3,), ([0.5, 0.5, 2e-6],))
+    def test_starts_that_are_not_probabilities(self, start):
+        message = self.assert_rejects("start", start=start)
+        self.assertEqual(
+            message, f"StochasticGame.start = {start}: must be probabilities that sum to 1 over the last axis"
+        )
+
+    @parameterized.product(
+        parameter=["start", "ends"],
+        value=["abc", ["x", "y", "z"], {0: 1}, [[1.0], [0.0, 0.0]], [1j] * 3],
+    )
+    def test_starts_and_ends_that_are_not_numbers(self, parameter, value):
+        self.assertEndsWith(self.assert_rejects(parameter, **{parameter: value}), ": must be an array of numbers")
+
+    @parameterized.product(parameter=["start", "ends"], entry=[math.nan, math.inf])
+    def test_starts_and_ends_that_are_not_finite(self, parameter, entry):
+        value = np.zeros([3] if parameter == "start" else [3, 2, 3])
+        value[-1] = entry
+        self.assertEndsWith(self.assert_rejects(parameter, **{parameter: value}), ": must be finite")
+
+    @parameterized.parameters(((),), ((3,),), ((2, 3),), ((3, 6),), ((3, 3, 2),), ((3, 2, 3, 1),))
+    def test_ends_of_a_bad_shape(self, shape):
+        message = self.assert_rejects("ends", ends=np.zeros(shape))
+        self.assertEndsWith(message, f"array of shape {shape}': must be of shape (3, 2, 3)")
+
+    @parameterized.parameters(-0.1, 1.1, -1e-9, 2.0)
+    def test_ends_that_are_not_probabilities(self, entry):
+        ends = np.zeros([3, 2, 3])
+        ends[1, 0, 2] = entry
+        self.assertEndsWith(self.assert_rejects("ends", ends=ends), "]: must be probabilities")
+
+    def test_what_ends_may_have_a_discount_of_1_if_it_surely_does(self):
+        kwargs = {"payoffs": np.zeros([2, 2, 3]), "transitions": np.full([3, 2, 3, 3], 1 / 3), "discount": 1.0}
+        some = np.zeros([3, 2, 3])
+        self.assertTrue(stochastic.StochasticGame(**kwargs, ends=some + 0.01).spec.ends)
+        # Whatever is done in state 1, some other state follows at last, and there it ends.
+        some[[0, 2]] = 0.5
+        self.assertEqual(stochastic.StochasticGame(**kwargs, ends=some).spec.discount, 1.0)
+        # One joint action that leads back, and does not end it, is enough to go on for ever.
+        stays = np.full([3, 2, 3, 3], 1 / 3)
+        stays[1, 0, 2] = [0, 1, 0]
+        message = self.assert_rejects("discount", **{**kwargs, "transitions": stays}, ends=some)
+        allowed = "< 1, as some joint actions never end the game once it is in state 1"
+        self.assertEqual(message, f"StochasticGame.discount = 1.0: must be {allowed}")
+        # So are two that lead from one state to the other.
+        circle = np.full([3, 2, 3, 3], 1 / 3)
+        circle[1, 0, 2], circle[2, 1, 1] = [0, 0, 1], [0, 1, 0]
+        some[2, 1, 1] = 0.0
+        message = self.assert_rejects("discount", **{**kwargs, "transitions": circle}, ends=some)
+        self.assertEqual(message, f"StochasticGame.discount = 1.0: must be {allowed}")
+        # But not if nobody ever comes there.
+        circle[0] = [1, 0, 0]
+        self.assertTrue(stochastic.StochasticGame(**{**kwargs, "transitions": circle}, ends=some).spec.ends)
+        message = self.assert_rejects("discount", **{**kwargs, "transitions": circle}, ends=some, start=[0.5, 0, 0.5])
+        self.assertEqual(message, f"StochasticGame.discount = 1.0: must be {allowed}")
+
+    @parameterized.parameters(1.5, -0.5)
+    def test_discounts_of_games_that_end(self, discount):
+        message = self.assert_rejects("discount", discount=discount, ends=np.ones([3, 2, 3]))
+        self.assertEqual(message, f"StochasticGame.discount = {discount}: must be in [0, 1]")
 
     @parameterized.parameters(
         (-0.1, "in [0, 1)"), (1.0, "in [0, 1)"), (1, "in [0, 1)"), (math.nan, "a finite number"),

@@ -1,4 +1,7 @@
-"""Proves that payoff noise is U(−width, width), independent between seeds, phases, tasks and payoffs."""
+"""Proves that tasks are what they are said to be.
+
+Payoff noise is U(−width, width), independent between seeds, phases, tasks and payoffs.
+"""
 
 import math
 
@@ -6,7 +9,9 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
 from tf_metamapg.games import tasks
@@ -20,6 +25,68 @@ def _game(dtype="float64"):
 def _noise(width, keys, n_tasks):
     """What was added to the payoffs: array [S, N, 2, 2, 2]."""
     return tasks.PayoffNoise(_game(), width).sample(keys, n_tasks).numpy() - payoffs.prisoners_dilemma()
+
+
+class Weather:
+    """A game of which nobody knows anything but its tasks."""
+
+    def __init__(self, default_tasks, dtype="float64"):
+        self.spec = contracts.GameSpec(
+            name="weather", discount=0.9, dtype=dtype, observations=[contracts.Discrete(1)],
+            actions=[contracts.Discrete(2)],
+        )
+        self.default_tasks = default_tasks
+
+
+# Tasks of several parts, of which some are no floating numbers.
+PARTS = {"wind": np.array([[0.1, 0.2, 0.3]]), "rain": (3, np.float32(0.5)), "dry": np.array([True, False])}
+
+
+class DefaultTasksTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters("float32", "float64")
+    def test_tasks_of_several_parts(self, dtype):
+        game = Weather(PARTS, dtype)
+        sampled = tasks.DefaultTasks(game).sample(random.root_keys(range(2)), 3)
+        tf.nest.assert_same_structure(sampled, PARTS)
+        for leaf, own, own_dtype in zip(
+            tf.nest.flatten(sampled), tf.nest.flatten(PARTS), (tf.bool, tf.int64, dtype, dtype)
+        ):
+            own = np.asarray(own, tf.as_dtype(own_dtype).as_numpy_dtype)
+            self.assertEqual(leaf.dtype, own_dtype)
+            self.assertAllEqual(leaf, np.broadcast_to(own, [2, 3, *own.shape]))
+        # They are those that the game is asked with.
+        checked = arguments.tasks("tasks", sampled, game, [2, 3])
+        tf.nest.map_structure(self.assertAllEqual, checked, sampled)
+
+    def test_tasks_that_cannot_differ(self):
+        self.assertEqual(tasks.DefaultTasks(Weather(())).sample(random.root_keys(range(2)), 3), ())
+
+    def test_payoffs(self):
+        sampled = tasks.DefaultTasks(_game("float32")).sample(random.root_keys(range(4)), 5)
+        self.assertEqual(sampled.dtype, tf.float32)
+        self.assertAllEqual(sampled, np.broadcast_to(payoffs.prisoners_dilemma(), [4, 5, 2, 2, 2]))
+
+    @parameterized.parameters(
+        ({"wind": PARTS["wind"]}, "like"), ((), "like"), (PARTS["wind"], "like"),
+        ({**PARTS, "rain": (3, 0.5, 1)}, "like"), (PARTS, "bool [2, 3, 2]"),
+    )
+    def test_other_tasks_are_refused(self, value, allowed):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            arguments.tasks("tasks", value, Weather(PARTS), [2, 3])
+        message = str(caught.exception)
+        self.assertRegex(message, rf"^tasks = [^\n]+: must be {allowed.replace('[', chr(92) + '[')}[^\n]*$")
+        if allowed == "like":
+            self.assertEndsWith(message, ", with axes [S, N] in front")
+
+    def test_numbers_of_seeds_and_tasks(self):
+        sampled = tasks.DefaultTasks(Weather(PARTS)).sample(random.root_keys(range(2)), 3)
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            arguments.tasks("tasks", sampled, Weather(PARTS), [2, 4])
+        self.assertEqual(
+            str(caught.exception),
+            "tasks = bool [2, 3, 2]: must be bool [2, 4, 2], as many seeds and tasks as of parameters",
+        )
 
 
 class PayoffNoiseTest(tf.test.TestCase, parameterized.TestCase):
@@ -86,6 +153,28 @@ class PayoffNoiseTest(tf.test.TestCase, parameterized.TestCase):
     def test_width_zero_gives_the_payoffs(self, dtype):
         sampled = tasks.PayoffNoise(_game(dtype), width=0.0).sample(random.root_keys(range(2)), 3)
         self.assertAllEqual(sampled, np.broadcast_to(payoffs.prisoners_dilemma(), [2, 3, 2, 2, 2]))
+
+    def test_a_task_of_one_part_may_stand_in_a_structure(self):
+        for default_tasks in ({"payoffs": np.ones([2, 3])}, (np.ones([2, 3]),), [1.0]):
+            sampled = tasks.PayoffNoise(Weather(default_tasks), 0.2).sample(random.root_keys(range(2)), 3)
+            tf.nest.assert_same_structure(sampled, default_tasks)
+            (leaf,) = tf.nest.flatten(sampled)
+            (own,) = tf.nest.flatten(default_tasks)
+            self.assertEqual(leaf.shape, [2, 3, *np.shape(own)])
+            self.assertAllInRange(leaf, 0.8, 1.2)
+            self.assertLen(np.unique(leaf), leaf.shape.num_elements())
+
+    def test_tasks_that_cannot_differ_stay_as_they_are(self):
+        self.assertEqual(tasks.PayoffNoise(Weather(())).sample(random.root_keys(range(2)), 3), ())
+
+    @parameterized.parameters((PARTS,), ((1.0, 2.0),), (3,), (np.array([True]),))
+    def test_other_tasks_are_no_payoffs(self, default_tasks):
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            tasks.PayoffNoise(Weather(default_tasks))
+        self.assertRegex(
+            str(caught.exception),
+            r"^PayoffNoise.game = [^\n]+: must be a game whose default_tasks are one array of payoffs$",
+        )
 
     @parameterized.parameters(-0.1, -1, math.nan, math.inf, "0.1", None, True, [[0.1]])
     def test_bad_width_is_rejected(self, width):

@@ -26,8 +26,8 @@ from tf_metamapg.games import payoffs
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import distributions
-from tf_metamapg.policies import lstm
 from tf_metamapg.policies import mlp
+from tf_metamapg.policies import recurrent
 from tf_metamapg.policies import tabular
 from tf_metamapg.runs import export
 
@@ -145,14 +145,14 @@ KINDS = {
     "mlp": Kind(functools.partial(mlp.mlp_policy, hidden_units=(5, 4)), _matrix_game, _perceptron, _Categorical),
     "linear": Kind(functools.partial(mlp.mlp_policy, hidden_units=()), _matrix_game, _perceptron, _Categorical),
     "lstm": Kind(
-        functools.partial(lstm.lstm_policy, units=4), _matrix_game, _long_short_term_memory, _Categorical,
+        functools.partial(recurrent.lstm_policy, units=4), _matrix_game, _long_short_term_memory, _Categorical,
         ("hidden", "cell"),
     ),
     "gaussian_mlp": Kind(
         functools.partial(mlp.mlp_policy, hidden_units=(5, 4)), _vector_game, _perceptron, _Gaussian
     ),
     "gaussian_lstm": Kind(
-        functools.partial(lstm.lstm_policy, units=4), _vector_game, _long_short_term_memory, _Gaussian,
+        functools.partial(recurrent.lstm_policy, units=4), _vector_game, _long_short_term_memory, _Gaussian,
         ("hidden", "cell"),
     ),
 }
@@ -623,7 +623,7 @@ class MLPTest(tf.test.TestCase, parameterized.TestCase):
         for policy, n_params in (
             (mlp.mlp_policy(_matrix_game(), 0, hidden_units=(16, 8)), mlp.MLP.n_params(7, 3, (16, 8))),
             (mlp.mlp_policy(_matrix_game(), 0, hidden_units=()), mlp.MLP.n_params(7, 3, ())),
-            (lstm.lstm_policy(_matrix_game(), 0, units=5), lstm.LSTM.n_params(7, 3, 5)),
+            (recurrent.lstm_policy(_matrix_game(), 0, units=5), recurrent.Recurrent.n_params(recurrent.LSTMCell, 7, 3, 5)),
         ):
             self.assertEqual(sum(leaf.shape.num_elements() for leaf in policy.reference_params), n_params)
 

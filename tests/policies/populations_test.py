@@ -13,9 +13,9 @@ from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
-from tf_metamapg.policies.lstm import lstm_policy
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
+from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.policies.vector import vector_policy
 from tf_metamapg.training.settings import Problem

@@ -18,7 +18,7 @@ from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
-from tf_metamapg.policies.lstm import lstm_policy
+from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings

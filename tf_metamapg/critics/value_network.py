@@ -11,8 +11,9 @@ from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
-from tf_metamapg.policies.lstm import LSTM
+from tf_metamapg.policies.layers import LSTMCell
 from tf_metamapg.policies.mlp import MLP
+from tf_metamapg.policies.recurrent import Recurrent
 
 
 class ValueNetwork(Critic):
@@ -69,14 +70,16 @@ class ValueNetwork(Critic):
         dtype = self.spec.dtype
         sizes = (encoders.size(self.spec.observations[agent_index]) + 1, 1)
         is_recurrent = bool(policy.initial_state([1]))
-        n_params = LSTM.n_params(*sizes, self._units) if is_recurrent else MLP.n_params(*sizes, (self._units,))
+        n_params = MLP.n_params(*sizes, (self._units,))
+        if is_recurrent:
+            n_params = Recurrent.n_params(LSTMCell, *sizes, self._units)
         functional.check_size("ValueNetwork.units", self._units, n_params, dtype)
 
         def build_model(seed):
             # Another stream than that of the agent's policy.
             seed = random.integer_seed(seed, self.spec.n_agents + agent_index)
             if is_recurrent:
-                model = LSTM(tf.identity, *sizes, self._units, seed, dtype=dtype)
+                model = Recurrent(LSTMCell, tf.identity, *sizes, self._units, seed, dtype=dtype)
             else:
                 model = MLP(tf.identity, *sizes, (self._units,), "tanh", seed, dtype=dtype)
             model.build(None)

@@ -5,10 +5,11 @@ values can be computed, and `contracts.ExportablePolicy` what one has that can b
 how they see and act by the specs of a game.
 """
 
-from tf_metamapg.policies.lstm import lstm_policy
 from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
+from tf_metamapg.policies.recurrent import gru_policy
+from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.policies.tabular import TabularPolicy
 from tf_metamapg.policies.vector import vector_policy
@@ -17,6 +18,7 @@ __all__ = [
     "NormalPolicies",
     "Personas",
     "TabularPolicy",
+    "gru_policy",
     "lstm_policy",
     "mlp_policy",
     "tabular_policy",

@@ -32,11 +32,21 @@ class Dense(keras.layers.Layer):
         return self._activation(products.matmul(inputs, self.kernel.value) + self.bias.value)
 
 
-class LSTMCell(keras.layers.Layer):
-    """A long short-term memory (Hochreiter & Schmidhuber 1997), with a forget gate that starts open.
+class RecurrentCell(keras.layers.Layer):
+    """What the cells have in common: the weights of some gates, each of inputs, of the hidden state and a bias.
 
-    Its recurrent state is a pair (hidden, cell) of tensors [..., B, units].
+    The recurrent state is a tuple of tensors [..., B, units], the hidden state first.
+
+    Attributes:
+        kind: what the cell is called.
+        n_gates: how many gates there are.
+        state_names: what the parts of the recurrent state are called.
+        units: the size of each of them.
     """
+
+    kind: str
+    n_gates: int
+    state_names: tuple[str, ...]
 
     def __init__(self, units, kernel_initializer, recurrent_initializer, **kwargs):
         super().__init__(**kwargs)
@@ -48,16 +58,19 @@ class LSTMCell(keras.layers.Layer):
         """Makes the variables; see `keras.layers.Layer.build`."""
         n_gates = 4 * self.units
         self.kernel = self.add_weight(
-            shape=(input_shape[-1], n_gates), initializer=self._kernel_initializer, name="kernel"
+            shape=(input_shape[-1], size), initializer=self._kernel_initializer, name="kernel"
         )
         self.recurrent_kernel = self.add_weight(
-            shape=(self.units, n_gates), initializer=self._recurrent_initializer, name="recurrent_kernel"
+            shape=(self.units, size), initializer=self._recurrent_initializer, name="recurrent_kernel"
         )
-        self.bias = self.add_weight(shape=(1, n_gates), initializer=self._open_forget_gate, name="bias")
+        self.bias = self.add_weight(shape=(1, size), initializer=self._initial_bias, name="bias")
 
-    def _open_forget_gate(self, shape, dtype):
-        of_gate = keras.ops.repeat(keras.ops.convert_to_tensor([0.0, 1.0, 0.0, 0.0], dtype), self.units)
-        return keras.ops.reshape(of_gate, shape)
+    def _initial_bias(self, shape, dtype):
+        return keras.ops.zeros(shape, dtype)
+
+    def initial_state(self, shape):
+        """Zeros: a tuple of tensors [*shape, units]."""
+        return (tf.zeros([*shape, self.units], self.compute_dtype),) * len(self.state_names)
 
     def call(self, inputs, state):
         """One step: inputs [..., B, features] and state → the next state."""
@@ -72,9 +85,44 @@ class LSTMCell(keras.layers.Layer):
 
     @staticmethod
     def _step(values, state, inputs):
+        """One step, as a function of the parameters' values (kernel, recurrent kernel, bias)."""
+        raise NotImplementedError
+
+
+class LSTMCell(RecurrentCell):
+    """A long short-term memory (Hochreiter & Schmidhuber 1997), with a forget gate that starts open."""
+
+    kind = "lstm"
+    n_gates = 4
+    state_names = ("hidden", "cell")
+
+    def _initial_bias(self, shape, dtype):
+        by_gate = keras.ops.repeat(keras.ops.convert_to_tensor([0.0, 1.0, 0.0, 0.0], dtype), self.units)
+        return keras.ops.reshape(by_gate, shape)
+
+    @staticmethod
+    def _step(values, state, inputs):
         kernel, recurrent_kernel, bias = values
         hidden, cell = state
         gates = tf.split(products.matmul(inputs, kernel) + products.matmul(hidden, recurrent_kernel) + bias, 4, axis=-1)
         enter, forget, candidate, leave = gates
         cell = tf.sigmoid(forget) * cell + tf.sigmoid(enter) * tf.tanh(candidate)
         return tf.sigmoid(leave) * tf.tanh(cell), cell
+
+
+class GRUCell(RecurrentCell):
+    """A gated recurrent unit (Cho et al. 2014), whose reset gate acts on what comes of the hidden state."""
+
+    kind = "gru"
+    n_gates = 3
+    state_names = ("hidden",)
+
+    @staticmethod
+    def _step(values, state, inputs):
+        kernel, recurrent_kernel, bias = values
+        (hidden,) = state
+        keep, reset, candidate = tf.split(products.matmul(inputs, kernel) + bias, 3, axis=-1)
+        of_keep, of_reset, of_candidate = tf.split(products.matmul(hidden, recurrent_kernel), 3, axis=-1)
+        keep = tf.sigmoid(keep + of_keep)
+        candidate = tf.tanh(candidate + tf.sigmoid(reset + of_reset) * of_candidate)
+        return (keep * hidden + (1.0 - keep) * candidate,)

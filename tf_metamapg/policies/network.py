@@ -19,7 +19,7 @@ class NetworkPolicy(functional.KerasPolicy):
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model with the methods of
-                `mlp.MLP` or `lstm.LSTM`, with as many outputs as `heads.for_actions` wants.
+                `mlp.MLP` or `recurrent.Recurrent`, with as many outputs as `heads.for_actions` wants.
             spec: `contracts.AgentSpec` of the agent that it is made for.
         """
         super().__init__(build_model, spec)

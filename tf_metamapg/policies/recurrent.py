@@ -1,4 +1,4 @@
-"""Long short-term memories: recurrent policies, which remember what they have seen in a trajectory."""
+"""Recurrent policies, which remember what they have seen in a trajectory."""
 
 import functools
 
@@ -12,32 +12,36 @@ from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import heads
 from tf_metamapg.policies.layers import Dense
+from tf_metamapg.policies.layers import GRUCell
 from tf_metamapg.policies.layers import LSTMCell
 from tf_metamapg.policies.network import NetworkPolicy
 
 
-class LSTM(keras.Model):
-    """An LSTM with a dense layer behind."""
+class Recurrent(keras.Model):
+    """A recurrent cell with a dense layer behind.
 
-    state_names = ("hidden", "cell")
+    Attributes:
+        state_names: what the parts of the recurrent state are called.
+    """
 
     @staticmethod
-    def n_params(n_features, n_outputs, units):
+    def n_params(make_cell, n_features, n_outputs, units):
         """How many parameters there are."""
-        return (n_features + units + 1) * 4 * units + (units + 1) * n_outputs
+        return (n_features + units + 1) * make_cell.n_gates * units + (units + 1) * n_outputs
 
-    def __init__(self, encode, n_features, n_outputs, units, seed, **kwargs):
+    def __init__(self, make_cell, encode, n_features, n_outputs, units, seed, **kwargs):
         super().__init__(**kwargs)
         self._encode = encode
         self._n_features = n_features
         glorot, orthogonal = keras.initializers.GlorotUniform, keras.initializers.Orthogonal
-        self._cell = LSTMCell(
+        self._cell = make_cell(
             units, glorot(random.integer_seed(seed, 0)), orthogonal(seed=random.integer_seed(seed, 1)),
-            dtype=self.dtype_policy, name="lstm",
+            dtype=self.dtype_policy, name=make_cell.kind,
         )
         self._dense = Dense(
             n_outputs, None, glorot(random.integer_seed(seed, 2)), dtype=self.dtype_policy, name="dense"
         )
+        self.state_names = make_cell.state_names
 
     def build(self, input_shape):
         """Makes the variables; see `keras.layers.Layer.build`."""
@@ -50,24 +54,33 @@ class LSTM(keras.Model):
         return self.step(observations, state)
 
     def initial_state(self, shape):
-        """Zeros: (hidden, cell), tensors [*shape, units]."""
-        return (tf.zeros([*shape, self._cell.units], self.compute_dtype),) * 2
+        """Zeros: tuple of tensors [*shape, units]."""
+        return self._cell.initial_state(shape)
 
     def step(self, observations, state):
         """Observations [..., B, ...] and state → (outputs [..., B, n_outputs], the next state)."""
-        hidden, cell = self._cell(self._encode(observations), tuple(state))
-        return self._dense(hidden), (hidden, cell)
+        state = self._cell(self._encode(observations), tuple(state))
+        return self._dense(state[0]), state
 
     def unroll(self, observations):
         """Observations [..., K, T, ...] of whole trajectories → outputs [..., K, T, n_outputs]."""
-        inputs = self._encode(observations)
-        *leading, n_trajectories, horizon, _ = inputs.shape
-        axes = list(range(len(leading)))
-        inputs = tf.transpose(inputs, [len(axes) + 1, *axes, len(axes), len(axes) + 2])
-        hidden, _ = self._cell.over_time(inputs, self.initial_state([*leading, n_trajectories]))
-        hidden = tf.transpose(hidden, [axis + 1 for axis in axes] + [len(axes) + 1, 0, len(axes) + 2])
-        outputs = self._dense(tf.reshape(hidden, [*leading, n_trajectories * horizon, self._cell.units]))
+        inputs = time_first(self._encode(observations))
+        hidden = time_last(self._cell.over_time(inputs, self.initial_state(inputs.shape[1:-1]))[0])
+        *leading, n_trajectories, horizon, units = hidden.shape
+        outputs = self._dense(tf.reshape(hidden, [*leading, n_trajectories * horizon, units]))
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
+
+
+def time_first(steps):
+    """[..., K, T, features] → [T, ..., K, features]."""
+    last = len(steps.shape) - 1
+    return tf.transpose(steps, [last - 1, *range(last - 1), last])
+
+
+def time_last(steps):
+    """[T, ..., K, features] → [..., K, T, features]."""
+    last = len(steps.shape) - 1
+    return tf.transpose(steps, [*range(1, last), 0, last])
 
 
 @descriptions.maker
@@ -85,16 +98,30 @@ def lstm_policy(game, agent_index, units=64):
     Raises:
         InvalidInputError: if one of these does not hold.
     """
-    kind = "lstm_policy"
+    return _recurrent_policy(LSTMCell, game, agent_index, units)
+
+
+@descriptions.maker
+def gru_policy(game, agent_index, units=64):
+    """The policy of one agent as a gated recurrent unit; see `lstm_policy`.
+
+    It has three quarters of the parameters of an LSTM of as many units, and half of the recurrent state.
+    """
+    return _recurrent_policy(GRUCell, game, agent_index, units)
+
+
+def _recurrent_policy(make_cell, game, agent_index, units):
+    kind = f"{make_cell.kind}_policy"
     spec = functional.agent_spec(kind, game, agent_index)
     checks.check_integer(f"{kind}.units", units, minimum=1)
     n_features, n_outputs = encoders.size(spec.observation), heads.for_actions(spec.action).n_outputs
-    functional.check_size(f"{kind}.units", units, LSTM.n_params(n_features, n_outputs, units), spec.dtype)
+    n_params = Recurrent.n_params(make_cell, n_features, n_outputs, units)
+    functional.check_size(f"{kind}.units", units, n_params, spec.dtype)
     encode = functools.partial(encoders.encode, spec.observation, spec.dtype)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)
-        model = LSTM(encode, n_features, n_outputs, units, seed, dtype=spec.dtype)
+        model = Recurrent(make_cell, encode, n_features, n_outputs, units, seed, dtype=spec.dtype)
         model.build(None)
         return model
 
