@@ -623,7 +623,10 @@ class MLPTest(tf.test.TestCase, parameterized.TestCase):
         for policy, n_params in (
             (mlp.mlp_policy(_matrix_game(), 0, hidden_units=(16, 8)), mlp.MLP.n_params(7, 3, (16, 8))),
             (mlp.mlp_policy(_matrix_game(), 0, hidden_units=()), mlp.MLP.n_params(7, 3, ())),
-            (recurrent.lstm_policy(_matrix_game(), 0, units=5), recurrent.Recurrent.n_params(recurrent.LSTMCell, 7, 3, 5)),
+            (
+                recurrent.lstm_policy(_matrix_game(), 0, units=5),
+                recurrent.Recurrent.n_params(recurrent.LSTMCell, 7, 3, 5),
+            ),
         ):
             self.assertEqual(sum(leaf.shape.num_elements() for leaf in policy.reference_params), n_params)
 

@@ -56,7 +56,7 @@ class RecurrentCell(keras.layers.Layer):
 
     def build(self, input_shape):
         """Makes the variables; see `keras.layers.Layer.build`."""
-        n_gates = 4 * self.units
+        size = self.n_gates * self.units
         self.kernel = self.add_weight(
             shape=(input_shape[-1], size), initializer=self._kernel_initializer, name="kernel"
         )

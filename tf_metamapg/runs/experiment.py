@@ -40,8 +40,6 @@ def build(experiment):
     """
     trainer = MetaTrainer(experiment.problem, experiment.trainer, experiment.run.seeds)
     trainer.trace()
-    export.check_exportable(publication.exported(experiment.problem))
-    figures.check_drawable(*publication.labels(experiment.problem))
     return trainer
 
 
@@ -69,8 +67,8 @@ def train(
         MetaTrainingStopped: if a meta-gradient is NaN or infinite, or if something could not be published; the results
             are in `summary.json` then.
     """
-    export.check_exportable(_exported(experiment.problem))
-    figures.check_drawable(*_labels(experiment.problem))
+    export.check_exportable(publication.exported(experiment.problem))
+    figures.check_drawable(*publication.labels(experiment.problem))
     checkpointer, log, started = _open(
         experiment, trainer, config, directory, started, resume, allow_other_versions, opened
     )
