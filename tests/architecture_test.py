@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 import tf_metamapg
+from tf_metamapg import contracts
 from tf_metamapg import testing
 
 ROOT = pathlib.Path(tf_metamapg.__file__).parent
@@ -33,7 +34,7 @@ TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items(
 MODULES = sorted(PATHS)
 # What a folder says of itself: see `test_folders_are_a_docstring_or_a_registry`.
 FOLDERS = {name for name in PATHS if name.endswith(".__init__")}
-REGISTRIES = {f"{folder.__name__.rpartition('.')[2]}.__init__" for folder in (*tf_metamapg.MEMBERS, testing)}
+REGISTRIES = {f"{folder.__name__.rpartition('.')[2]}.__init__" for folder in (*tf_metamapg.MEMBERS, contracts, testing)}
 
 
 def _imports(tree):
@@ -109,7 +110,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertFalse([full for full in _imports(tree) if full.startswith(".")], name)
 
     def test_folders_are_a_docstring_or_a_registry(self):
-        """A folder of members, or of tests for them, enters each in its `__all__`; the others have no names at all."""
+        """A folder of members, of contracts or of tests for members enters each in its `__all__`; the others have no names at all."""
         self.assertContainsSubset(REGISTRIES, FOLDERS)
         for name in FOLDERS:
             docstring, *statements = TREES[name].body
