@@ -123,7 +123,7 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
         setting = Setting((2, 2), shape=(1, 1), n_trajectories=20, horizon=4)
         link = setting.link()
         estimated = MaximumLikelihood(max_iterations=3).estimate(setting.estimator, link, agent_index=1)
-        self.assertIs(estimated.joint_params[1], link.joint_params[1])
+        self.assertIs(estimated.joint_params[1][0], link.joint_params[1][0])
         self.assertIs(estimated.sample, link.sample)
         self.assertIs(estimated.keys, link.keys)
         self.assertNotAllClose(estimated.joint_params[0][0], link.joint_params[0][0], atol=1e-3)
@@ -374,7 +374,7 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
         plain = gradients(None, link)
         self.assertAllEqual(gradients(truthful, link), plain)
         self.assertLen(truthful.asked, 1)
-        self.assertIs(truthful.asked[0][0], link)
+        tf.nest.map_structure(self.assertIs, truthful.asked[0][0], link)
         self.assertEqual(truthful.asked[0][1], 0)
         shifted = link.with_joint_params((link.joint_params[0], (link.joint_params[1][0] + 0.5,)))
         of_wrong = gradients(wrong, link)
@@ -433,7 +433,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         link = links.sample_link(estimator, states(setting.joint_params), setting.tasks, keys)
         message = (
             "estimator = ExactEstimator: must be one that samples, such as LoadedDiceEstimator, for agents with an "
-            "opponent model, with simulator and critic and make_sample; see contracts.PlayingEstimator"
+            "opponent model; this lacks simulator, critic, make_sample; see contracts.PlayingEstimator"
         )
         with self.assertRaises(checks.InvalidInputError) as caught:
             MaximumLikelihood().estimate(estimator, link, agent_index=0)
@@ -452,9 +452,10 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     def test_opponent_model(self, kind, opponent_model):
         with self.assertRaises(checks.InvalidInputError) as caught:
             kind(opponent_model=opponent_model)
+        hint = "this is a class" if isinstance(opponent_model, type) else "see agents.opponent_models.OpponentModel"
         self.assert_message(
             caught, f"{kind.__name__}.opponent_model = {opponent_model!r}: must be None or an opponent model, such as "
-            "MaximumLikelihood()",
+            f"MaximumLikelihood(); {hint}",
         )
 
     @parameterized.parameters(MetaMAPG, MetaPG, LOLADiCE)

@@ -31,7 +31,8 @@ from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 DISCOUNT = 0.8
 CRITICS = {False: NoBaseline, True: LeaveOneOutBaseline}
 ESTIMATORS = [
-    member for _, member in inspect.getmembers(tf_metamapg, inspect.isclass) if "inner_update" in dir(member)
+    member for _, member in inspect.getmembers(tf_metamapg, inspect.isclass)
+    if "inner_update" in dir(member) and not inspect.isabstract(member)
 ]
 
 
