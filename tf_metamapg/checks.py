@@ -3,6 +3,7 @@
 import math
 import numbers
 import os
+import re
 
 import numpy as np
 
@@ -100,6 +101,12 @@ def brief(value):
     except Exception:  # As of an integer of thousands of digits, which Python does not write.
         return f"{type(value).__name__} that cannot be shown"
     return text if len(text) <= _LONGEST else descriptions.describe(value, _LONGEST)
+
+
+def reason(error):
+    """What an exception says, on one line of at most 200 characters."""
+    # Keras speaks in colours.
+    return one_line(re.sub("\x1b\\[[0-9;]*m", "", str(error)) or type(error).__name__, 200)
 
 
 def one_line(text, length=390):

@@ -13,6 +13,7 @@ from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
 from tf_metamapg.policies.layers import LSTMCell
 from tf_metamapg.policies.mlp import MLP
+from tf_metamapg.policies.recurrent import new_cell
 from tf_metamapg.policies.recurrent import Recurrent
 
 
@@ -79,7 +80,8 @@ class ValueNetwork(Critic):
             # Another stream than that of the agent's policy.
             seed = random.integer_seed(seed, self.spec.n_agents + agent_index)
             if is_recurrent:
-                model = Recurrent(LSTMCell, tf.identity, *sizes, self._units, seed, dtype=dtype)
+                cell = new_cell(LSTMCell, self._units, seed, dtype)
+                model = Recurrent(cell, tf.identity, *sizes, seed, dtype=dtype)
             else:
                 model = MLP(tf.identity, *sizes, (self._units,), "tanh", seed, dtype=dtype)
             model.build(None)

@@ -58,10 +58,9 @@ def agent_spec(kind, game, agent_index):
     return game.spec.agent(agent_index)
 
 
-def check_finite(parameter, game, spec):
-    """Raises `InvalidInputError`, about a game, unless an agent has finitely many observations and actions."""
-    is_finite = isinstance(spec.observation, contracts.Discrete) and isinstance(spec.action, contracts.Discrete)
-    checks.check(is_finite, parameter, game, "a game with finitely many observations and actions")
+def is_finite(spec):
+    """Whether an agent has finitely many observations and actions."""
+    return isinstance(spec.observation, contracts.Discrete) and isinstance(spec.action, contracts.Discrete)
 
 
 @contextlib.contextmanager

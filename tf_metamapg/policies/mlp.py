@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
-from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import encoders
@@ -110,8 +109,7 @@ def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
         model.build(None)
         return model
 
-    is_finite = isinstance(spec.observation, contracts.Discrete) and isinstance(spec.action, contracts.Discrete)
-    return (CategoricalPolicy if is_finite else NetworkPolicy)(build_model, spec)
+    return (CategoricalPolicy if functional.is_finite(spec) else NetworkPolicy)(build_model, spec)
 
 
 def _check_activation(parameter, activation):

@@ -18,30 +18,27 @@ from tf_metamapg.policies.network import NetworkPolicy
 
 
 class Recurrent(keras.Model):
-    """A recurrent cell with a dense layer behind.
+    """A recurrent cell, such as those of `layers.py`, with a dense layer behind.
 
     Attributes:
         state_names: what the parts of the recurrent state are called.
     """
 
     @staticmethod
-    def n_params(make_cell, n_features, n_outputs, units):
+    def n_params(cell_class, n_features, n_outputs, units):
         """How many parameters there are."""
-        return (n_features + units + 1) * make_cell.n_gates * units + (units + 1) * n_outputs
+        return (n_features + units + 1) * cell_class.n_gates * units + (units + 1) * n_outputs
 
-    def __init__(self, make_cell, encode, n_features, n_outputs, units, seed, **kwargs):
+    def __init__(self, cell, encode, n_features, n_outputs, seed, **kwargs):
         super().__init__(**kwargs)
+        self._cell = cell
         self._encode = encode
         self._n_features = n_features
-        glorot, orthogonal = keras.initializers.GlorotUniform, keras.initializers.Orthogonal
-        self._cell = make_cell(
-            units, glorot(random.integer_seed(seed, 0)), orthogonal(seed=random.integer_seed(seed, 1)),
-            dtype=self.dtype_policy, name=make_cell.kind,
-        )
         self._dense = Dense(
-            n_outputs, None, glorot(random.integer_seed(seed, 2)), dtype=self.dtype_policy, name="dense"
+            n_outputs, None, keras.initializers.GlorotUniform(random.integer_seed(seed, 2)), dtype=self.dtype_policy,
+            name="dense",
         )
-        self.state_names = make_cell.state_names
+        self.state_names = cell.state_names
 
     def build(self, input_shape):
         """Makes the variables; see `keras.layers.Layer.build`."""
@@ -83,6 +80,15 @@ def time_last(steps):
     return tf.transpose(steps, [*range(1, last), 0, last])
 
 
+def new_cell(cell_class, units, seed, dtype):
+    """A cell of `layers.py` whose weights are drawn from a seed."""
+    glorot, orthogonal = keras.initializers.GlorotUniform, keras.initializers.Orthogonal
+    return cell_class(
+        units, glorot(random.integer_seed(seed, 0)), orthogonal(seed=random.integer_seed(seed, 1)), dtype=dtype,
+        name=cell_class.kind,
+    )
+
+
 @descriptions.maker
 def lstm_policy(game, agent_index, units=64):
     """The policy of one agent as a long short-term memory of what it has seen.
@@ -103,25 +109,37 @@ def lstm_policy(game, agent_index, units=64):
 
 @descriptions.maker
 def gru_policy(game, agent_index, units=64):
-    """The policy of one agent as a gated recurrent unit; see `lstm_policy`.
+    """The policy of one agent as a gated recurrent unit of what it has seen.
 
-    It has three quarters of the parameters of an LSTM of as many units, and half of the recurrent state.
+    It has three quarters of the weights of an LSTM of as many units, and half of the recurrent state.
+
+    Args:
+        game: any game that is played step by step.
+        agent_index: which agent of the game.
+        units: the size of the recurrent state.
+
+    Returns:
+        `NetworkPolicy`; of actions that are arrays of numbers the distribution is a diagonal normal one.
+
+    Raises:
+        InvalidInputError: if one of these does not hold.
     """
     return _recurrent_policy(GRUCell, game, agent_index, units)
 
 
-def _recurrent_policy(make_cell, game, agent_index, units):
-    kind = f"{make_cell.kind}_policy"
+def _recurrent_policy(cell_class, game, agent_index, units):
+    kind = f"{cell_class.kind}_policy"
     spec = functional.agent_spec(kind, game, agent_index)
     checks.check_integer(f"{kind}.units", units, minimum=1)
     n_features, n_outputs = encoders.size(spec.observation), heads.for_actions(spec.action).n_outputs
-    n_params = Recurrent.n_params(make_cell, n_features, n_outputs, units)
+    n_params = Recurrent.n_params(cell_class, n_features, n_outputs, units)
     functional.check_size(f"{kind}.units", units, n_params, spec.dtype)
     encode = functools.partial(encoders.encode, spec.observation, spec.dtype)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)
-        model = Recurrent(make_cell, encode, n_features, n_outputs, units, seed, dtype=spec.dtype)
+        cell = new_cell(cell_class, units, seed, spec.dtype)
+        model = Recurrent(cell, encode, n_features, n_outputs, seed, dtype=spec.dtype)
         model.build(None)
         return model
 

@@ -88,7 +88,9 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
         InvalidInputError: if one of these does not hold.
     """
     spec = functional.agent_spec("tabular_policy", game, agent_index)
-    functional.check_finite("tabular_policy.game", game, spec)
+    checks.check(
+        functional.is_finite(spec), "tabular_policy.game", game, "a game with finitely many observations and actions"
+    )
     checks.check_number("tabular_policy.initial_stddev", initial_stddev, minimum=0.0)
 
     def build_model(seed):

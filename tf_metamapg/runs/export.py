@@ -42,7 +42,6 @@ action's logit is 0; `dense_0/kernel`, `dense_0/bias`, `dense_1/kernel`, … of 
 
 import contextlib
 import os
-import re
 import shutil
 import tempfile
 
@@ -88,10 +87,9 @@ def check_exportable(policies):
             except DISK_ERRORS:
                 raise  # There is no space left, which is not the policy's fault.
             except Exception as error:
-                # Keras prints in colours.
-                reason = checks.one_line(re.sub("\x1b\\[[0-9;]*m", "", str(error)), 200)
                 raise checks.InvalidInputError(
-                    f"policies[{index}] = {type(policy).__name__}: must be a policy that can be exported ({reason})"
+                    f"policies[{index}] = {type(policy).__name__}: must be a policy that can be exported "
+                    f"({checks.reason(error)})"
                 ) from error
 
 
