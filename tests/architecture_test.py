@@ -110,7 +110,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertFalse([full for full in _imports(tree) if full.startswith(".")], name)
 
     def test_folders_are_a_docstring_or_a_registry(self):
-        """A folder of members, of contracts or of tests enters each in its `__all__`; the others have no names at all."""
+        """A folder of members, of contracts or of tests enters each in its `__all__`; others have no names."""
         self.assertContainsSubset(REGISTRIES, FOLDERS)
         for name in FOLDERS:
             docstring, *statements = TREES[name].body
