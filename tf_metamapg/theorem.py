@@ -89,7 +89,7 @@ def meta_gradients(
     # No weight, in place of one that is zero, spares a derivative.
     weights = [tf.constant(weight, chain.estimator.spec.dtype) if weight else None for weight in value_weights]
     cotangents = at_last_link(chain.tasks, chain.links[-1], weights[-1])
-    by_step: list[Structure] = []  # gradients in what each update is made with, by term, from the last to the first
+    by_step: list[Structure] = []  # by update, for each term, gradients in what the update is made with
     for step in reversed(range(len(chain.links) - 1)):
         step_params = tuple(adaptation.at_step(of_agent, step) for of_agent in chain.update_params)
         cotangents, of_step = at_inner_link(
