@@ -138,12 +138,14 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
     def test_functions_are_compiled_in_few_places(self):
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
-            {"training.trainer", "runs.export", "benchmarks.workloads", "reproductions.gradient_quality",
-             "testing.agents", "testing.modes"},
+            {
+                "training.trainer", "training.compiler", "runs.export", "benchmarks.workloads",
+                "reproductions.gradient_quality", "testing.agents", "testing.modes",
+            },
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
-            {"training.trainer", "configs", "benchmarks.workloads", "testing.modes"}
+            {"training.trainer", "training.compiler", "configs", "benchmarks.workloads", "testing.modes"}
             | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()},
         )
         for name, tree in TREES.items():
@@ -163,6 +165,13 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(list(_imported_modules(start)), [f"commands.{command}"])
         first = [name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in _imports(node)]
         self.assertEqual(first, ["os", "signal", "sys", "time"])
+
+    def test_functions_take_few_arguments_by_position(self):
+        for name, tree in TREES.items():
+            for node in ast.walk(tree):
+                if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+                    names = {argument.arg for argument in (*node.args.posonlyargs, *node.args.args)}
+                    self.assertLessEqual(len(names - {"self", "cls"}), 8, f"{name}, line {node.lineno}")
 
     def test_modules_are_short(self):
         for name, path in PATHS.items():
