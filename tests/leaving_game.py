@@ -90,7 +90,10 @@ class LeavingGame:
 
 
 class LinearPolicy:
-    """The logit of the first of two actions is linear in the vector that an agent sees: parameters [3, 1]."""
+    """The logit of the first of two actions is linear in the vector that an agent sees: parameters [3, 1].
+
+    Nothing, a vector of zeros, is to it what the first unit vector is, so that it would show if it counted.
+    """
 
     n_uniforms = 1
 
@@ -124,7 +127,9 @@ class LinearPolicy:
         return lambda params: masks.mean(self.log_probs(params, observations, actions), mask, axis=[2, 3])
 
     def _logits(self, params, observations):
-        return tf.einsum("sn...o,sno->sn...", observations, params[0][..., 0])
+        nothing = 1.0 - tf.reduce_sum(observations, axis=-1, keepdims=True)
+        seen = observations + nothing * tf.eye(1, 3, dtype=tf.float64)[0]
+        return tf.einsum("sn...o,sno->sn...", seen, params[0][..., 0])
 
 
 def _index(state):
