@@ -150,6 +150,7 @@ def members():
         "NormalPolicies": (mapg.NormalPolicies(tabular[0]), {"Population", *samplers}),
         "InGraphSimulator": (mapg.InGraphSimulator(game, tabular), {"Simulator", *samplers}),
         "ExactEstimator": (exact, {"Estimator", "AnyGame", *samplers}),
+        "MaximumLikelihood": (mapg.MaximumLikelihood(), {"OpponentModel"}),
         "a text": ("chess", set()), "None": (None, set()), "a tensor": (tf.zeros([2]), set()),
     }
     for name in mapg.critics.__all__:
@@ -168,7 +169,7 @@ def members():
 
 PROTOCOLS = {
     name: value for name, value in vars(contracts).items()
-    if inspect.isclass(value) and issubclass(value, Protocol) and value.__module__ == contracts.__name__
+    if inspect.isclass(value) and issubclass(value, Protocol) and value.__module__.startswith(contracts.__name__)
 }
 
 

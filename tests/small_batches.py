@@ -75,6 +75,10 @@ def settings():
         "score function, network": (
             (meta_mapg, mapg.Fixed()), dilemma, (mlp, lstm), sampled(score, network)
         ),
+        "score function, actor-critics": (
+            (mapg.PPO(0.001, critic_units=5, n_epochs=2), mapg.AdvantageActorCritic(0.001, critic_units=5)), dilemma,
+            (mapg.gru_policy, tabular), sampled(score, none),
+        ),
         "score function, vectors": (
             (meta_mapg, meta_mapg), vectors, (mlp, lstm), sampled(score, network)
         ),

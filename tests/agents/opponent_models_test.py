@@ -452,7 +452,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     def test_opponent_model(self, kind, opponent_model):
         with self.assertRaises(checks.InvalidInputError) as caught:
             kind(opponent_model=opponent_model)
-        hint = "this is a class" if isinstance(opponent_model, type) else "see agents.opponent_models.OpponentModel"
+        hint = "this is a class" if isinstance(opponent_model, type) else "see contracts.OpponentModel"
         self.assert_message(
             caught, f"{kind.__name__}.opponent_model = {opponent_model!r}: must be None or an opponent model, such as "
             f"MaximumLikelihood(); {hint}",

@@ -335,7 +335,8 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
         # By name, as gin makes a subclass of the same name of whatever it may configure.
         names = {(known.__module__, known.__name__) for known in ESTIMATORS}
         for estimator_class in _subclasses(SampledEstimator):
-            if estimator_class.__module__.startswith("tf_metamapg.") and not inspect.isabstract(estimator_class):
+            is_own = estimator_class.__module__.startswith("tf_metamapg.estimators.")
+            if is_own and not inspect.isabstract(estimator_class):
                 self.assertIn((estimator_class.__module__, estimator_class.__name__), names)
 
     @parameterized.parameters(*ESTIMATORS)

@@ -94,7 +94,7 @@ class CompletenessTest(tf.test.TestCase):
         source = pathlib.Path(small_batches.__file__).read_text("utf-8")
         used = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
         members = set()
-        for base, n_members in ((GradientAgent, 9), (SGD, 4), (ConstantRate, 3), (Critic, 4), (SampledEstimator, 3)):
+        for base, n_members in ((GradientAgent, 11), (SGD, 4), (ConstantRate, 3), (Critic, 4), (SampledEstimator, 3)):
             kind = {
                 name for name in mapg.__all__
                 if isinstance(getattr(mapg, name), type) and issubclass(getattr(mapg, name), base)

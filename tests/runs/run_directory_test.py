@@ -19,7 +19,7 @@ from tf_metamapg.runs.run_directory import RunDirectory
 # Takes a run directory and keeps it until its standard input ends. Says what it has got.
 HOLDER = """
 import sys
-from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import claims
 
 parent = sys.argv[1]
 with claims.claim_next(parent, "ipd") as directory:
