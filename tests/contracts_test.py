@@ -13,7 +13,6 @@ import tensorflow as tf
 import tf_metamapg as mapg
 from tf_metamapg import checks
 from tf_metamapg import contracts
-from tf_metamapg.agents import opponent_models
 
 SPEC = {
     "name": "chess", "discount": 0.9, "dtype": "float32", "observations": (mapg.Discrete(3), mapg.Box((2,))),
@@ -261,12 +260,6 @@ class CheckKindTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(
                 self.message(Half(spec), contracts.AnyGame), f"it.spec = {shown}: must be of contracts.GameSpec"
             )
-
-    def test_protocols_of_other_modules(self):
-        self.assertEqual(
-            self.message(3, opponent_models.OpponentModel),
-            "it = 3: must be a game; see agents.opponent_models.OpponentModel",
-        )
 
 
 class ValuesTest(tf.test.TestCase):

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
+from tf_metamapg import adaptation
 from tf_metamapg import contracts
 from tf_metamapg.numerics import random
 
@@ -138,9 +139,12 @@ def measure(mode, n_seeds, n_tasks, agents, game, policies, make_estimator):
     if isinstance(estimator, contracts.PlayingEstimator):
         critic_params = mapg.for_each_task(estimator.critic.initial_params(seeds), n_tasks)
 
+    update_params = adaptation.init_update_params(agents, estimator, n_seeds, chain_length=1)
+
     def everything(initial_params, tasks, keys, critic_params):
         chain = mapg.adapt(
-            estimator, agents, initial_params, tasks, [keys, random.fold_in(keys, 1)], critic_params=critic_params
+            estimator, agents, initial_params, tasks, [keys, random.fold_in(keys, 1)], update_params=update_params,
+            critic_params=critic_params,
         )
         gradients = agents[0].meta_gradients(chain, agent_index=0)
         first, last = chain.links
