@@ -30,10 +30,13 @@ B, T, IMPOSSIBLE = 4, 2, 2
 
 # Every policy, as a function of a dtype, and the names of its parameters.
 _MLP = [f"dense_{layer}/{name}" for layer in range(3) for name in ("kernel", "bias")]
-_LSTM = ["lstm/kernel", "lstm/recurrent_kernel", "lstm/bias", "dense/kernel", "dense/bias"]
+_LSTM, _GRU = (
+    [f"{cell}/kernel", f"{cell}/recurrent_kernel", f"{cell}/bias", "dense/kernel", "dense/bias"]
+    for cell in ("lstm", "gru")
+)
 NAMES = {
-    "tabular": ["table"], "mlp": _MLP, "linear": _MLP[:2], "lstm": _LSTM, "gaussian_mlp": _MLP, "gaussian_lstm": _LSTM,
-    "vector": ["vector"],
+    "tabular": ["table"], "mlp": _MLP, "linear": _MLP[:2], "lstm": _LSTM, "gru": _GRU, "gaussian_mlp": _MLP,
+    "gaussian_lstm": _LSTM, "image_mlp": _MLP, "vector": ["vector"],
 }
 EVERY_POLICY = tuple(
     (f"{name}_{dtype}", name, dtype) for name, dtype in itertools.product(NAMES, ("float32", "float64"))
@@ -125,7 +128,7 @@ class LoadersTest(tf.test.TestCase, parameterized.TestCase):
                 if name != "vector":
                     expected = expected[:batch_size].copy()
                     # A recurrent state after what there is not is none either.
-                    if t == 0 or "lstm" in name:
+                    if t == 0 or policies_test.KINDS[name].state_names:
                         expected[IMPOSSIBLE:IMPOSSIBLE + 1] = np.nan
                 answer = answers[f"{batch_size}/{t}/serving_default/{output}"]
                 self.assertEqual(answer.dtype, dtype)

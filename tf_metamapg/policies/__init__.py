@@ -5,6 +5,8 @@ values can be computed, and `contracts.ExportablePolicy` what one has that can b
 how they see and act by the specs of a game.
 """
 
+from tf_metamapg.policies.keras_cells import keras_recurrent_policy
+from tf_metamapg.policies.keras_models import keras_policy
 from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
@@ -19,6 +21,8 @@ __all__ = [
     "Personas",
     "TabularPolicy",
     "gru_policy",
+    "keras_policy",
+    "keras_recurrent_policy",
     "lstm_policy",
     "mlp_policy",
     "tabular_policy",

@@ -28,4 +28,6 @@ def encode(space, dtype, observations):
         return tf.one_hot(observations, space.n, dtype=dtype)
     if len(space.shape) == 1:
         return observations
-    return tf.reshape(observations, [*observations.shape[: -len(space.shape)], size(space)])
+    # Of an exported policy the number of observations is not known.
+    axes = [-1 if axis is None else axis for axis in observations.shape[: -len(space.shape)]]
+    return tf.reshape(observations, [*axes, size(space)])

@@ -10,7 +10,7 @@ of one whose observations and actions are arrays:
     serving_default(observations)    [B, *observation] → {"mean": [B, *action], "stddev": [B, *action]}
     sample(observations, seed)       [B, *observation], int32 [2] → {"actions": [B, *action]}
 
-of a recurrent one also, where the others take the state, and return the next one, as `hidden` and `cell`:
+of a recurrent one also, where the others take the state, and return the next one, as `hidden` and, of an LSTM, `cell`:
 
     initial_state(batch_size)        int32 → {"hidden": [B, units], "cell": [B, units]}
 
@@ -36,8 +36,9 @@ nothing below a directory with `[` or a backslash in its name, which it takes fo
 
 The arrays are named by layer and variable: `table` of a tabular policy, [n_observations, A − 1], to which the last
 action's logit is 0; `dense_0/kernel`, `dense_0/bias`, `dense_1/kernel`, … of a perceptron; `lstm/kernel`,
-`lstm/recurrent_kernel`, `lstm/bias`, `dense/kernel`, `dense/bias` of an LSTM; `vector` of a parameter vector.
-`policies/layers.py` computes with them.
+`lstm/recurrent_kernel`, `lstm/bias`, `dense/kernel`, `dense/bias` of an LSTM, `gru/kernel`, … of a gated recurrent
+unit; `vector` of a parameter vector. `policies/layers.py` computes with them. Those of a Keras model are named as Keras
+names them, by the names of its layers; the state of a recurrent cell of Keras is its last `output`, `state_0`, ….
 """
 
 import contextlib
