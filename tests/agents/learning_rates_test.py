@@ -115,9 +115,10 @@ class StepTest(tf.test.TestCase, parameterized.TestCase):
         direction = generator.normal(size=[2, 3, 4, 5]), generator.normal(size=[2, 3, 6])
         tensors = tuple(map(tf.constant, direction))
         log_rates, rates = generator.normal(size=[2]), (generator.normal(size=[2, 4, 5]), generator.normal(size=[2, 6]))
+        each_rate = np.exp(log_rates)[:, None, None]
         for kind, step_params, factors in (
             (ConstantRate, (), (0.3, 0.3)),
-            (LearnedRates, tf.constant(log_rates), (np.exp(log_rates)[:, None, None, None], np.exp(log_rates)[:, None, None])),
+            (LearnedRates, tf.constant(log_rates), (each_rate[..., None], each_rate)),
             (LearnedRatesPerParameter, tuple(map(tf.constant, rates)), (rates[0][:, None], rates[1][:, None])),
         ):
             for step, leaf, factor in zip(kind(0.3).scaled(tensors, step_params), direction, factors, strict=True):
@@ -128,7 +129,10 @@ class StepTest(tf.test.TestCase, parameterized.TestCase):
         for make, message in (
             (lambda: ConstantRate(-1.0), "ConstantRate.learning_rate = -1.0: must be a finite number ≥ 0.0"),
             (lambda: LearnedRates(0.0), "LearnedRates.learning_rate = 0.0: must be > 0"),
-            (lambda: LearnedRatesPerParameter("1"), "LearnedRatesPerParameter.learning_rate = '1': must be a finite number ≥ 0.0"),
+            (
+                lambda: LearnedRatesPerParameter("1"),
+                "LearnedRatesPerParameter.learning_rate = '1': must be a finite number ≥ 0.0",
+            ),
             (
                 lambda: ConstantRate(1.0).scaled(direction, tf.ones([2])),
                 "step_params = float32 [2]: must be (), as nothing of this agent's updates is learned",
