@@ -104,7 +104,7 @@ def settings():
 def broadcast_products(graph):
     """The batch matrix products of a graph, and of all functions in it, whose batch axes are not equal."""
     found = []
-    for inner in _function_graphs(graph):
+    for inner in function_graphs(graph):
         for operation in inner.get_operations():
             if operation.type.startswith("BatchMatMul"):
                 first, second = (operand.shape for operand in operation.inputs)
@@ -113,7 +113,7 @@ def broadcast_products(graph):
     return found
 
 
-def _function_graphs(graph):
+def function_graphs(graph):
     """A graph and those of all functions that it calls."""
     seen, waiting = set(), [graph]
     while waiting:

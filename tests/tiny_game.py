@@ -35,7 +35,16 @@ class TinyGame:
         policies: the agents' policies, for parameters of shape [.., n_observations, 1].
     """
 
-    def __init__(self, n_agents, horizon, discount, ending="endless"):
+    def __init__(self, n_agents, horizon, discount, ending="endless", of_coins=False):
+        """
+        Args:
+            n_agents: n.
+            horizon: H.
+            discount: γ.
+            ending: one of `ENDINGS`.
+            of_coins: whether all probabilities are multiples of 1/4, so that a finite set of trajectories has exactly
+                the frequencies that are expected of them.
+        """
         generator = np.random.default_rng(10 * n_agents + horizon)
         # Most rewards have the same sign, as in the prisoner's dilemma, so that baselines have something to do.
         self.payoffs = generator.normal(-2.0, 1.0, size=[n_agents, 3] + [2] * n_agents)
@@ -50,6 +59,8 @@ class TinyGame:
             self.departures = tuple((group, generator.uniform(0.2, 0.6, size=table_shape)) for group in groups)
         if ending == "apart":  # there is enough that may happen without chance in transitions
             self.transitions = np.eye(3)[np.argmax(self.transitions, axis=-1)]
+        if of_coins:
+            self._toss_coins()
         tables = self.payoffs, self.transitions, views, discount
         self.oracle = oracle.Oracle(*tables, horizon, self.start, self.departures)
         if ending == "apart":
@@ -59,6 +70,21 @@ class TinyGame:
             ends = self.departures[0][1] if self.departures else None
             self.game = StochasticGame(*tables, dtype="float64", start=self.start, ends=ends)
             self.policies = [tabular_policy(self.game, agent) for agent in range(n_agents)]
+
+    def _toss_coins(self):
+        """Turns all probabilities into multiples of 1/4."""
+        self.transitions = np.round(2 * self.transitions / np.max(self.transitions, axis=-1, keepdims=True)).clip(0, 1)
+        self.transitions /= self.transitions.sum(axis=-1, keepdims=True)
+        self.start = None if self.start is None else np.array([0.5, 0.0, 0.5])
+        self.departures = tuple((group, np.where(table > 0.4, 0.5, 0.25)) for group, table in self.departures)
+        self.logits = np.zeros_like(self.logits)
+        self.logits[0, 0] = np.log(3.0)
+
+    def exact_set(self):
+        """Numbers of trajectories, each as often as it is expected of as many: int array [K], for a game of coins."""
+        probs = self.oracle.probs(self.logits)
+        size = next(2**power for power in range(20) if np.allclose(2**power * probs, np.round(2**power * probs)))
+        return np.repeat(np.arange(len(probs)), np.round(size * probs).astype(int))
 
     def tasks(self, *shape):
         """The same payoffs for all seeds and tasks, [S, N, ...]."""

@@ -42,13 +42,16 @@ class Setting:
     Each agent has numbers of its own for what it sees of the states.
     """
 
-    def __init__(self, n_actions, n_states=3, shape=(2, 2), n_trajectories=200, horizon=8, dtype="float64"):
+    def __init__(
+        self, n_actions, n_states=3, shape=(2, 2), n_trajectories=200, horizon=8, dtype="float64", ends=None
+    ):
         rng = np.random.default_rng(0)
         self.n_actions, self.shape, self.n_agents = n_actions, shape, len(n_actions)
         self.game = stochastic.StochasticGame(
             payoffs=rng.normal(size=[self.n_agents, *n_actions]),
             transitions=rng.dirichlet(np.full(n_states, 3.0), size=[n_states, *n_actions]),
             views=[rng.permutation(n_states) for _ in n_actions], discount=0.9, dtype=dtype,
+            ends=ends,
         )
         self.policies = [tabular.tabular_policy(self.game, agent) for agent in range(self.n_agents)]
         self.estimator = DiceEstimator(self.game, self.policies, n_trajectories, horizon)
@@ -202,6 +205,29 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLess(errors[-1], math.sqrt(quantile(0.9995) / smallest))
         # As 1/√K it shrinks to a tenth; the errors of two samples leave some room.
         self.assertLess(errors[1], errors[0] / 3)
+
+
+class EndingTest(tf.test.TestCase):
+
+    def test_what_is_done_counts_until_the_end(self):
+        """What stands in later steps, the first observation and the first action, would be most of what is seen."""
+        setting = Setting((2, 3), ends=np.full([3, 2, 3], 0.6))
+        link = setting.link()
+        trajectory = link.sample.trajectory
+        estimates = PRECISE.estimate(setting.estimator, link, agent_index=0).joint_params
+        mask = trajectory.mask[1].numpy()
+        self.assertLess(np.mean(mask), 0.3)
+        actions = np.where(mask, trajectory.actions[1], -1)
+        observations = np.where(mask, trajectory.observations[1], -1)
+        for s, n in np.ndindex(2, 2):
+            expected, occurred = setting.by_hand(1, s, n, observations, actions)
+            self.assertTrue(occurred.all())
+            self.assertAllClose(estimates[1][0][s, n], expected, rtol=0.0, atol=1e-5)
+        policy = setting.policies[1]
+        mean = policy.log_likelihood(trajectory.observations[1], trajectory.actions[1], trajectory.mask[1])
+        log_probs = policy.log_probs(setting.joint_params[1], trajectory.observations[1], trajectory.actions[1]).numpy()
+        expected = np.sum(log_probs * mask, axis=(2, 3)) / np.sum(mask, axis=(2, 3))
+        self.assertAllClose(mean(setting.joint_params[1]), expected, rtol=1e-6, atol=0.0)
 
 
 class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
