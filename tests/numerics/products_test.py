@@ -10,6 +10,7 @@ import sys
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import small_batches
@@ -49,6 +50,7 @@ class MatmulTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(function(tf.ones([5, 3]), tf.ones([3, 2])), np.full([5, 2], 3.0))
 
 
+@pytest.mark.slow
 class EveryMemberTest(tf.test.TestCase):
     """Two seeds with one task each are what broke; one seed with two tasks is its mirror image."""
 
