@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import links
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.numerics import random
@@ -93,8 +94,8 @@ class MetaValues:
         """Σ_l w_l Vⁱ(φ_l), the mean over tasks: [S]; `held` is a chain whose states the others have at every link."""
         n_seeds = initial[0][0].shape[0]
         if held is None:
-            links = self.chain(initial, update).links
-            values = [self._value(agent_index, link.joint_params) for link in links]
+            chain = self.chain(initial, update)
+            values = [self._value(agent_index, link.joint_params) for link in chain.links]
             return sum(weight * value for weight, value in zip(weights, values))
         joint_params = adaptation.for_each_task(initial, N_TASKS)
         own = adaptation.initial_states(self.agents, joint_params, self.estimator)[agent_index]
@@ -103,8 +104,8 @@ class MetaValues:
             states = list(tiled(link.agent_states, n_seeds // N_SEEDS))
             states[agent_index] = own
             total += weight * self._value(agent_index, tuple(state.params for state in states))
-            own_link = adaptation.Link(tuple(states), (), random.root_keys(range(n_seeds)))
-            objectives = adaptation.Objectives(self.estimator, tasks, own_link)
+            own_link = links.Link(tuple(states), (), random.root_keys(range(n_seeds)))
+            objectives = links.Objectives(self.estimator, tasks, own_link)
             step_params = adaptation.at_step(update[agent_index], step)
             own = self.agents[agent_index].update(own, objectives, agent_index, step_params)
         return total

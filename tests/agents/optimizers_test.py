@@ -13,6 +13,7 @@ from tests.agents.meta_values import NEVER_VISITED
 from tests.agents.meta_values import VISITED
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
@@ -168,7 +169,7 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
         agents = MetaMAPG(0.6, OPTIMIZERS[name](NORM)), DIRECTIONS[direction](OPTIMIZERS[name](NORM))
         values = self.check_terms(agents, 0)
         chain = values.chain()
-        objectives = adaptation.Objectives(values.estimator, values.tasks, chain.links[0])
+        objectives = links.Objectives(values.estimator, values.tasks, chain.links[0])
         lengths = [
             np.linalg.norm(agent.gradients(objectives, index)[0], axis=(2, 3)) for index, agent in enumerate(agents)
         ]
@@ -189,7 +190,7 @@ class ShapingTest(tf.test.TestCase):
         agents = MetaMAPG(0.5, value_weights=last_link), PolicyGradient(0.5, optimizer)
         values = MetaValues(agents, chain_length)
         chain = values.chain()
-        objectives = adaptation.Objectives(values.estimator, values.tasks, chain.links[0])
+        objectives = links.Objectives(values.estimator, values.tasks, chain.links[0])
         gradients = objectives.gradients(1, with_respect_to=1)[0].numpy()
         terms = agents[0].meta_gradients(chain, 0)
         return np.max(np.abs(terms.opponent_shaping.initial[0])), np.mean(gradients[:, :, VISITED] ** 2)
@@ -219,7 +220,7 @@ class StateTest(tf.test.TestCase, parameterized.TestCase):
         (link,) = values.chain().links
         update = tf.function(
             lambda link: adaptation.inner_update(
-                adaptation.Objectives(values.estimator, values.tasks, link), agents, ((), ())
+                links.Objectives(values.estimator, values.tasks, link), agents, ((), ())
             ),
             autograph=False,
         )

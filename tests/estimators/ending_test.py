@@ -17,6 +17,7 @@ from tests.trajectory_sets import SAMPLED_ESTIMATORS
 from tests.trajectory_sets import tape_derivatives
 from tests.trajectory_sets import TrajectorySets
 from tf_metamapg import adaptation
+from tf_metamapg import links
 from tf_metamapg.agents.opponent_models import MaximumLikelihood
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
@@ -160,7 +161,7 @@ class EndingTest(tf.test.TestCase, parameterized.TestCase):
                     estimator.critic.loss(own, joint_params, sample.trajectory, agent)
                     for agent, own in enumerate(critic_params)
                 ]
-            link = adaptation.Link(tuple(map(AgentState, joint_params)), sample, keys)
+            link = links.Link(tuple(map(AgentState, joint_params)), sample, keys)
             results.append(tf.nest.flatten([
                 sample, objectives, losses, tape.gradient(objectives, joint_params),
                 tape.gradient(losses, critic_params), tape.gradient(through_samples, joint_params),
