@@ -422,28 +422,11 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllGreater(np.abs(terms.opponent_shaping.initial[0]).max(), 1e-3)
 
 
-class BadInputTest(tf.test.TestCase, parameterized.TestCase):
+class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
 
     def assert_message(self, caught, message):
         self.assertEqual(str(caught.exception), message)
         self.assertNotIn("\n", message)
-
-    @parameterized.parameters(0, -1, 1.5, "50", None, True)
-    def test_max_iterations(self, max_iterations):
-        with self.assertRaises(checks.InvalidInputError) as caught:
-            MaximumLikelihood(max_iterations=max_iterations)
-        self.assert_message(
-            caught, f"MaximumLikelihood.max_iterations = {max_iterations!r}: must be an integer ≥ 1"
-        )
-
-    @parameterized.parameters(
-        (0.0, "> 0"), (-1e-5, "> 0"), (math.nan, "a finite number"), (math.inf, "a finite number"),
-        ("1e-5", "a finite number"), (None, "a finite number"), (True, "a finite number"),
-    )
-    def test_tolerance(self, tolerance, allowed):
-        with self.assertRaises(checks.InvalidInputError) as caught:
-            MaximumLikelihood(tolerance=tolerance)
-        self.assert_message(caught, f"MaximumLikelihood.tolerance = {tolerance!r}: must be {allowed}")
 
     def test_what_it_starts_from_is_nobody_s_policy(self):
         setting = Setting((2, 2))
@@ -473,16 +456,6 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
                 chain = adaptation.Chain(estimator, agents, ((), ()), setting.tasks, (link,), adaptation.identity)
                 agent.meta_gradients(chain, agent_index=0)
         self.assert_message(caught, message)
-
-    @parameterized.product(kind=(MetaMAPG, MetaPG, LOLADiCE), opponent_model=(MaximumLikelihood, "mle", 0, False, {}))
-    def test_opponent_model(self, kind, opponent_model):
-        with self.assertRaises(checks.InvalidInputError) as caught:
-            kind(opponent_model=opponent_model)
-        hint = "this is a class" if isinstance(opponent_model, type) else "see contracts.OpponentModel"
-        self.assert_message(
-            caught, f"{kind.__name__}.opponent_model = {opponent_model!r}: must be None or an opponent model, such as "
-            f"MaximumLikelihood(); {hint}",
-        )
 
     @parameterized.parameters(MetaMAPG, MetaPG, LOLADiCE)
     def test_opponent_models_that_are_allowed(self, kind):

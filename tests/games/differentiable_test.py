@@ -9,7 +9,6 @@ import tensorflow as tf
 
 import tf_metamapg as mapg
 from tf_metamapg import adaptation
-from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
@@ -337,51 +336,6 @@ class VectorPolicyTest(tf.test.TestCase, parameterized.TestCase):
         for agent in range(2):
             loaded = tf.saved_model.load(os.path.join(directory, f"agent_{agent}"))
             self.assertAllEqual(loaded.signatures["serving_default"]()["vector"], joint_params[agent][0][1])
-
-
-class BadInputTest(tf.test.TestCase, parameterized.TestCase):
-
-    def assert_rejects(self, parameter, value, allowed, **kwargs):
-        with self.assertRaises(checks.InvalidInputError) as caught:
-            differentiable.DifferentiableGame(**{"values": lambda x: (x[..., 0],), "n_params": [1], **kwargs})
-        self.assertEqual(str(caught.exception), f"DifferentiableGame.{parameter} = {value!r}: must be {allowed}")
-
-    @parameterized.parameters((None,), (3,), ("values",), ([abs],))
-    def test_values(self, values):
-        self.assert_rejects("values", values, "a function of the vectors of all agents", values=values)
-
-    @parameterized.parameters((None,), (2,), ([],), ((),), ("11",), ({1: 1},))
-    def test_n_params(self, n_params):
-        self.assert_rejects("n_params", n_params, "a list of sizes, one for each agent", n_params=n_params)
-
-    @parameterized.parameters((0,), (-1,), (1.0,), ("1",), (None,), (True,), ([1],))
-    def test_sizes(self, size):
-        self.assert_rejects("n_params", size, "an integer ≥ 1", n_params=(2, size))
-
-    @parameterized.parameters((None,), ("float16",), ("",), (64,))
-    def test_dtype(self, dtype):
-        self.assert_rejects("dtype", dtype, "'float32' or 'float64'", dtype=dtype)
-        for make in (differentiable.bilinear_game, differentiable.tandem_game):
-            with self.assertRaisesRegex(checks.InvalidInputError, "^DifferentiableGame.dtype = "):
-                make(dtype)
-
-    @parameterized.parameters((None,), (3,), (["name"],))
-    def test_name(self, name):
-        self.assert_rejects("name", name, "a text", name=name)
-
-    @parameterized.parameters((math.nan,), (math.inf,), ("1",), (None,), (True,), ([1.0],))
-    def test_initial_mean(self, mean):
-        with self.assertRaises(checks.InvalidInputError) as caught:
-            mapg.vector_policy(differentiable.bilinear_game(), 0, initial_mean=mean)
-        self.assertEqual(str(caught.exception), f"vector_policy.initial_mean = {mean!r}: must be a finite number")
-
-    @parameterized.parameters((-1.0,), (math.nan,), (math.inf,), ("1",), (None,), (True,), ([1.0],))
-    def test_initial_stddev(self, stddev):
-        with self.assertRaises(checks.InvalidInputError) as caught:
-            mapg.vector_policy(differentiable.bilinear_game(), 0, initial_stddev=stddev)
-        self.assertEqual(
-            str(caught.exception), f"vector_policy.initial_stddev = {stddev!r}: must be a finite number ≥ 0.0"
-        )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
@@ -255,57 +254,7 @@ class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(along_second, expected_second[agent], rtol=1e-10, atol=0.0)
 
 
-class BadInputTest(tf.test.TestCase, parameterized.TestCase):
-
-    def assert_rejects(self, parameter, *args, **kwargs):
-        with self.assertRaises(checks.InvalidInputError) as caught:
-            matrix.IteratedMatrixGame(*args, **kwargs)
-        message = str(caught.exception)
-        self.assertStartsWith(message, f"IteratedMatrixGame.{parameter}")
-        self.assertIn(": must be ", message)
-        self.assertNotIn("\n", message)
-        return message
-
-    @parameterized.parameters(
-        ((),), ((0,),), ((3,),), ((2, 2),), ((2, 2, 2, 2),), ((3, 2, 2),), ((1, 2, 2),), ((3, 2, 2, 2, 2),), ((0, 2),)
-    )
-    def test_payoffs_of_a_bad_shape(self, shape):
-        message = self.assert_rejects("payoffs", np.zeros(shape))
-        self.assertIn(f"shape {shape}", message)
-        self.assertEndsWith(
-            message, "numbers of shape [n_agents, A_0, .., A_{n-1}], with one axis of actions for each agent"
-        )
-
-    def test_agents_without_actions(self):
-        message = self.assert_rejects("payoffs", np.zeros([2, 2, 0]))
-        self.assertEndsWith(message, "array of shape (2, 2, 0)': must be such that every agent has an action")
-
-    @parameterized.parameters(
-        (None,), ("payoffs",), ([["x", "y"]],), ([[[1, 2], [3]]],), ({1: 2},), ([[1, 1], [{}, 1]],)
-    )
-    def test_payoffs_that_are_not_numbers(self, table):
-        self.assert_rejects("payoffs", table)
-
-    @parameterized.parameters(math.nan, math.inf, -math.inf)
-    def test_payoffs_that_are_not_finite(self, entry):
-        table = payoffs.prisoners_dilemma()
-        table[0, 1, 0] = entry
-        message = self.assert_rejects("payoffs", table)
-        self.assertIn(str(entry), message)
-        self.assertEndsWith(message, "must be finite")
-
-    @parameterized.parameters(
-        (-0.1, "in [0, 1)"), (1.0, "in [0, 1)"), (1, "in [0, 1)"), (1.5, "in [0, 1)"), (math.nan, "a finite number"),
-        (math.inf, "a finite number"), ("0.9", "a finite number"), (None, "a finite number"), (True, "a finite number"),
-    )
-    def test_discount(self, discount, allowed):
-        message = self.assert_rejects("discount", payoffs.prisoners_dilemma(), discount=discount)
-        self.assertEqual(message, f"IteratedMatrixGame.discount = {discount!r}: must be {allowed}")
-
-    @parameterized.parameters("float16", "int32", "double", "", None, 64, np.float32)
-    def test_dtype(self, dtype):
-        message = self.assert_rejects("dtype", payoffs.prisoners_dilemma(), dtype=dtype)
-        self.assertEqual(message, f"IteratedMatrixGame.dtype = {dtype!r}: must be 'float32' or 'float64'")
+class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(0.0, 0, 0.999, np.float32(0.5))
     def test_discounts_that_are_allowed(self, discount):

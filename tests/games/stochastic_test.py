@@ -733,7 +733,7 @@ class MatrixGameTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(nexts, [0, 0])
 
 
-class BadInputTest(tf.test.TestCase, parameterized.TestCase):
+class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
 
     def assert_rejects(self, parameter, kind=stochastic.StochasticGame, **kwargs):
         """Checks the message of a game whose other arguments are right: two agents, three states."""
@@ -746,102 +746,6 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(": must be ", message)
         self.assertNotIn("\n", message)
         return message
-
-    @parameterized.parameters(
-        ((),), ((2,),), ((2, 2),), ((2, 2, 2),), ((3, 2, 3),), ((2, 2, 2, 3),), ((2, 3, 3, 2),), ((1, 2, 3),),
-        ((2, 3, 2, 3, 1),), ((0, 2, 3),),
-    )
-    def test_payoffs_of_a_bad_shape(self, shape):
-        message = self.assert_rejects("payoffs", payoffs=np.zeros(shape))
-        self.assertIn(f"shape {shape}", message)
-        self.assertIn("(2, 2, 3) or (2, 3, 2, 3)", message)
-
-    @parameterized.parameters(
-        (None,), ("payoffs",), ([["x", "y"]],), ([[[1, 2], [3]]],), ({1: 2},), (math.nan,), ([[[0.0, math.inf]]],)
-    )
-    def test_payoffs_that_are_not_numbers(self, table):
-        self.assert_rejects("payoffs", payoffs=table)
-
-    @parameterized.parameters(((),), ((3,),), ((3, 3),), ((3, 2, 3, 2),), ((2, 2, 3, 3),))
-    def test_transitions_of_a_bad_shape(self, shape):
-        message = self.assert_rejects("transitions", transitions=np.ones(shape))
-        self.assertIn(f"shape {shape}", message)
-        self.assertEndsWith(message, "must be probabilities of shape [M, A_0, .., A_{n-1}, M]")
-
-    @parameterized.parameters(((0, 2, 0),), ((3, 2, 0, 3),), ((3, 0, 3),))
-    def test_transitions_without_states_or_actions(self, shape):
-        message = self.assert_rejects("transitions", transitions=np.ones(shape))
-        self.assertEndsWith(message, f"array of shape {shape}': must be such that there are states and actions")
-
-    @parameterized.parameters((None,), ("table",), ([[["x"]]],), ([[[1.0, 0.0], [0.0]]],), ({1: 2},))
-    def test_transitions_that_are_not_numbers(self, transitions):
-        self.assert_rejects("transitions", transitions=transitions)
-
-    @parameterized.parameters(
-        ([1.5, -0.5],), ([0.5, 0.4],), ([0.5, 0.5 + 2e-6],), ([0.0, 0.0],), ([math.nan, 1.0],), ([math.inf, 0.0],)
-    )
-    def test_transitions_that_are_not_probabilities(self, row):
-        # One bad row among good ones.
-        transitions = np.full([2, 2, 3, 2], 0.5)
-        transitions[1, 0, 2] = row
-        message = self.assert_rejects("transitions", transitions=transitions)
-        allowed = "probabilities that sum to 1 over the last axis" if np.all(np.isfinite(row)) else "finite"
-        self.assertEndsWith(message, f"must be {allowed}")
-
-    @parameterized.parameters(
-        (7,), ("abc",), ([],), ([0, 1, 2],), ([[0, 1, 2]],), ([[0, 1], [0, 1]],), ([[0, 1, 2]] * 3,),
-        ([[0, 1, 2], [0, 1, -1]],), ([[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]],), ([[True, False, True]] * 2,),
-        ([["a", "b", "c"]] * 2,), ([[0, 1, 2], [0, 1, None]],),
-    )
-    def test_views(self, views):
-        message = self.assert_rejects("views", views=views)
-        self.assertEndsWith(message, "must be integers in 0..2 of shape (2, 3)")
-
-    def test_views_of_different_lengths(self):
-        message = self.assert_rejects("views", views=[[0, 1, 2], [0, 1]])
-        self.assertEndsWith(message, "must be integers in 0..2 of shape (2, 3)")
-
-    @parameterized.parameters(2**31, 2**32, 2**40)
-    def test_views_that_no_int32_holds(self, observation):
-        self.assert_rejects("views", views=[[0, 1, observation], [0, 1, 2]])
-
-    @parameterized.parameters(
-        ([0.5, 0.5],), ([0.25] * 4,), ([[1.0, 0.0, 0.0]],), (1.0,), ([],),
-    )
-    def test_starts_of_a_bad_shape(self, start):
-        message = self.assert_rejects("start", start=start)
-        self.assertEndsWith(message, f"array of shape {np.shape(start)}': must be of shape (3,)")
-
-    @parameterized.parameters(([0.5, 0.6, -0.1],), ([0.5, 0.4, 0.0],), ([0.0] * 3,), ([0.5, 0.5, 2e-6],))
-    def test_starts_that_are_not_probabilities(self, start):
-        message = self.assert_rejects("start", start=start)
-        self.assertEqual(
-            message, f"StochasticGame.start = {start}: must be probabilities that sum to 1 over the last axis"
-        )
-
-    @parameterized.product(
-        parameter=["start", "ends"],
-        value=["abc", ["x", "y", "z"], {0: 1}, [[1.0], [0.0, 0.0]], [1j] * 3],
-    )
-    def test_starts_and_ends_that_are_not_numbers(self, parameter, value):
-        self.assertEndsWith(self.assert_rejects(parameter, **{parameter: value}), ": must be an array of numbers")
-
-    @parameterized.product(parameter=["start", "ends"], entry=[math.nan, math.inf])
-    def test_starts_and_ends_that_are_not_finite(self, parameter, entry):
-        value = np.zeros([3] if parameter == "start" else [3, 2, 3])
-        value[-1] = entry
-        self.assertEndsWith(self.assert_rejects(parameter, **{parameter: value}), ": must be finite")
-
-    @parameterized.parameters(((),), ((3,),), ((2, 3),), ((3, 6),), ((3, 3, 2),), ((3, 2, 3, 1),))
-    def test_ends_of_a_bad_shape(self, shape):
-        message = self.assert_rejects("ends", ends=np.zeros(shape))
-        self.assertEndsWith(message, f"array of shape {shape}': must be of shape (3, 2, 3)")
-
-    @parameterized.parameters(-0.1, 1.1, -1e-9, 2.0)
-    def test_ends_that_are_not_probabilities(self, entry):
-        ends = np.zeros([3, 2, 3])
-        ends[1, 0, 2] = entry
-        self.assertEndsWith(self.assert_rejects("ends", ends=ends), "]: must be probabilities")
 
     def test_what_ends_may_have_a_discount_of_1_if_it_surely_does(self):
         kwargs = {"payoffs": np.zeros([2, 2, 3]), "transitions": np.full([3, 2, 3, 3], 1 / 3), "discount": 1.0}
@@ -872,35 +776,6 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     def test_discounts_of_games_that_end(self, discount):
         message = self.assert_rejects("discount", discount=discount, ends=np.ones([3, 2, 3]))
         self.assertEqual(message, f"StochasticGame.discount = {discount}: must be in [0, 1]")
-
-    @parameterized.parameters(
-        (-0.1, "in [0, 1)"), (1.0, "in [0, 1)"), (1, "in [0, 1)"), (math.nan, "a finite number"),
-        (math.inf, "a finite number"), ("0.9", "a finite number"), (None, "a finite number"), (True, "a finite number"),
-    )
-    def test_discount(self, discount, allowed):
-        message = self.assert_rejects("discount", discount=discount)
-        self.assertEqual(message, f"StochasticGame.discount = {discount!r}: must be {allowed}")
-
-    @parameterized.parameters("float16", "double", "", None, 64)
-    def test_dtype(self, dtype):
-        message = self.assert_rejects("dtype", dtype=dtype)
-        self.assertEqual(message, f"StochasticGame.dtype = {dtype!r}: must be 'float32' or 'float64'")
-
-    @parameterized.parameters((None,), (3,), (["name"],))
-    def test_name(self, name):
-        message = self.assert_rejects("name", name=name)
-        self.assertEqual(message, f"StochasticGame.name = {name!r}: must be a text")
-
-    @parameterized.parameters(
-        ("payoffs", {"payoffs": np.zeros([2, 2])}),
-        ("payoffs", {"payoffs": np.zeros([2, 2, 0])}),
-        ("payoffs", {"payoffs": [[[1.0, math.nan]]]}),
-        ("payoffs", {"payoffs": "table"}),
-        ("dtype", {"payoffs": np.zeros([2, 2, 2]), "dtype": "float16"}),
-        ("name", {"payoffs": np.zeros([2, 2, 2]), "name": 1}),
-    )
-    def test_matrix_game(self, parameter, kwargs):
-        self.assert_rejects(parameter, kind=matrix.MatrixGame, **kwargs)
 
     def test_what_is_right_is_accepted(self):
         game = stochastic.StochasticGame(
