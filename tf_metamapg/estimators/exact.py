@@ -117,7 +117,7 @@ class ExactEstimator(descriptions.Described):
             InvalidInputError: if the game's actions have no entropy.
         """
         del sample
-        game = contracts.check_kind(
+        game = contracts.checked_kind(
             "estimator.game", self._game, contracts.EntropyGame, "a game whose actions have an entropy"
         )
         return game.exact_entropies(*self._tasks_and_strategies(joint_params, tasks))

@@ -4,6 +4,7 @@ import abc
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 import tensorflow as tf
 
 from tf_metamapg import arguments
@@ -27,7 +28,10 @@ class FiniteGame(descriptions.Described, abc.ABC):
 
     n_transition_uniforms: int  # how many uniform numbers `_next_state` takes
 
-    def __init__(self, payoffs, views, discount, dtype, name, start=None, ends=None):
+    def __init__(
+        self, payoffs: np.ndarray, views: ArrayLike, discount: float, dtype: str, name: str,
+        start: np.ndarray | None = None, ends: np.ndarray | None = None,
+    ) -> None:
         """
         Args:
             payoffs: float64 array, checked by the subclass; see above.
@@ -78,7 +82,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
     def _state_transitions(self, joint_probs):
         """P(s'|s), if the game goes on, from the probabilities of joint actions: [S, N, M, J] → [S, N, M, M]."""
 
-    def reset(self, tasks, uniforms):
+    def reset(self, tasks: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         """See `contracts.Game.reset`: int32 tensor [S, N, K]."""
         del tasks
         if self._start is None:
@@ -86,7 +90,9 @@ class FiniteGame(descriptions.Described, abc.ABC):
         cumulative = tf.constant(np.cumsum(self._start)[:-1], self.spec.dtype)
         return tf.reduce_sum(tf.cast(uniforms[0][..., tf.newaxis] >= cumulative, tf.int32), axis=-1)
 
-    def step(self, tasks, state, joint_action, uniforms):
+    def step(
+        self, tasks: tf.Tensor, state: tf.Tensor, joint_action: tuple[tf.Tensor, ...], uniforms: tf.Tensor
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
         """See `contracts.Game.step`; all agents leave together."""
         joint_action = self._joint_action_index(joint_action)
         rewards = self._rewards(tasks, state, joint_action)
@@ -96,7 +102,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         end_probs = tables.select(self._ends.ravel().astype(self.spec.dtype), self._row(state, joint_action))
         return next_state, rewards, (uniforms[-1] >= end_probs,) * self.spec.n_agents
 
-    def observe(self, tasks, state, agent_index):
+    def observe(self, tasks: tf.Tensor, state: tf.Tensor, agent_index: int) -> tf.Tensor:
         """What an agent sees.
 
         Args:
@@ -132,7 +138,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         table = tf.reshape(payoffs, [n_seeds, n_tasks, self.spec.n_agents, -1])
         return tuple(tables.select(table[:, :, agent], index) for agent in range(self.spec.n_agents))
 
-    def exact_values(self, tasks, strategies):
+    def exact_values(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """The discounted values V = dᵀr, d = (I − γPᵀ)⁻¹ d₀, not normalised by 1 − γ.
 
         They are computed in float64 whatever the game's dtype: an error of P becomes one of V that is larger by the
@@ -159,7 +165,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         values *= tf.cast(nan_or_one, values.dtype)[..., tf.newaxis]
         return tuple(tf.unstack(tf.cast(values, self.spec.dtype), self.spec.n_agents, axis=-1))
 
-    def exact_lengths(self, tasks, strategies):
+    def exact_lengths(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ over the steps of an episode, the same for every agent; see `exact_values`.
 
         Returns:
@@ -174,7 +180,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         lengths = tf.reduce_sum(occupancies, axis=[-2, -1]) * tf.cast(nan_or_one, occupancies.dtype)
         return (tf.cast(lengths, self.spec.dtype),) * self.spec.n_agents
 
-    def exact_entropies(self, tasks, strategies):
+    def exact_entropies(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats; see `exact_values`.
 
         Returns:
@@ -242,4 +248,3 @@ def _as_float64(probs):
         return probs
     probs = tf.cast(probs, tf.float64)
     return probs / tf.reduce_sum(probs, axis=-1, keepdims=True)
-

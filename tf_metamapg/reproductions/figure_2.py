@@ -21,6 +21,7 @@ from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 
 TITLE = "What Meta-PG and Meta-MAPG differentiate through"
 SOURCE = "Figure 2 of Kim et al. 2020"
@@ -91,7 +92,7 @@ def _pass(joint_params, sources, target, closed):
     )
 
 
-def reproduce(directory, n_trajectories=256, horizon=20):
+def reproduce(directory: files.PathLike, n_trajectories: int = 256, horizon: int = 20) -> None:
     """Finds all arrows and writes the results.
 
     Args:
