@@ -101,7 +101,7 @@ def _problem(game, policies, agents, estimator, task_distribution, populations):
     populations = [None] * n_agents if populations is None else populations
     checks.check_length("populations", populations, n_agents)
     return Problem(
-        game=game, policies=made, agents=agents,
+        game=game, policies=tuple(made), agents=agents,
         estimator=arguments.made(
             "estimator", estimator, (game, made), contracts.Estimator, "an estimator, such as @DiceEstimator"
         ),
@@ -109,12 +109,12 @@ def _problem(game, policies, agents, estimator, task_distribution, populations):
             "task_distribution", task_distribution, (game,), contracts.TaskDistribution,
             "a task distribution, such as @PayoffNoise",
         ),
-        populations=[
+        populations=tuple(
             make and arguments.made(
                 f"populations[{index}]", make, (policy,), contracts.Population, "a population, such as @Personas"
             )
             for index, (make, policy) in enumerate(zip(populations, made))
-        ],
+        ),
     )
 
 

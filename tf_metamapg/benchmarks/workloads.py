@@ -135,7 +135,8 @@ def _seconds(function, n_repeats):
     function()
     medians = []
     for _ in range(n_repeats):
-        times, end = [], time.perf_counter() + _SECONDS_PER_REPEAT
+        times: list[float] = []
+        end = time.perf_counter() + _SECONDS_PER_REPEAT
         while not times or time.perf_counter() < end:
             start = time.perf_counter()
             function()

@@ -51,10 +51,11 @@ class FiniteGame(descriptions.Described, abc.ABC):
         arguments.check_finite_as(f"{kind}.payoffs", payoffs, dtype)
         self._views = np.asarray(views, np.int32)
         n_agents, self.n_states = self._views.shape
+        self._n_observations = 1 + int(self._views.max())
         self._n_actions = payoffs.shape[-n_agents:]
         self.spec = contracts.GameSpec(
             name=name, discount=float(discount), dtype=dtype, ends=ends is not None,
-            observations=(contracts.Discrete(1 + int(self._views.max())),) * n_agents,
+            observations=(contracts.Discrete(self._n_observations),) * n_agents,
             actions=tuple(map(contracts.Discrete, self._n_actions)),
         )
         self.default_tasks = payoffs
@@ -223,11 +224,9 @@ class FiniteGame(descriptions.Described, abc.ABC):
         """What exact values are a function of, as tensors."""
         checks.check_length("strategies", strategies, self.spec.n_agents)
         sizes, checked = ["S", "N"], []
-        for agent, (probs, observation, action) in enumerate(
-            zip(strategies, self.spec.observations, self.spec.actions)
-        ):
+        for agent, (probs, n_actions) in enumerate(zip(strategies, self._n_actions)):
             dtype = "float32" if descriptions.is_array(probs) and probs.dtype == "float32" else "float64"
-            shape = [*sizes, observation.n, action.n]
+            shape = [*sizes, self._n_observations, n_actions]
             checked.append(arguments.tensor(f"strategies[{agent}]", probs, dtype, shape))
             sizes = arguments.seeds_and_tasks(checked)
         return checked

@@ -34,12 +34,12 @@ def of_steps(
     Returns:
         dict from names to (function, its input signature).
     """
-    is_finite = isinstance(spec.observation, contracts.Discrete)
+    n_observations = spec.observation.n if isinstance(spec.observation, contracts.Discrete) else None
     observation_spec = spec.observation.tensor_spec(spec.dtype)
 
     def of_step(describe, observations, state):
-        if is_finite:
-            is_possible = tf.logical_and(observations >= 0, observations < spec.observation.n)
+        if n_observations is not None:
+            is_possible = tf.logical_and(observations >= 0, observations < n_observations)
             # Some loaders look up what others multiply with zeros.
             observations = tf.where(is_possible, observations, tf.zeros_like(observations))
         else:

@@ -13,7 +13,9 @@ from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import products
 from tf_metamapg.numerics import random
+from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
+from tf_metamapg.policies import heads
 from tf_metamapg.policies.categorical import CategoricalPolicy
 
 
@@ -100,11 +102,13 @@ def tabular_policy(game: contracts.AnyGame, agent_index: int, initial_stddev: fl
     )
     checks.check_number("tabular_policy.initial_stddev", initial_stddev, minimum=0.0)
 
+    n_observations, n_actions = encoders.size(spec.observation), heads.for_actions(spec.action).n_outputs
+
     def build_model(seed):
         initializer = keras.initializers.RandomNormal(
             stddev=initial_stddev, seed=random.integer_seed(seed, agent_index)
         )
-        model = Tabular(spec.observation.n, spec.action.n, initializer, dtype=spec.dtype)
+        model = Tabular(n_observations, n_actions, initializer, dtype=spec.dtype)
         model.build((None,))
         return model
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tf_metamapg import adaptation
 from tf_metamapg import links
 from tf_metamapg import theorem
+from tf_metamapg.agents.meta_agent import MetaAgent
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.estimators import scoring
@@ -38,7 +39,7 @@ CANDIDATES = (
 INNER_LEARNING_RATE = 1.0
 
 
-class _Closable:
+class _Closable(MetaAgent):
     """A meta-agent some of whose arrows are closed."""
 
     def __init__(self, closed):

@@ -60,7 +60,7 @@ from tf_metamapg.runs import files
 DISK_ERRORS = (OSError, tf.errors.OutOfRangeError, tf.errors.ResourceExhaustedError)
 
 
-def export_policy(path: files.PathLike, policy: contracts.ExportablePolicy, params: Params) -> None:
+def export_policy(path: files.PathLike, policy: contracts.Policy, params: Params) -> None:
     """Writes one agent's policy as a SavedModel, and beside it its parameters, as `path`.npz.
 
     Args:
@@ -99,7 +99,7 @@ def check_exportable(policies: Sequence[contracts.Policy | None]) -> None:
 
 
 def export_policies(
-    directory: files.PathLike, policies: Sequence[contracts.ExportablePolicy | None], joint_params: JointParams,
+    directory: files.PathLike, policies: Sequence[contracts.Policy | None], joint_params: JointParams,
     seed_index: int,
 ) -> None:
     """Writes the policies of the agents of one seed as `agent_0`, `agent_1`, …
@@ -127,6 +127,7 @@ def _saved(policy, params):
     Yields:
         the two paths.
     """
+    policy = contracts.checked_kind("policy", policy, contracts.ExportablePolicy, "one that can be exported")
     model = policy.model()
     model.set_weights([leaf.numpy() for leaf in params])
     module = tf.Module()
