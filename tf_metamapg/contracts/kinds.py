@@ -2,14 +2,18 @@
 
 import inspect
 import typing
+from typing import Any
 from typing import Protocol
+from typing import TypeVar
 
 from tf_metamapg import checks
 from tf_metamapg.contracts.specs import AgentSpec
 from tf_metamapg.contracts.specs import GameSpec
 
+_Kind = TypeVar("_Kind")
 
-def check_kind(parameter, value, contract, allowed):
+
+def check_kind(parameter: str, value: Any, contract: type, allowed: str) -> None:
     """Raises `InvalidInputError`, with what is missing, unless a value is an object that has what a Protocol says.
 
     Args:
@@ -33,7 +37,13 @@ def check_kind(parameter, value, contract, allowed):
             checks.check(is_right, f"{parameter}.{name}", getattr(value, name), f"of contracts.{kind.__name__}")
 
 
-def _members(contract):
+def checked_kind(parameter: str, value: Any, contract: type[_Kind], allowed: str) -> _Kind:
+    """The value, of which type checkers know from here on what the Protocol says; see `check_kind`."""
+    check_kind(parameter, value, contract, allowed)
+    return value
+
+
+def _members(contract: type) -> dict[str, None]:
     """The names of all that a Protocol asks for."""
     bases = [base for base in contract.__mro__ if base not in (Protocol, object) and issubclass(base, Protocol)]
     return dict.fromkeys(

@@ -4,6 +4,7 @@ import abc
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 import tensorflow as tf
 
 from tf_metamapg import arguments
@@ -27,7 +28,10 @@ class FiniteGame(descriptions.Described, abc.ABC):
 
     n_transition_uniforms: int  # how many uniform numbers `_next_state` takes
 
-    def __init__(self, payoffs, views, discount, dtype, name, start=None, ends=None):
+    def __init__(
+        self, payoffs: np.ndarray, views: ArrayLike, discount: float, dtype: str, name: str,
+        start: np.ndarray | None = None, ends: np.ndarray | None = None,
+    ) -> None:
         """
         Args:
             payoffs: float64 array, checked by the subclass; see above.
@@ -47,10 +51,11 @@ class FiniteGame(descriptions.Described, abc.ABC):
         arguments.check_finite_as(f"{kind}.payoffs", payoffs, dtype)
         self._views = np.asarray(views, np.int32)
         n_agents, self.n_states = self._views.shape
+        self._n_observations = 1 + int(self._views.max())
         self._n_actions = payoffs.shape[-n_agents:]
         self.spec = contracts.GameSpec(
             name=name, discount=float(discount), dtype=dtype, ends=ends is not None,
-            observations=(contracts.Discrete(1 + int(self._views.max())),) * n_agents,
+            observations=(contracts.Discrete(self._n_observations),) * n_agents,
             actions=tuple(map(contracts.Discrete, self._n_actions)),
         )
         self.default_tasks = payoffs
@@ -78,7 +83,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
     def _state_transitions(self, joint_probs):
         """P(s'|s), if the game goes on, from the probabilities of joint actions: [S, N, M, J] → [S, N, M, M]."""
 
-    def reset(self, tasks, uniforms):
+    def reset(self, tasks: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         """See `contracts.Game.reset`: int32 tensor [S, N, K]."""
         del tasks
         if self._start is None:
@@ -86,7 +91,9 @@ class FiniteGame(descriptions.Described, abc.ABC):
         cumulative = tf.constant(np.cumsum(self._start)[:-1], self.spec.dtype)
         return tf.reduce_sum(tf.cast(uniforms[0][..., tf.newaxis] >= cumulative, tf.int32), axis=-1)
 
-    def step(self, tasks, state, joint_action, uniforms):
+    def step(
+        self, tasks: tf.Tensor, state: tf.Tensor, joint_action: tuple[tf.Tensor, ...], uniforms: tf.Tensor
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
         """See `contracts.Game.step`; all agents leave together."""
         joint_action = self._joint_action_index(joint_action)
         rewards = self._rewards(tasks, state, joint_action)
@@ -96,7 +103,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         end_probs = tables.select(self._ends.ravel().astype(self.spec.dtype), self._row(state, joint_action))
         return next_state, rewards, (uniforms[-1] >= end_probs,) * self.spec.n_agents
 
-    def observe(self, tasks, state, agent_index):
+    def observe(self, tasks: tf.Tensor, state: tf.Tensor, agent_index: int) -> tf.Tensor:
         """What an agent sees.
 
         Args:
@@ -132,7 +139,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         table = tf.reshape(payoffs, [n_seeds, n_tasks, self.spec.n_agents, -1])
         return tuple(tables.select(table[:, :, agent], index) for agent in range(self.spec.n_agents))
 
-    def exact_values(self, tasks, strategies):
+    def exact_values(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """The discounted values V = dᵀr, d = (I − γPᵀ)⁻¹ d₀, not normalised by 1 − γ.
 
         They are computed in float64 whatever the game's dtype: an error of P becomes one of V that is larger by the
@@ -159,7 +166,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         values *= tf.cast(nan_or_one, values.dtype)[..., tf.newaxis]
         return tuple(tf.unstack(tf.cast(values, self.spec.dtype), self.spec.n_agents, axis=-1))
 
-    def exact_lengths(self, tasks, strategies):
+    def exact_lengths(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ over the steps of an episode, the same for every agent; see `exact_values`.
 
         Returns:
@@ -174,7 +181,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         lengths = tf.reduce_sum(occupancies, axis=[-2, -1]) * tf.cast(nan_or_one, occupancies.dtype)
         return (tf.cast(lengths, self.spec.dtype),) * self.spec.n_agents
 
-    def exact_entropies(self, tasks, strategies):
+    def exact_entropies(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats; see `exact_values`.
 
         Returns:
@@ -217,11 +224,9 @@ class FiniteGame(descriptions.Described, abc.ABC):
         """What exact values are a function of, as tensors."""
         checks.check_length("strategies", strategies, self.spec.n_agents)
         sizes, checked = ["S", "N"], []
-        for agent, (probs, observation, action) in enumerate(
-            zip(strategies, self.spec.observations, self.spec.actions)
-        ):
+        for agent, (probs, n_actions) in enumerate(zip(strategies, self._n_actions)):
             dtype = "float32" if descriptions.is_array(probs) and probs.dtype == "float32" else "float64"
-            shape = [*sizes, observation.n, action.n]
+            shape = [*sizes, self._n_observations, n_actions]
             checked.append(arguments.tensor(f"strategies[{agent}]", probs, dtype, shape))
             sizes = arguments.seeds_and_tasks(checked)
         return checked
@@ -242,4 +247,3 @@ def _as_float64(probs):
         return probs
     probs = tf.cast(probs, tf.float64)
     return probs / tf.reduce_sum(probs, axis=-1, keepdims=True)
-

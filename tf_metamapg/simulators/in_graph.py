@@ -3,6 +3,7 @@
 No gradient flows through anything here; see `estimators/scoring.py` for that.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -11,6 +12,8 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Structure
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
@@ -37,7 +40,10 @@ class InGraphSimulator(descriptions.Described):
 
     in_graph = True
 
-    def __init__(self, game, policies, n_trajectories=64, horizon=150):
+    def __init__(
+        self, game: contracts.Game, policies: Sequence[contracts.StepPolicy], n_trajectories: int = 64,
+        horizon: int = 150,
+    ) -> None:
         """
         Args:
             game: `contracts.Game`.
@@ -50,8 +56,11 @@ class InGraphSimulator(descriptions.Described):
         """
         kind = type(self).__name__
         contracts.check_kind(f"{kind}.game", game, contracts.Game, "a game that is played step by step")
+        self._measured_game: contracts.MeasuredGame | None = None
         if game.spec.metrics:
-            contracts.check_kind(f"{kind}.game", game, contracts.MeasuredGame, "a game with the metrics of its spec")
+            self._measured_game = contracts.checked_kind(
+                f"{kind}.game", game, contracts.MeasuredGame, "a game with the metrics of its spec"
+            )
         arguments.check_policies(
             f"{kind}.policies", policies, contracts.StepPolicy, "a policy that acts step by step", game.spec
         )
@@ -63,7 +72,7 @@ class InGraphSimulator(descriptions.Described):
         self.n_trajectories = n_trajectories
         self.horizon = horizon
 
-    def sample(self, joint_params, tasks, keys):
+    def sample(self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor) -> Trajectory:
         """Plays the game.
 
         Args:
@@ -76,7 +85,7 @@ class InGraphSimulator(descriptions.Described):
         """
         return self.play(joint_params, tasks, self.draw_uniforms(keys, arguments.seeds_and_tasks(joint_params)[1]))
 
-    def draw_uniforms(self, keys, n_tasks):
+    def draw_uniforms(self, keys: tf.Tensor, n_tasks: int) -> Uniforms:
         """All random numbers of one call of `play`: `Uniforms`, for keys [S, 2] and N tasks."""
         game, dtype = self._game, self.spec.dtype
         n_uniforms = sum(policy.n_uniforms for policy in self.policies) + game.n_step_uniforms
@@ -87,7 +96,7 @@ class InGraphSimulator(descriptions.Described):
             random.uniforms(reset_keys, [game.n_reset_uniforms, *shape], dtype, seed_axis=1),
         )
 
-    def play(self, joint_params, tasks, uniforms):
+    def play(self, joint_params: JointParams, tasks: Structure, uniforms: Uniforms) -> Trajectory:
         """The trajectories that some random numbers make; a deterministic function of them. See `sample`."""
         joint_params, tasks = tf.nest.map_structure(tf.stop_gradient, (joint_params, tasks))
         samplers = [policy.sampler(params) for policy, params in zip(self.policies, joint_params)]
@@ -98,13 +107,15 @@ class InGraphSimulator(descriptions.Described):
             present = own_masks or (None,) * spec.n_agents
             observations = tuple(game.observe(tasks, state, agent) for agent in agents)
             observations = tuple(map(masks.masked, observations, present))
-            joint_action, next_recurrent_states, start = [], [], 0
-            for policy, sampler, *seen, mask in zip(self.policies, samplers, observations, recurrent_states, present):
-                action, recurrent_state = sampler(*seen, own_numbers[start : start + policy.n_uniforms])
+            actions, next_recurrent_states, start = [], [], 0
+            for policy, sampler, seen, recurrent_state, mask in zip(
+                self.policies, samplers, observations, recurrent_states, present
+            ):
+                action, next_one = sampler(seen, recurrent_state, own_numbers[start : start + policy.n_uniforms])
                 start += policy.n_uniforms
-                joint_action.append(masks.masked(action, mask))
-                next_recurrent_states.append(recurrent_state)
-            joint_action = tuple(joint_action)
+                actions.append(masks.masked(action, mask))
+                next_recurrent_states.append(next_one)
+            joint_action = tuple(actions)
             next_state, rewards, continues = game.step(tasks, state, joint_action, own_numbers[start:])
             record = Trajectory(
                 observations, joint_action, tuple(map(masks.masked, rewards, present)),
@@ -134,9 +145,9 @@ class InGraphSimulator(descriptions.Described):
 
     def _metrics(self, tasks, state, joint_action, present):
         """What the game measures at a step, of the agents that are there: by name tuples over agents."""
-        if not self.spec.metrics:
+        if self._measured_game is None:
             return ()
-        metrics = self._game.metrics(tasks, state, joint_action)
+        metrics = self._measured_game.metrics(tasks, state, joint_action)
         return {name: tuple(map(masks.masked, metrics[name], present)) for name in self.spec.metrics}
 
     def _empty(self, shape):
