@@ -6,6 +6,7 @@ import os
 import re
 
 import numpy as np
+import tensorflow as tf
 
 from tf_metamapg import descriptions
 
@@ -95,7 +96,9 @@ def check_memory(parameter, value, n_bytes):
 
 
 def brief(value):
-    """A value as text, on one line and no longer than 80 characters."""
+    """A value as text, on one line and no longer than 80 characters; of tensors dtype and shape."""
+    if tf.is_tensor(value):
+        return descriptions.describe(value, _LONGEST)
     try:
         text = " ".join(repr(value).split())
     except Exception:  # As of an integer of thousands of digits, which Python does not write.

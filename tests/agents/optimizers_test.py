@@ -165,6 +165,21 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
         self.assertBetween(np.mean(np.array(lengths) > NORM), 0.1, 0.9)
         self.assertGreater(np.min(np.abs(np.array(lengths) - NORM)), 1e-2)
 
+    @parameterized.product(name=["SGD", "Adam"], direction=["PolicyGradient", "LOLATaylor"])
+    def test_entropy_bonuses(self, name, direction):
+        """Both agents have one, the limit holds for gradients with it, and it changes what there is to shape."""
+        kind = {"PolicyGradient": PolicyGradient, "LOLATaylor": LOLATaylor}[direction]
+        terms = []
+        for bonus in (0.0, 0.5):
+            agents = (
+                MetaMAPG(0.6, OPTIMIZERS[name](NORM), entropy_bonus=bonus),
+                kind(0.5, optimizer=OPTIMIZERS[name](NORM), entropy_bonus=bonus),
+            )
+            terms.append(agents[0].meta_gradients(self.check_terms(agents, 0).chain(), 0))
+        for term in ("self_shaping", "opponent_shaping"):
+            without, with_bonus = (getattr(each, term).initial[0][:, VISITED] for each in terms)
+            self.assertGreater(np.max(np.abs(with_bonus - without)), 1e-2)
+
     def test_three_updates(self):
         """Moments of moments, and the number of steps in Adam's corrections."""
         self.check_terms((MetaMAPG(0.6, Adam(0.8, 0.9, 0.05)), PolicyGradient(0.5, Momentum(0.7))), 0, chain_length=3)
@@ -181,10 +196,13 @@ class ShapingTest(tf.test.TestCase):
         chain = values.chain()
         objectives = links.Objectives(values.estimator, values.tasks, chain.links[0])
         gradients = objectives.gradients(1, with_respect_to=1)[0].numpy()
-        terms = agents[0].meta_gradients(chain, 0)
-        return np.max(np.abs(terms.opponent_shaping.initial[0])), np.mean(gradients[:, :, VISITED] ** 2)
+        shaping = agents[0].meta_gradients(chain, 0).opponent_shaping.initial[0]
+        (total,), (own,) = values.derivatives(0, last_link(chain_length))
+        self.assertAllClose(shaping, total - own, rtol=0.0, atol=2e-7 * np.max(np.abs(total)))
+        return np.max(np.abs(shaping)), np.mean(gradients[:, :, VISITED] ** 2)
 
     def test_one_update_of_adam_is_next_to_dead_with_a_small_epsilon(self):
+        """Finite differences agree, of what is dead and of what is alive."""
         plain, square = self.shaping(SGD())
         self.assertGreater(plain, 1e-2)
         for make in (lambda epsilon: Adam(epsilon=epsilon), lambda epsilon: RMSProp(epsilon=epsilon)):
@@ -196,8 +214,11 @@ class ShapingTest(tf.test.TestCase):
 
     def test_a_second_update_knows_of_the_first(self):
         """m and v mix gradients, of which the proportions depend on what there was before, whatever ε is."""
-        two, _ = self.shaping(Adam(epsilon=1e-12), chain_length=2)
-        self.assertGreater(two, 1e-3)
+        for make in (Adam, RMSProp):
+            one, _ = self.shaping(make(epsilon=1e-12), chain_length=1)
+            two, _ = self.shaping(make(epsilon=1e-12), chain_length=2)
+            self.assertGreater(two, 1e-4)
+            self.assertGreater(two, 1e3 * one)
 
 
 class StateTest(tf.test.TestCase, parameterized.TestCase):

@@ -94,6 +94,15 @@ class Enumeration(TinyGame):
             probs = probs * of_order[choice] * self.oracle.probs_at(logits, of_link[choice])
         return self.chain(estimator, tasks, links), probs
 
+    def weighted(self, link, logits):
+        """A link of every trajectory once, such that its mean is that of what policies of some logits do: [n, n_obs].
+
+        Surrogates are means over trajectories of what is linear in the weights of their steps.
+        """
+        probs = self.oracle.probs(logits)
+        weights = tf.nest.map_structure(lambda own: own * (len(probs) * probs)[:, None], link.sample.step_weights)
+        return link._replace(sample=link.sample._replace(step_weights=weights))
+
     def updated(self, estimator, tasks, link):
         """The agents' states after one update."""
         return adaptation.inner_update(links.Objectives(estimator, tasks, link), self.agents, self.nothing_learned)
@@ -291,20 +300,16 @@ class ExpectedUpdatesTest(tf.test.TestCase, parameterized.TestCase):
         """Where every trajectory is there as often as expected, an estimated inner update is the expected one."""
         setting = Enumeration(n_agents, horizon=2, ending=ending, of_coins=True)
         estimator = base(setting.game, setting.policies, n_trajectories=1, horizon=1, critic=critic)
-        n_chains, tasks = len(setting.oracle.actions), setting.tasks(len(setting.oracle.actions), 1)
-        first = setting.link(estimator, np.repeat(setting.exact_set()[None], n_chains, axis=0))
+        tasks, first = setting.tasks(1, 1), setting.link(estimator, setting.exact_set()[None])
         updated = setting.updated(estimator, tasks, first)
-        adapted = np.stack([state.params[0].numpy()[:, 0, :, 0] for state in updated], axis=1)
+        adapted = np.stack([state.params[0].numpy()[0, 0, :, 0] for state in updated])
         self.assertAllClose(
-            adapted[0], setting.oracle.expected_update(setting.logits, setting.rates), rtol=0.0, atol=1e-12
+            adapted, setting.oracle.expected_update(setting.logits, setting.rates), rtol=0.0, atol=1e-12
         )
-        # Again one trajectory stands for the last link.
-        last_sets = np.arange(n_chains)[:, None]
-        last = setting.link(estimator, last_sets)._replace(agent_states=updated)
-        chain, probs = setting.chain(estimator, tasks, (first, last)), setting.oracle.probs_at(adapted, last_sets)
-        self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
+        last = setting.weighted(setting.link(estimator, np.arange(len(setting.oracle.actions))[None]), adapted)
+        chain = setting.chain(estimator, tasks, (first, last._replace(agent_states=updated)))
         for agent in range(n_agents):
-            terms = expected_terms(chain, probs, agent)
+            terms = expected_terms(chain, np.ones(1), agent)
             limits = setting.oracle.expected_terms(setting.logits, setting.rates, agent)
             self.assertAllEqual(terms[0], np.zeros_like(terms[0]))
             for term, limit in zip(terms[1:], limits):
