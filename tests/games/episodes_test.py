@@ -9,7 +9,9 @@ import tensorflow as tf
 from tests import oracle
 from tests.trajectory_sets import tape_derivatives
 from tf_metamapg import checks
+from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.stochastic import StochasticGame
@@ -246,6 +248,34 @@ class StepTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertEqual(continues[agent][at], uniforms[(1, *at)] >= setting.ends[row])
                 self.assertEqual(rewards[agent][at], tasks.numpy()[(*at[:2], agent, *row)])
         self.assertBetween(np.mean(continues[0]), 0.3, 0.9)
+
+    def test_noise_on_payoffs_pays_nothing_after_the_end(self):
+        """Where the first step is the last one, the noise of its payoffs is all that there is of it."""
+        game = cycle(1.0)
+        policies = [tabular_policy(game, agent) for agent in range(2)]
+        tasks = PayoffNoise(game, width=0.5).sample(random.root_keys([0, 1]), 3)
+        logits = np.random.default_rng(0).normal(size=[2, 2, 3, 3, 1])
+        joint_params = tuple((tf.constant(own),) for own in logits)
+        cooperate = 1 / (1 + np.exp(-logits[:, :, :, 0, 0]))
+        first, second = np.stack([cooperate, 1 - cooperate], axis=-1)
+        expected = np.einsum("sniab,sna,snb->isn", tasks, first, second)
+        exact = ExactEstimator(game, policies)
+        for method in (exact.values, exact.mean_rewards):
+            self.assertAllClose(method(joint_params, tasks, ()), expected, rtol=1e-12, atol=1e-12)
+        self.assertGreater(np.max(np.abs(expected - 1.0)), 0.1)
+        for estimator_class in (DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator):
+            estimator = estimator_class(game, policies, n_trajectories=7, horizon=4)
+            sample = estimator.sample(joint_params, tasks, random.root_keys([0, 1]))
+            actions = [own.numpy()[..., 0] for own in sample.trajectory.actions]
+            for agent, rewards in enumerate(sample.trajectory.rewards):
+                paid = [
+                    tasks[s, n, agent, actions[0][s, n, k], actions[1][s, n, k]] for s, n, k in np.ndindex(2, 3, 7)
+                ]
+                self.assertAllEqual(rewards[..., 0], np.reshape(paid, [2, 3, 7]))
+                self.assertFalse(np.any(rewards[..., 1:]))
+                for method in (estimator.values, estimator.mean_rewards):
+                    mean = np.mean(rewards[..., 0], axis=-1)
+                    self.assertAllClose(method(joint_params, tasks, sample)[agent], mean, rtol=1e-12, atol=0.0)
 
     def test_without_start_and_end_it_takes_no_more_numbers(self):
         game = Setting(2, 0.9, starts=False, ends=False).game
