@@ -45,11 +45,10 @@ class MetaGradientTest(tf.test.TestCase, parameterized.TestCase):
 
     def check(self, agents, chain_length, own, pack):
         values = MetaValues(agents, chain_length)
-        weights, update_params = mean_over_chain(chain_length), (own, ())
-        chain = values.chain(update_params=update_params)
+        chain = values.chain(update_params=(own, ()))
         terms = agents[0].meta_gradients(chain, 0)
         for part in ("initial", "update"):
-            (total,), (own_part,) = values.derivatives(0, weights, part, update_params)
+            (total,), (own_part,) = values.derivatives(chain, 0, mean_over_chain(chain_length), part)
             scale = np.max(np.abs(total))
             for term, expected in ((terms.total, total), (terms.self_shaping, own_part)):
                 (actual,) = tf.nest.flatten(getattr(term, part))

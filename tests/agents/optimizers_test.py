@@ -134,8 +134,9 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
     def check_terms(self, agents, agent_index, chain_length=2):
         values = MetaValues(agents, chain_length)
         weights = mean_over_chain(chain_length)
-        terms = agents[agent_index].meta_gradients(values.chain(), agent_index)
-        (total,), (own,) = values.derivatives(agent_index, weights)
+        chain = values.chain()
+        terms = agents[agent_index].meta_gradients(chain, agent_index)
+        (total,), (own,) = values.derivatives(chain, agent_index, weights)
         scale = np.max(np.abs(total))
         self.assertAllClose(terms.total.initial[0], total, rtol=0.0, atol=1e-7 * scale)
         self.assertAllClose(terms.self_shaping.initial[0], own, rtol=0.0, atol=1e-7 * scale)
@@ -146,7 +147,7 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(term.initial[0][:, NEVER_VISITED], np.zeros([N_SEEDS, 1, 1]))
         for term in (own, total - own):
             self.assertTrue(np.all(np.max(np.abs(term[:, VISITED]), axis=(1, 2)) > 1e-3))
-        return values
+        return values, chain, terms
 
     @parameterized.product(name=list(OPTIMIZERS), direction=list(DIRECTIONS))
     def test_each_term_against_finite_differences(self, name, direction):
@@ -156,8 +157,7 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(name=["SGD", "Adam"], direction=["PolicyGradient", "LOLATaylor", "SOS"])
     def test_gradients_that_are_shortened(self, name, direction):
         agents = MetaMAPG(0.6, OPTIMIZERS[name](NORM)), DIRECTIONS[direction](OPTIMIZERS[name](NORM))
-        values = self.check_terms(agents, 0)
-        chain = values.chain()
+        values, chain, _ = self.check_terms(agents, 0)
         objectives = links.Objectives(values.estimator, values.tasks, chain.links[0])
         lengths = [
             np.linalg.norm(agent.gradients(objectives, index)[0], axis=(2, 3)) for index, agent in enumerate(agents)
@@ -175,7 +175,7 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
                 MetaMAPG(0.6, OPTIMIZERS[name](NORM), entropy_bonus=bonus),
                 kind(0.5, optimizer=OPTIMIZERS[name](NORM), entropy_bonus=bonus),
             )
-            terms.append(agents[0].meta_gradients(self.check_terms(agents, 0).chain(), 0))
+            terms.append(self.check_terms(agents, 0)[-1])
         for term in ("self_shaping", "opponent_shaping"):
             without, with_bonus = (getattr(each, term).initial[0][:, VISITED] for each in terms)
             self.assertGreater(np.max(np.abs(with_bonus - without)), 1e-2)
@@ -197,7 +197,7 @@ class ShapingTest(tf.test.TestCase):
         objectives = links.Objectives(values.estimator, values.tasks, chain.links[0])
         gradients = objectives.gradients(1, with_respect_to=1)[0].numpy()
         shaping = agents[0].meta_gradients(chain, 0).opponent_shaping.initial[0]
-        (total,), (own,) = values.derivatives(0, last_link(chain_length))
+        (total,), (own,) = values.derivatives(chain, 0, last_link(chain_length))
         self.assertAllClose(shaping, total - own, rtol=0.0, atol=2e-7 * np.max(np.abs(total)))
         return np.max(np.abs(shaping)), np.mean(gradients[:, :, VISITED] ** 2)
 
