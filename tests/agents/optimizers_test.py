@@ -169,16 +169,19 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
     def test_entropy_bonuses(self, name, direction):
         """Both agents have one, the limit holds for gradients with it, and it changes what there is to shape."""
         kind = {"PolicyGradient": PolicyGradient, "LOLATaylor": LOLATaylor}[direction]
-        terms = []
-        for bonus in (0.0, 0.5):
-            agents = (
+
+        def agents(bonus):
+            return (
                 MetaMAPG(0.6, OPTIMIZERS[name](NORM), entropy_bonus=bonus),
                 kind(0.5, optimizer=OPTIMIZERS[name](NORM), entropy_bonus=bonus),
             )
-            terms.append(self.check_terms(agents, 0)[-1])
+
+        *_, with_bonus = self.check_terms(agents(0.5), 0)
+        plain = agents(0.0)
+        without = plain[0].meta_gradients(MetaValues(plain, 2).chain(), 0)
         for term in ("self_shaping", "opponent_shaping"):
-            without, with_bonus = (getattr(each, term).initial[0][:, VISITED] for each in terms)
-            self.assertGreater(np.max(np.abs(with_bonus - without)), 1e-2)
+            one, other = (getattr(terms, term).initial[0][:, VISITED] for terms in (with_bonus, without))
+            self.assertGreater(np.max(np.abs(one - other)), 1e-2)
 
     def test_three_updates(self):
         """Moments of moments, and the number of steps in Adam's corrections."""

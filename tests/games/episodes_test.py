@@ -1,5 +1,6 @@
 """Stochastic games whose episodes start and end at random: their steps, and their exact values by power series."""
 
+import functools
 import itertools
 
 from absl.testing import parameterized
@@ -69,6 +70,21 @@ class Setting:
         return values, length
 
 
+@functools.cache
+def expected_derivatives(n_agents, discount):
+    """Gradients and Hessians of values, lengths and mean rewards, by name."""
+    setting = Setting(n_agents, discount)
+
+    def function(logits):
+        values, length = setting.series(logits)
+        return np.concatenate([values, [length], values / length])
+
+    gradients, hessians = oracle.derivatives(function, setting.logits)
+    n_values = {"values": n_agents, "lengths": 1, "mean_rewards": n_agents}
+    ends = np.cumsum(list(n_values.values()))
+    return {name: (gradients[end - n : end], hessians[end - n : end]) for (name, n), end in zip(n_values.items(), ends)}
+
+
 class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(
@@ -104,12 +120,8 @@ class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
                 return [setting.game.exact_lengths(tasks, strategies)[0][0, 0]]
             return [value[0, 0] for value in getattr(setting.estimator, which)(joint_params, tasks, ())]
 
-        def expected(logits):
-            values, length = setting.series(logits)
-            return {"values": values, "lengths": np.array([length]), "mean_rewards": values / length}[which]
-
         gradients, hessians = tape_derivatives(function, list(map(tf.constant, setting.logits)))
-        expected_gradients, expected_hessians = oracle.derivatives(expected, setting.logits)
+        expected_gradients, expected_hessians = expected_derivatives(n_agents, discount)[which]
         for value, agent in itertools.product(range(len(gradients)), range(n_agents)):
             self.assertAllClose(gradients[value][agent], expected_gradients[value, agent], rtol=0.0, atol=1e-12)
             for other in range(n_agents):
