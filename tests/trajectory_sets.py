@@ -44,9 +44,9 @@ class TrajectorySets(TinyGame):
 
     def __init__(self, n_agents=2, horizon=3, size=1, ending="endless"):
         super().__init__(n_agents, horizon, DISCOUNT, ending)
-        # All sets of `size` trajectories without their order, each with the probability that it is what is sampled.
-        self.members, orders = self.oracle.multisets(size)
-        self.probs = orders * self.oracle.set_probs(self.logits, self.members)
+        # All sets of `size` trajectories, each with the probability that it is what is sampled.
+        self.members = self.oracle.all_sets(size)
+        self.probs = self.oracle.set_probs(self.logits, self.members)
 
     def estimator(self, estimator_class, critic="none"):
         return estimator_class(

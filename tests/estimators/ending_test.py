@@ -67,6 +67,9 @@ class EndingTest(tf.test.TestCase, parameterized.TestCase):
     def test_derivatives_with_critics_of_sets_where_one_of_three_agents_leaves_first(self, estimator_class, critic):
         """Those of one agent's value, in the parameters of all."""
         setting = TrajectorySets(3, 2, 2, "apart")
+        # Sets in one order stand for those in all.
+        setting.members, orders = setting.oracle.multisets(2)
+        setting.probs = orders * setting.oracle.set_probs(setting.logits, setting.members)
         estimator = setting.estimator(estimator_class, critic)
         (gradients,), (hessians,) = tape_derivatives(
             lambda leaves: setting.expected_objectives(estimator, leaves)[1:2], setting.leaves()
