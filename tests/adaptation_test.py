@@ -24,6 +24,7 @@ from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.policies.vector import vector_policy
+from tf_metamapg.testing.modes import central_differences
 
 N_SEEDS, N_TASKS = 2, 3
 
@@ -64,17 +65,16 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         start, end = adaptation.adapt(estimator, agents, initial_params, tasks, [keys] * 2).links
         for agent, rate in enumerate(rates):
             table = start.joint_params[agent][0].numpy()
-            for entry in range(table.shape[2]):
-                values = []
-                for shift in (1e-5, -1e-5):
-                    shifted = table.copy()
-                    shifted[:, :, entry] += shift
-                    joint_params = list(start.joint_params)
-                    joint_params[agent] = (tf.constant(shifted),)
-                    values.append(estimator.objectives(joint_params, tasks, ())[agent])
-                slope = (values[0] - values[1]) / 2e-5
-                moved = (end.joint_params[agent][0][:, :, entry, 0] - table[:, :, entry, 0]) / rate
-                self.assertAllClose(moved, slope, rtol=1e-6, atol=1e-8)
+
+            def values(shift, agent=agent, table=table):
+                """Of all seeds and tasks, with the same shift of the logits of each."""
+                joint_params = list(start.joint_params)
+                joint_params[agent] = (tf.constant(table + shift),)
+                return np.ravel(estimator.objectives(joint_params, tasks, ())[agent])
+
+            slopes = central_differences(values, [np.zeros(table.shape[2:])])
+            moved = (end.joint_params[agent][0] - table) / rate
+            self.assertAllClose(moved, slopes.reshape(table.shape), rtol=1e-6, atol=1e-8)
 
     @parameterized.parameters(ExactEstimator, dice, score_function)
     def test_chain_is_repeated_inner_updates_from_initial_params(self, make_estimator):

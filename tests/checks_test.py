@@ -151,6 +151,10 @@ class ChecksTest(tf.test.TestCase, parameterized.TestCase):
             "x = array([[1, 2], [3, 4]]): must be y", checks.check, False, "x", np.array([[1, 2], [3, 4]]), "y"
         )
 
+    def test_tensors_are_told_by_dtype_and_shape(self):
+        for value in (tf.ones([2, 3]), tf.Variable(tf.ones([2, 3]))):
+            self.assert_rejects("x = float32 [2, 3]: must be y", checks.check, False, "x", value, "y")
+
 
 if __name__ == "__main__":
     tf.test.main()

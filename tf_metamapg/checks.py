@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tf_metamapg import descriptions
 
@@ -96,7 +97,9 @@ def check_memory(parameter: str, value: Any, n_bytes: float) -> None:
 
 
 def brief(value: object) -> str:
-    """A value as text, on one line and no longer than 80 characters."""
+    """A value as text, on one line and no longer than 80 characters; of tensors dtype and shape."""
+    if tf.is_tensor(value):
+        return descriptions.describe(value, _LONGEST)
     try:
         text = " ".join(repr(value).split())
     except Exception:  # As of an integer of thousands of digits, which Python does not write.

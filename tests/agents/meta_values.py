@@ -53,19 +53,18 @@ class MetaValues:
             tiled(self.tasks, n_seeds // N_SEEDS), keys, update_params=update_params,
         )
 
-    def derivatives(self, agent_index, weights, part="initial", update_params=None):
+    def derivatives(self, chain, agent_index, weights, part="initial"):
         """What the terms of Theorem 1 must be, by central differences of fourth order.
 
         Args:
+            chain: what `chain` returned for the initial parameters as they are.
             agent_index: i.
             weights: w_0..w_L.
             part: of the agent's MetaParams that is differentiated in: "initial" or "update".
-            update_params: for each agent what its updates are made with; by default as the agents begin.
 
         Returns:
             (the total, what passes through agent i's own state alone), structures like that part.
         """
-        chain = self.chain(update_params=update_params)
         values = {"initial": self.initial_params, "update": chain.update_params}
         leaves = [leaf.numpy() for leaf in tf.nest.flatten(values[part][agent_index])]
         results = []

@@ -134,8 +134,9 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
     def check_terms(self, agents, agent_index, chain_length=2):
         values = MetaValues(agents, chain_length)
         weights = mean_over_chain(chain_length)
-        terms = agents[agent_index].meta_gradients(values.chain(), agent_index)
-        (total,), (own,) = values.derivatives(agent_index, weights)
+        chain = values.chain()
+        terms = agents[agent_index].meta_gradients(chain, agent_index)
+        (total,), (own,) = values.derivatives(chain, agent_index, weights)
         scale = np.max(np.abs(total))
         self.assertAllClose(terms.total.initial[0], total, rtol=0.0, atol=1e-7 * scale)
         self.assertAllClose(terms.self_shaping.initial[0], own, rtol=0.0, atol=1e-7 * scale)
@@ -146,7 +147,7 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(term.initial[0][:, NEVER_VISITED], np.zeros([N_SEEDS, 1, 1]))
         for term in (own, total - own):
             self.assertTrue(np.all(np.max(np.abs(term[:, VISITED]), axis=(1, 2)) > 1e-3))
-        return values
+        return values, chain, terms
 
     @parameterized.product(name=list(OPTIMIZERS), direction=list(DIRECTIONS))
     def test_each_term_against_finite_differences(self, name, direction):
@@ -156,14 +157,31 @@ class TheoremTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(name=["SGD", "Adam"], direction=["PolicyGradient", "LOLATaylor", "SOS"])
     def test_gradients_that_are_shortened(self, name, direction):
         agents = MetaMAPG(0.6, OPTIMIZERS[name](NORM)), DIRECTIONS[direction](OPTIMIZERS[name](NORM))
-        values = self.check_terms(agents, 0)
-        chain = values.chain()
+        values, chain, _ = self.check_terms(agents, 0)
         objectives = links.Objectives(values.estimator, values.tasks, chain.links[0])
         lengths = [
             np.linalg.norm(agent.gradients(objectives, index)[0], axis=(2, 3)) for index, agent in enumerate(agents)
         ]
         self.assertBetween(np.mean(np.array(lengths) > NORM), 0.1, 0.9)
         self.assertGreater(np.min(np.abs(np.array(lengths) - NORM)), 1e-2)
+
+    @parameterized.product(name=["SGD", "Adam"], direction=["PolicyGradient", "LOLATaylor"])
+    def test_entropy_bonuses(self, name, direction):
+        """Both agents have one, the limit holds for gradients with it, and it changes what there is to shape."""
+        kind = {"PolicyGradient": PolicyGradient, "LOLATaylor": LOLATaylor}[direction]
+
+        def agents(bonus):
+            return (
+                MetaMAPG(0.6, OPTIMIZERS[name](NORM), entropy_bonus=bonus),
+                kind(0.5, optimizer=OPTIMIZERS[name](NORM), entropy_bonus=bonus),
+            )
+
+        *_, with_bonus = self.check_terms(agents(0.5), 0)
+        plain = agents(0.0)
+        without = plain[0].meta_gradients(MetaValues(plain, 2).chain(), 0)
+        for term in ("self_shaping", "opponent_shaping"):
+            one, other = (getattr(terms, term).initial[0][:, VISITED] for terms in (with_bonus, without))
+            self.assertGreater(np.max(np.abs(one - other)), 1e-2)
 
     def test_three_updates(self):
         """Moments of moments, and the number of steps in Adam's corrections."""
@@ -181,10 +199,13 @@ class ShapingTest(tf.test.TestCase):
         chain = values.chain()
         objectives = links.Objectives(values.estimator, values.tasks, chain.links[0])
         gradients = objectives.gradients(1, with_respect_to=1)[0].numpy()
-        terms = agents[0].meta_gradients(chain, 0)
-        return np.max(np.abs(terms.opponent_shaping.initial[0])), np.mean(gradients[:, :, VISITED] ** 2)
+        shaping = agents[0].meta_gradients(chain, 0).opponent_shaping.initial[0]
+        (total,), (own,) = values.derivatives(chain, 0, last_link(chain_length))
+        self.assertAllClose(shaping, total - own, rtol=0.0, atol=2e-7 * np.max(np.abs(total)))
+        return np.max(np.abs(shaping)), np.mean(gradients[:, :, VISITED] ** 2)
 
     def test_one_update_of_adam_is_next_to_dead_with_a_small_epsilon(self):
+        """Finite differences agree, of what is dead and of what is alive."""
         plain, square = self.shaping(SGD())
         self.assertGreater(plain, 1e-2)
         for make in (lambda epsilon: Adam(epsilon=epsilon), lambda epsilon: RMSProp(epsilon=epsilon)):
@@ -196,8 +217,11 @@ class ShapingTest(tf.test.TestCase):
 
     def test_a_second_update_knows_of_the_first(self):
         """m and v mix gradients, of which the proportions depend on what there was before, whatever ε is."""
-        two, _ = self.shaping(Adam(epsilon=1e-12), chain_length=2)
-        self.assertGreater(two, 1e-3)
+        for make in (Adam, RMSProp):
+            one, _ = self.shaping(make(epsilon=1e-12), chain_length=1)
+            two, _ = self.shaping(make(epsilon=1e-12), chain_length=2)
+            self.assertGreater(two, 1e-4)
+            self.assertGreater(two, 1e3 * one)
 
 
 class StateTest(tf.test.TestCase, parameterized.TestCase):

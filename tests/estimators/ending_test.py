@@ -63,7 +63,24 @@ class EndingTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertGreater(np.abs(expected).max(), 1e-3)
                 self.assertAllClose(hessians[value][agent][other], expected, rtol=0.0, atol=1e-9)
 
-    @parameterized.product(ending=ENDINGS, case=(*CASES, (3, 2, 2, "leave_one_out")))
+    @parameterized.product(estimator_class=DICE_ESTIMATORS, critic=["leave_one_out", "linear"])
+    def test_derivatives_with_critics_of_sets_where_one_of_three_agents_leaves_first(self, estimator_class, critic):
+        """Those of one agent's value, in the parameters of all."""
+        setting = TrajectorySets(3, 2, 2, "apart")
+        # Sets in one order stand for those in all.
+        setting.members, orders = setting.oracle.multisets(2)
+        setting.probs = orders * setting.oracle.set_probs(setting.logits, setting.members)
+        estimator = setting.estimator(estimator_class, critic)
+        (gradients,), (hessians,) = tape_derivatives(
+            lambda leaves: setting.expected_objectives(estimator, leaves)[1:2], setting.leaves()
+        )
+        expected_gradients, expected_hessians = oracle.derivatives(setting.oracle.values, setting.logits)
+        for agent in range(3):
+            self.assertAllClose(gradients[agent], expected_gradients[1, agent], rtol=0.0, atol=1e-12)
+            for other in range(3):
+                self.assertAllClose(hessians[agent][other], expected_hessians[1, agent, :, other], rtol=0.0, atol=1e-9)
+
+    @parameterized.product(ending=ENDINGS, case=(*CASES, (3, 2, 2, "leave_one_out"), (3, 2, 2, "linear")))
     def test_first_derivatives_of_score_functions_are_policy_gradients(self, ending, case):
         n_agents, horizon, size, critic = case
         setting = TrajectorySets(n_agents, horizon, size, ending)

@@ -26,6 +26,7 @@ from tf_metamapg.critics.baselines import NoBaseline
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.estimators.sample import Sample
 from tf_metamapg.estimators.sampled import SampledEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 
@@ -64,6 +65,27 @@ class Enumeration(TinyGame):
         keys = tf.zeros([len(members), 2], tf.int64)  # nothing more is drawn
         return links.Link(tuple(map(AgentState, joint_params)), self.sample(estimator, members[:, None]), keys)
 
+    def last_link(self, estimator, agent_states):
+        """A link of all trajectories, of which means are expectations over what the agents do.
+
+        To a critic each is a set of its own. What an estimator makes of a set is a mean over its trajectories, linear
+        in their rewards and in the weights of their steps: both are multiplied by how likely the trajectory is.
+        """
+        each = self.sample(estimator, np.arange(len(self.oracle.actions))[:, None, None])
+        logits = np.stack([state.params[0].numpy()[:, 0, :, 0] for state in agent_states], axis=1)
+        probs = self.oracle.probs(logits)
+        np.testing.assert_allclose(probs.sum(axis=1), 1.0, rtol=1e-11)
+        weights = (probs.shape[1] * probs)[:, None, :, None]
+        sample = tf.nest.map_structure(
+            lambda leaf: np.repeat(np.swapaxes(leaf, 0, 2), len(probs), axis=0), each
+        )
+        rewards, step_weights = tf.nest.map_structure(
+            lambda leaf: leaf * weights, (sample.trajectory.rewards, sample.step_weights)
+        )
+        sample = Sample(sample.trajectory._replace(rewards=rewards), step_weights)
+        keys = tf.zeros([len(probs), 2], tf.int64)
+        return links.Link(agent_states, tf.nest.map_structure(tf.constant, sample), keys)
+
     def all_chains(self, estimator, members, orders, chain_length=1):
         """Every combination of K-sets along a chain.
 
@@ -76,23 +98,17 @@ class Enumeration(TinyGame):
         Returns:
             Chain with one seed for each combination, and their probabilities [S].
         """
-        # One trajectory stands for the last link, whose contribution to the estimate is a mean over trajectories.
-        n_last = len(self.oracle.actions)
-        sets = [members] * chain_length + [np.arange(n_last)[:, None]]
-        orders = [orders] * chain_length + [np.ones(n_last)]
-        lengths = [len(of_link) for of_link in sets]
-        chosen = np.unravel_index(np.arange(np.prod(lengths)), lengths)
-        n_chains = len(chosen[0])
-        tasks = self.tasks(n_chains, 1)
-        links, probs = [], np.ones(n_chains)
-        for index, (of_link, of_order, choice) in enumerate(zip(sets, orders, chosen)):
-            link = self.link(estimator, of_link[choice])
-            if index > 0:
-                link = link._replace(agent_states=self.updated(estimator, tasks, links[-1]))
-            links.append(link)
+        chosen = np.unravel_index(np.arange(len(members) ** chain_length), [len(members)] * chain_length)
+        tasks, probs = self.tasks(len(chosen[0]), 1), np.ones(len(chosen[0]))
+        states, all_links = None, []
+        for choice in chosen:
+            link = self.link(estimator, members[choice])
+            link = link if states is None else link._replace(agent_states=states)
+            all_links.append(link)
+            states = self.updated(estimator, tasks, link)
             logits = np.stack([params[0].numpy()[:, 0, :, 0] for params in link.joint_params], axis=1)
-            probs = probs * of_order[choice] * self.oracle.probs_at(logits, of_link[choice])
-        return self.chain(estimator, tasks, links), probs
+            probs = probs * orders[choice] * self.oracle.probs_at(logits, members[choice])
+        return self.chain(estimator, tasks, (*all_links, self.last_link(estimator, states))), probs
 
     def updated(self, estimator, tasks, link):
         """The agents' states after one update."""
@@ -291,20 +307,15 @@ class ExpectedUpdatesTest(tf.test.TestCase, parameterized.TestCase):
         """Where every trajectory is there as often as expected, an estimated inner update is the expected one."""
         setting = Enumeration(n_agents, horizon=2, ending=ending, of_coins=True)
         estimator = base(setting.game, setting.policies, n_trajectories=1, horizon=1, critic=critic)
-        n_chains, tasks = len(setting.oracle.actions), setting.tasks(len(setting.oracle.actions), 1)
-        first = setting.link(estimator, np.repeat(setting.exact_set()[None], n_chains, axis=0))
+        tasks, first = setting.tasks(1, 1), setting.link(estimator, setting.exact_set()[None])
         updated = setting.updated(estimator, tasks, first)
-        adapted = np.stack([state.params[0].numpy()[:, 0, :, 0] for state in updated], axis=1)
+        adapted = np.stack([state.params[0].numpy()[0, 0, :, 0] for state in updated])
         self.assertAllClose(
-            adapted[0], setting.oracle.expected_update(setting.logits, setting.rates), rtol=0.0, atol=1e-12
+            adapted, setting.oracle.expected_update(setting.logits, setting.rates), rtol=0.0, atol=1e-12
         )
-        # Again one trajectory stands for the last link.
-        last_sets = np.arange(n_chains)[:, None]
-        last = setting.link(estimator, last_sets)._replace(agent_states=updated)
-        chain, probs = setting.chain(estimator, tasks, (first, last)), setting.oracle.probs_at(adapted, last_sets)
-        self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
+        chain = setting.chain(estimator, tasks, (first, setting.last_link(estimator, updated)))
         for agent in range(n_agents):
-            terms = expected_terms(chain, probs, agent)
+            terms = expected_terms(chain, np.ones(1), agent)
             limits = setting.oracle.expected_terms(setting.logits, setting.rates, agent)
             self.assertAllEqual(terms[0], np.zeros_like(terms[0]))
             for term, limit in zip(terms[1:], limits):
