@@ -5,7 +5,9 @@ looks ahead to, with two agents or five, exact or sampled, all come here.
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import functools
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -31,16 +33,16 @@ class Chain(NamedTuple):
     update_params: tuple[Structure, ...]  # for each agent what its updates are made with, leaves [S, max(L, 1), ...]
     tasks: Structure  # leading axes [S, N]
     links: tuple[Link, ...]  # L + 1 of them
-    compile_fn: Callable  # as `adapt` got it
+    compile_fn: Callable[..., Any]  # as `adapt` got it
 
 
-def identity(function):
+def identity(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself: nothing is compiled."""
     return function
 
 
 def inner_update(
-    objectives: Objectives, agents: tuple[contracts.Agent, ...], step_params: tuple[Structure, ...]
+    objectives: Objectives, agents: Sequence[contracts.Agent], step_params: Sequence[Structure]
 ) -> tuple[AgentState, ...]:
     """One update of every agent: Eq. 3 for agents that follow their policy gradient.
 
@@ -85,7 +87,9 @@ def for_each_task(joint_params: JointParams, n_tasks: int) -> JointParams:
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf[:, tf.newaxis], n_tasks, axis=1), joint_params)
 
 
-def init_update_params(agents, estimator, n_seeds: int, chain_length: int) -> tuple[Structure, ...]:
+def init_update_params(
+    agents: Sequence[contracts.Agent], estimator: contracts.Estimator, n_seeds: int, chain_length: int
+) -> tuple[Structure, ...]:
     """For each agent what it begins to learn its updates with: leaves [S, max(L, 1), ...], () where it does not."""
     return tuple(
         agent.init_update(estimator, agent_index, n_seeds, chain_length) for agent_index, agent in enumerate(agents)
@@ -93,9 +97,9 @@ def init_update_params(agents, estimator, n_seeds: int, chain_length: int) -> tu
 
 
 def adapt(
-    estimator: contracts.Estimator, agents: tuple[contracts.Agent, ...], initial_params: JointParams,
-    tasks: Structure, keys, *, update_params: tuple[Structure, ...] | None = None,
-    critic_params: JointParams = (), compile_fn: Callable = identity,
+    estimator: contracts.Estimator, agents: Sequence[contracts.Agent], initial_params: JointParams, tasks: Structure,
+    keys: Sequence[tf.Tensor] | tf.Tensor, *, update_params: Sequence[Structure] | None = None,
+    critic_params: JointParams = (), compile_fn: Callable[..., Any] = identity,
 ) -> Chain:
     """Lets all agents learn together from their initial policies.
 
@@ -140,7 +144,9 @@ def adapt(
     return Chain(estimator, tuple(agents), tuple(update_params), tasks, links, compile_fn)
 
 
-def initial_states(agents, joint_params: JointParams, estimator) -> tuple[AgentState, ...]:
+def initial_states(
+    agents: Sequence[contracts.Agent], joint_params: JointParams, estimator: contracts.Estimator
+) -> tuple[AgentState, ...]:
     """The states of all agents at the first link of a chain, from their initial parameters [S, N, ...]."""
     return tuple(
         agent.init(params, estimator, agent_index)
@@ -148,7 +154,11 @@ def initial_states(agents, joint_params: JointParams, estimator) -> tuple[AgentS
     )
 
 
-def extend(estimator, agents, update_params, tasks, agent_states, keys, *, critic_params=(), compile_fn=identity):
+def extend(
+    estimator: contracts.Estimator, agents: Sequence[contracts.Agent], update_params: Sequence[Structure],
+    tasks: Structure, agent_states: Sequence[AgentState], keys: Sequence[tf.Tensor], *, critic_params: JointParams = (),
+    compile_fn: Callable[..., Any] = identity,
+) -> tuple[Link, ...]:
     """The links of a chain from given states of all agents on; see `adapt` for the arguments.
 
     Returns:
@@ -156,7 +166,7 @@ def extend(estimator, agents, update_params, tasks, agent_states, keys, *, criti
     """
     sample = sampling(estimator, compile_fn)
     update = compile_fn(functools.partial(_update, estimator, tuple(agents)))
-    links = []
+    links: list[Link] = []
     for step, link_keys in enumerate(keys):
         if links:
             step_params = tuple(at_step(of_agent, step - 1) for of_agent in update_params)
@@ -165,17 +175,20 @@ def extend(estimator, agents, update_params, tasks, agent_states, keys, *, criti
     return tuple(links)
 
 
-def _update(estimator, agents, link, tasks, step_params):
+def _update(
+    estimator: contracts.Estimator, agents: Sequence[contracts.Agent], link: Link, tasks: Structure,
+    step_params: Sequence[Structure],
+) -> tuple[AgentState, ...]:
     return inner_update(Objectives(estimator, tasks, link), agents, step_params)
 
 
-def check_chain(chain, agent_index: int) -> None:
+def check_chain(chain: Chain, agent_index: int) -> None:
     """Raises `InvalidInputError` unless a chain is one, of a game that has such an agent."""
     checks.check(isinstance(chain, Chain), "chain", chain, "a Chain, such as adapt returns")
     checks.check_agent_index("agent_index", agent_index, len(chain.agents))
 
 
-def check_agents(parameter, agents, n_agents: int) -> None:
+def check_agents(parameter: str, agents: Sequence[contracts.Agent], n_agents: int) -> None:
     """Raises `InvalidInputError` unless there is one agent for each agent of the game."""
     checks.check_length(parameter, agents, n_agents)
     for index, agent in enumerate(agents):

@@ -4,7 +4,11 @@ They look at what is known before anything is computed, so that nothing is added
 as tensors, also from NumPy arrays; what is not is an `InvalidInputError` that names the caller's own argument.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import numbers
+from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -12,9 +16,14 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Structure
+
+_Kind = TypeVar("_Kind")
 
 
-def tensor(parameter, value, dtype, shape, hint=""):
+def tensor(parameter: str, value: Any, dtype: str, shape: Sequence[int | str], hint: str = "") -> tf.Tensor:
     """A tensor of a given dtype and shape.
 
     Args:
@@ -43,7 +52,7 @@ def _dtype_name(value):
 
 def _fits(actual, shape):
     actual = tf.TensorShape(actual)
-    if shape[:1] == ["…"]:
+    if list(shape[:1]) == ["…"]:
         if actual.rank is not None and actual.rank < len(shape) - 1:
             return False
         shape = shape[1:]
@@ -51,12 +60,12 @@ def _fits(actual, shape):
     return actual.is_compatible_with([None if isinstance(size, str) else size for size in shape])
 
 
-def keys(parameter, value, n_seeds="S"):
+def keys(parameter: str, value: Any, n_seeds: int | str = "S") -> tf.Tensor:
     """Keys of S seeds: int64 tensor [S, 2]; see `tensor`."""
     return tensor(parameter, value, "int64", [n_seeds, 2], ", keys of as many seeds; see random.root_keys")
 
 
-def keys_of_links(parameter, value, n_seeds):
+def keys_of_links(parameter: str, value: Any, n_seeds: int | str) -> list[tf.Tensor]:
     """A list of keys, one for each link."""
     if descriptions.is_array(value) and len(value.shape) == 3:
         value = tf.unstack(value)
@@ -64,7 +73,7 @@ def keys_of_links(parameter, value, n_seeds):
     return [keys(f"{parameter}[{link}]", of_link, n_seeds) for link, of_link in enumerate(value)]
 
 
-def seeds(parameter, value):
+def seeds(parameter: str, value: Any) -> tuple[int, ...]:
     """A tuple of integers that are seeds."""
     is_sequence = isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim == 1)
     checks.check(is_sequence and len(value) > 0, parameter, value, "a list of integers, one for each seed")
@@ -73,12 +82,12 @@ def seeds(parameter, value):
     return tuple(value)
 
 
-def check_seed(parameter, value):
+def check_seed(parameter: str, value: Any) -> None:
     """Raises `InvalidInputError` unless a value is an integer in [0, 2⁶³)."""
     checks.check_integer(parameter, value, minimum=0, maximum=2**63 - 1)
 
 
-def integer_scalar(parameter, value):
+def integer_scalar(parameter: str, value: Any) -> tf.Tensor:
     """An integer of 64 bits, or a tensor of one: int64 tensor []."""
     if descriptions.is_array(value):
         is_right = value.shape == () and tf.as_dtype(value.dtype).is_integer
@@ -89,7 +98,7 @@ def integer_scalar(parameter, value):
     return tf.cast(value, tf.int64)
 
 
-def joint_params(parameter, value, policies):
+def joint_params(parameter: str, value: Any, policies: Sequence[contracts.Policy]) -> JointParams:
     """Parameters of all agents' policies, adapted to tasks: JointParams with leaves [S, N, ...]."""
     checks.check_length(parameter, value, len(policies))
     sizes, checked = ["S", "N"], []
@@ -100,7 +109,9 @@ def joint_params(parameter, value, policies):
     return tuple(checked)
 
 
-def params(parameter, value, reference, leading, hint=""):
+def params(
+    parameter: str, value: Any, reference: Sequence[Any], leading: Sequence[int | str], hint: str = ""
+) -> Params:
     """Parameters of one policy.
 
     Args:
@@ -121,25 +132,25 @@ def params(parameter, value, reference, leading, hint=""):
     for index, (leaf, own) in enumerate(zip(value, reference)):
         name = f"{parameter}[{index}]"
         checked.append(tensor(name, leaf, _dtype_name(own), [*leading, *own.shape], hint))
-        if leading == ["S", "N"]:
+        if list(leading) == ["S", "N"]:
             leading = seeds_and_tasks(checked)
     return tuple(checked)
 
 
-def check_leading(parameter, value, sizes):
+def check_leading(parameter: str, value: Any, sizes: Sequence[int | str]) -> None:
     """Raises `InvalidInputError` unless a value is a structure of tensors with some leading axes."""
     leaves = tf.nest.flatten(value)
     are_right = all(descriptions.is_array(leaf) and _fits(leaf.shape[: len(sizes)], sizes) for leaf in leaves)
     checks.check(are_right and leaves, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
 
 
-def seeds_and_tasks(structure):
+def seeds_and_tasks(structure: Structure) -> list[Any]:
     """[S, N] of parameters of which one leaf, at least, is known; a letter where it is not."""
     shape = tf.nest.flatten(structure)[0].shape
     return [letter if size is None else size for letter, size in zip("SN", shape)]
 
 
-def tasks(parameter, value, game, sizes):
+def tasks(parameter: str, value: Structure, game: contracts.AnyGame, sizes: Sequence[int | str]) -> Structure:
     """Tasks of a game: a structure like its `default_tasks`, with leading axes [S, N]; anything where it has none."""
     reference = game.default_tasks
     if not tf.nest.flatten(reference):
@@ -174,7 +185,9 @@ def _task_dtype(leaf, dtype):
     return dtype if own.is_floating else own.name
 
 
-def made(parameter, make, own_arguments, contract, allowed):
+def made(
+    parameter: str, make: Callable[..., Any], own_arguments: Sequence[Any], contract: type[_Kind], allowed: str
+) -> _Kind:
     """What a function makes of some arguments, which must be of a kind.
 
     Args:
@@ -188,12 +201,10 @@ def made(parameter, make, own_arguments, contract, allowed):
         InvalidInputError: if it is no function, or makes something else.
     """
     checks.check(callable(make), parameter, make, f"a function that makes {allowed}; without parentheses")
-    result = make(*own_arguments)
-    contracts.check_kind(f"{parameter}(...)", result, contract, allowed)
-    return result
+    return contracts.check_kind(f"{parameter}(...)", make(*own_arguments), contract, allowed)
 
 
-def check_policies(parameter, value, contract, allowed, game_spec):
+def check_policies(parameter: str, value: Any, contract: type, allowed: str, game_spec: contracts.GameSpec) -> None:
     """Raises `InvalidInputError` unless there is one policy for each agent, made for what it sees and does.
 
     Args:
@@ -210,7 +221,7 @@ def check_policies(parameter, value, contract, allowed, game_spec):
         checks.check(policy.spec == spec, name, policy, f"made for this agent of this game: for {spec}")
 
 
-def table(parameter, value, allowed="an array of numbers"):
+def table(parameter: str, value: Any, allowed: str = "an array of numbers") -> np.ndarray:
     """A float64 copy of a table of finite real numbers.
 
     Args:
@@ -219,7 +230,7 @@ def table(parameter, value, allowed="an array of numbers"):
         allowed: what an error says.
     """
     try:
-        array = None if value is None or np.iscomplexobj(value) else np.array(value, np.float64)
+        array: Any = None if value is None or np.iscomplexobj(value) else np.array(value, np.float64)
     except (TypeError, ValueError, OverflowError):
         array = None
     checks.check(array is not None, parameter, value, allowed)
@@ -227,7 +238,7 @@ def table(parameter, value, allowed="an array of numbers"):
     return array
 
 
-def check_finite_as(parameter, table, dtype):
+def check_finite_as(parameter: str, table: np.ndarray, dtype: str) -> None:
     """Raises `InvalidInputError` unless a table of finite numbers stays so when it is rounded to a dtype."""
     with np.errstate(over="ignore"):
         is_finite = np.all(np.isfinite(table.astype(dtype)))

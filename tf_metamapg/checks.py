@@ -4,6 +4,7 @@ import math
 import numbers
 import os
 import re
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ class InvalidInputError(ValueError):
     """A value from a user (argument, config, flag or file) that cannot be used."""
 
 
-def check(condition, parameter, value, allowed):
+def check(condition: object, parameter: str, value: Any, allowed: str) -> None:
     """Raises `InvalidInputError` unless `condition` holds.
 
     Args:
@@ -29,14 +30,14 @@ def check(condition, parameter, value, allowed):
         raise InvalidInputError(f"{parameter} = {brief(value)}: must be {allowed}")
 
 
-def check_integer(parameter, value, minimum, maximum=2**31 - 1):
+def check_integer(parameter: str, value: Any, minimum: int, maximum: int = 2**31 - 1) -> None:
     """Raises `InvalidInputError` unless `value` is an integer in minimum..maximum; sizes and counts are int32."""
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     check(is_integer and value >= minimum, parameter, value, f"an integer ≥ {minimum}")
     check(value <= maximum, parameter, value, f"an integer ≤ {maximum}")
 
 
-def check_number(parameter, value, minimum=-math.inf):
+def check_number(parameter: str, value: Any, minimum: float = -math.inf) -> None:
     """Raises `InvalidInputError` unless `value` is a number of at least `minimum` that is finite, also as float32.
 
     Numbers are used in the dtype of the game, or in float32 whatever that is.
@@ -48,43 +49,43 @@ def check_number(parameter, value, minimum=-math.inf):
     check(np.isfinite(_as_float32(value)), parameter, value, f"{allowed}, also as float32")
 
 
-def check_positive(parameter, value):
+def check_positive(parameter: str, value: Any) -> None:
     """Raises `InvalidInputError` unless `value` is a finite number above 0, also as float32."""
     check_number(parameter, value)
     check(value > 0.0, parameter, value, "> 0")
     check(_as_float32(value) > 0.0, parameter, value, "> 0, also as float32")
 
 
-def check_boolean(parameter, value):
+def check_boolean(parameter: str, value: Any) -> None:
     """Raises `InvalidInputError` unless `value` is True or False."""
     check(isinstance(value, bool), parameter, value, "True or False")
 
 
-def check_name(parameter, value):
+def check_name(parameter: str, value: Any) -> None:
     """Raises `InvalidInputError` unless `value` is a text that can stand above a figure."""
     check(isinstance(value, str), parameter, value, "a text")
     check(value.isprintable() and len(value) <= 100, parameter, value, "a text of one line, of at most 100 characters")
 
 
-def check_dtype(parameter, value):
+def check_dtype(parameter: str, value: Any) -> None:
     """Raises `InvalidInputError` unless `value` names a floating type that values are computed in."""
     check(str(value) in ("float32", "float64"), parameter, value, "'float32' or 'float64'")
 
 
-def check_agent_index(parameter, value, n_agents):
+def check_agent_index(parameter: str, value: Any, n_agents: int) -> None:
     """Raises `InvalidInputError` unless `value` is the number of an agent."""
     check_integer(parameter, value, minimum=0)
     check(value < n_agents, parameter, value, f"in 0..{n_agents - 1}")
 
 
-def check_length(parameter, value, length):
+def check_length(parameter: str, value: Any, length: int) -> None:
     """Raises `InvalidInputError` unless `value` is a list or tuple with one entry per agent."""
     is_sequence = isinstance(value, (list, tuple))
     allowed = f"a list of {length}, one for each agent of the game"
     check(is_sequence and len(value) == length, parameter, value, allowed)
 
 
-def check_memory(parameter, value, n_bytes):
+def check_memory(parameter: str, value: Any, n_bytes: float) -> None:
     """Raises `InvalidInputError` if what `value` asks for, of so many bytes, is more than the memory of the machine."""
     # Not every system says how much there is.
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
@@ -94,7 +95,7 @@ def check_memory(parameter, value, n_bytes):
     )
 
 
-def brief(value):
+def brief(value: object) -> str:
     """A value as text, on one line and no longer than 80 characters."""
     try:
         text = " ".join(repr(value).split())
@@ -103,13 +104,13 @@ def brief(value):
     return text if len(text) <= _LONGEST else descriptions.describe(value, _LONGEST)
 
 
-def reason(error):
+def reason(error: BaseException) -> str:
     """What an exception says, on one line of at most 200 characters."""
     # Keras speaks in colours.
     return one_line(re.sub("\x1b\\[[0-9;]*m", "", str(error)) or type(error).__name__, 200)
 
 
-def one_line(text, length=390):
+def one_line(text: str, length: int = 390) -> str:
     """A text on one line; where it is longer than `length` characters, its middle is left out."""
     text = " ".join(text.split())
     if len(text) <= length:

@@ -3,19 +3,27 @@
 Tensors and arrays are told by dtype and shape, as in float32 [3, 8, 5, 1]; of a structure there is as much as fits.
 """
 
+from collections.abc import Callable
 import dataclasses
 import functools
 import inspect
+from typing import Any
+from typing import ParamSpec
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
+
+_Made = TypeVar("_Made", bound="Described")
+_Values = TypeVar("_Values")
+_Arguments = ParamSpec("_Arguments")
 
 _LONGEST = 400
 # How many levels of objects are looked into, and how many entries of a sequence are shown; the first that fits.
 _DETAILS = ((6, 4), (5, 4), (4, 4), (3, 4), (2, 4), (2, 1), (1, 4), (1, 1), (0, 4))
 
 
-def describe(value, longest=_LONGEST):
+def describe(value: object, longest: int = _LONGEST) -> str:
     """One line of at most `longest` characters that says what a value is: as deep as fits."""
     for levels, n_entries in _DETAILS:
         text = _describe(value, levels, n_entries)
@@ -30,42 +38,44 @@ class Text(str):
     __repr__ = str.__str__
 
 
-def is_array(value):
+def is_array(value: object) -> bool:
     """Whether a value is a tensor, a variable or a NumPy array."""
     return tf.is_tensor(value) or isinstance(value, np.ndarray)
 
 
-def described(class_of_values):
+def described(class_of_values: type[_Values]) -> type[_Values]:
     """A NamedTuple or a dataclass whose `repr` says what its fields are."""
-    class_of_values.__repr__ = describe
+    class_of_values.__repr__ = describe  # type: ignore[assignment, method-assign]
     return class_of_values
 
 
 class Described:
     """An object whose `repr` says how it was made: with which arguments, or by which `maker`."""
 
-    def __new__(cls, *args, **kwargs):
+    _made_by: tuple[str, dict[str, Any]]  # what it is called, and the arguments
+
+    def __new__(cls: type[_Made], *args: Any, **kwargs: Any) -> _Made:
         """Keeps the arguments that it is made with."""
         made = super().__new__(cls)
         # Arguments that do not fit are for `__init__` to complain about.
         made._made_by = cls.__name__, _bound(cls.__init__, (made, *args), kwargs)
         return made
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return describe(self)
 
 
-def maker(function):
+def maker(function: Callable[_Arguments, _Made]) -> Callable[_Arguments, _Made]:
     """A function whose results, which are `Described`, say that they were made by it."""
 
     @functools.wraps(function)
-    def make(*args, **kwargs):
+    def make(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Made:
         made = function(*args, **kwargs)
         made._made_by = f"{type(made).__name__} by {function.__name__}", _bound(function, args, kwargs)
         return made
 
     # For those who do not look through wrappers, as gin.
-    make.__signature__ = inspect.signature(function)
+    make.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return make
 
 

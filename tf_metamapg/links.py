@@ -1,6 +1,9 @@
 """Links of chains: what the agents are at one, what was sampled there, and their objectives as functions of it."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -54,7 +57,7 @@ class Objectives(descriptions.Described):
         by_agent: tuple over agents of tensors [S, N], Vⁱ(φ_l) or its surrogate.
     """
 
-    def __init__(self, estimator: contracts.Estimator, tasks: Structure, link: Link):
+    def __init__(self, estimator: contracts.Estimator, tasks: Structure, link: Link) -> None:
         """Takes what stands above.
 
         Raises:
@@ -108,7 +111,7 @@ class Objectives(descriptions.Described):
         return own_gradients(tape, entropies[agent_index], params, agent_index)
 
 
-def own_gradients(tape, objective, params, agent_index) -> Params:
+def own_gradients(tape: tf.GradientTape, objective: tf.Tensor, params: Params, agent_index: int) -> Params:
     """The derivative of an agent's objective [S, N] in its own parameters, Params with leaves [S, N, ...].
 
     Raises:
@@ -122,7 +125,7 @@ def own_gradients(tape, objective, params, agent_index) -> Params:
     )
 
 
-def check_cross_derivatives(estimator) -> None:
+def check_cross_derivatives(estimator: contracts.Estimator) -> None:
     """Raises `InvalidInputError` unless an agent's objective knows of the others' parameters.
 
     With sampled inner updates such derivatives would silently be zero.
@@ -135,7 +138,7 @@ def check_cross_derivatives(estimator) -> None:
 
 
 def sample_link(
-    estimator: contracts.Estimator, agent_states: tuple[AgentState, ...], tasks: Structure, keys: tf.Tensor,
+    estimator: contracts.Estimator, agent_states: Sequence[AgentState], tasks: Structure, keys: tf.Tensor,
     critic_params: JointParams = (),
 ) -> Link:
     """The link at given states of all agents.
@@ -158,14 +161,16 @@ def sample_link(
     return link._replace(sample=sample)
 
 
-def checked_link(estimator, link: Link) -> Link:
+def checked_link(estimator: contracts.Estimator, link: Link) -> Link:
     """The link, which must be one at which an estimator has objectives."""
     contracts.check_kind("estimator", estimator, contracts.Estimator, "an estimator")
     checks.check(isinstance(link, Link), "link", link, "a Link, such as sample_link returns")
     return link._replace(agent_states=_checked_states("link.agent_states", link.agent_states, estimator.policies))
 
 
-def _checked_states(parameter, agent_states, policies):
+def _checked_states(
+    parameter: str, agent_states: Sequence[AgentState], policies: Sequence[contracts.Policy]
+) -> tuple[AgentState, ...]:
     """The states of all agents, whose parameters must be those of their policies, with leaves [S, N, ...]."""
     checks.check_length(parameter, agent_states, len(policies))
     for index, state in enumerate(agent_states):
@@ -175,15 +180,18 @@ def _checked_states(parameter, agent_states, policies):
     return tuple(state._replace(params=params) for state, params in zip(agent_states, joint_params))
 
 
-def sampling(estimator, compile_fn):
+def sampling(estimator: contracts.Estimator, compile_fn: Callable[..., Any]) -> Callable[..., Link]:
     """`sample_link`, compiled; where games are played outside of the graph, only what is made of trajectories is."""
     if estimator.in_graph:
         return compile_fn(functools.partial(sample_link, estimator))
-    make_sample = compile_fn(estimator.make_sample)
+    playing = contracts.check_kind("estimator", estimator, contracts.PlayingEstimator, "one that has others play")
+    make_sample = compile_fn(playing.make_sample)
 
-    def sample(agent_states, tasks, keys, critic_params):
+    def sample(
+        agent_states: Sequence[AgentState], tasks: Structure, keys: tf.Tensor, critic_params: JointParams
+    ) -> Link:
         link = Link(tuple(agent_states), (), keys, critic_params)
-        trajectory = estimator.simulator.sample(link.joint_params, tasks, random.sample_keys(keys))
+        trajectory = playing.simulator.sample(link.joint_params, tasks, random.sample_keys(keys))
         return link._replace(sample=make_sample(trajectory, link.joint_params, critic_params))
 
     return sample

@@ -15,6 +15,7 @@ once at least, is opponent-shaping. For L = 1 these are ∂Vⁱ/∂φⁱ · dφ�
 w_0 Vⁱ is the value of a policy that has not been updated, and is counted as current policy.
 """
 
+from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 
@@ -22,9 +23,12 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import links
+from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
+from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Structure
 
 
@@ -56,9 +60,7 @@ class Cotangents(NamedTuple):
     value: tf.Tensor  # [S, N], the remaining meta-value
 
 
-def meta_gradients(
-    chain: adaptation.Chain, agent_index: int, value_weights: tuple[float, ...]
-) -> MetaGradients:
+def meta_gradients(chain: adaptation.Chain, agent_index: int, value_weights: Sequence[float]) -> MetaGradients:
     """The three terms of Theorem 1, averaged over tasks.
 
     Args:
@@ -101,7 +103,9 @@ def meta_gradients(
     ))
 
 
-def _last_link(estimator, tasks, link, weight, *, own):
+def _last_link(
+    estimator: contracts.Estimator, tasks: Structure, link: links.Link, weight: tf.Tensor | None, *, own: int
+) -> Cotangents:
     """The Cotangents of the last link, where nobody is shaped any more: those of w_L Vⁱ."""
     with tf.GradientTape() as outer_tape:
         outer_tape.watch(link.agent_states)
@@ -113,7 +117,10 @@ def _last_link(estimator, tasks, link, weight, *, own):
     return Cotangents(none, of_own, tf.nest.map_structure(tf.zeros_like, own_state), of_opponents, value)
 
 
-def _inner_link(estimator, agents, tasks, link, weight, step_params, following, *, own, is_first):
+def _inner_link(
+    estimator: contracts.Estimator, agents: Sequence[contracts.Agent], tasks: Structure, link: links.Link,
+    weight: tf.Tensor | None, step_params: Sequence[Structure], following: Cotangents, *, own: int, is_first: bool,
+) -> tuple[Cotangents, Structure]:
     """One step of the recursion, from link l + 1 to link l.
 
     Args:
@@ -153,10 +160,14 @@ def _inner_link(estimator, agents, tasks, link, weight, step_params, following, 
     of_own, of_step, of_opponents = zip(
         *(outer_tape.gradient(term, sources) for term in (current, self_shaping, opponent_shaping))
     )
-    return Cotangents(*of_own, _sum(of_opponents), following.value + value), of_step
+    of_terms = dict(zip(("current_policy", "self_shaping", "opponent_shaping"), of_own))
+    return Cotangents(**of_terms, opponents=_sum(of_opponents), value=following.value + value), of_step
 
 
-def _weighted_value(estimator, own, tasks, link, weight, objectives=None):
+def _weighted_value(
+    estimator: contracts.Estimator, own: int, tasks: Structure, link: links.Link, weight: tf.Tensor | None,
+    objectives: links.Objectives | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """(w Vⁱ [S, N], what its derivative is that of); zeros, of which there is none, without a weight."""
     if weight is None:
         zeros = tf.zeros(tf.nest.flatten(link.agent_states[own])[0].shape[:2], estimator.spec.dtype)
@@ -166,12 +177,12 @@ def _weighted_value(estimator, own, tasks, link, weight, objectives=None):
     return weight * values[own], weight * tf.reduce_sum(objectives.by_agent[own])
 
 
-def _split(states, own):
+def _split(states: Sequence[AgentState], own: int) -> tuple[AgentState, tuple[AgentState, ...]]:
     """(the state of agent i, those of all others)."""
     return states[own], tuple(state for index, state in enumerate(states) if index != own)
 
 
-def _inner_product(cotangents, structure):
+def _inner_product(cotangents: Structure, structure: Structure) -> tf.Tensor:
     """Σ over everything; leaves whose cotangent is None count nothing."""
     products = [
         tf.reduce_sum(tf.stop_gradient(cotangent) * leaf)
@@ -181,16 +192,16 @@ def _inner_product(cotangents, structure):
     return tf.add_n(products) if products else tf.zeros([], tf.nest.flatten(structure)[0].dtype)
 
 
-def _sum(structures):
+def _sum(structures: Sequence[Structure]) -> Structure:
     """The sum of structures of gradients, in which None is zero."""
-    def total(*gradients):
-        gradients = [gradient for gradient in gradients if gradient is not None]
-        return tf.add_n(gradients) if gradients else None
+    def total(*gradients: tf.Tensor | None) -> tf.Tensor | None:
+        present = [gradient for gradient in gradients if gradient is not None]
+        return tf.add_n(present) if present else None
 
     return tf.nest.map_structure(total, *structures)
 
 
-def _in_initial_params(chain, own, cotangents):
+def _in_initial_params(chain: adaptation.Chain, own: int, cotangents: Structure) -> Params:
     """From the state at link 0 to the initial parameters, which all tasks share: Params with leaves [S, ...]."""
     params = chain.links[0].agent_states[own].params
     with tf.GradientTape() as tape:
@@ -200,11 +211,11 @@ def _in_initial_params(chain, own, cotangents):
     return tuple(tf.reduce_mean(gradient, axis=1) for gradient in gradients)
 
 
-def _in_update_params(chain, own, by_step):
+def _in_update_params(chain: adaptation.Chain, own: int, by_step: Sequence[Structure]) -> Structure:
     """From what each update is made with, by step, to what all are made with: leaves [S, max(L, 1), ...]."""
     n_tasks = chain.links[0].agent_states[own].params[0].shape[1]
 
-    def gather(leaf, *of_steps):
+    def gather(leaf: tf.Tensor, *of_steps: tf.Tensor | None) -> tf.Tensor:
         n_slices = leaf.shape[1]
         slices = [tf.zeros_like(leaf[:, 0])] * n_slices
         for step, gradient in enumerate(of_steps):

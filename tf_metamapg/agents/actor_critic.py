@@ -6,9 +6,15 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import contracts
+from tf_metamapg import links
 from tf_metamapg.agents.base import GradientAgent
+from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.optimizers import Adam
+from tf_metamapg.agents.optimizers import SGD
 from tf_metamapg.contracts import AgentState
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Structure
 from tf_metamapg.critics.value_network import ValueNetwork
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import returns
@@ -24,9 +30,9 @@ class AdvantageActorCritic(GradientAgent):
     """
 
     def __init__(
-        self, inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=1, gae_lambda=0.95, critic_units=32,
-        critic_learning_rate=0.01,
-    ):
+        self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None, entropy_bonus: float = 0.0,
+        n_epochs: int = 1, gae_lambda: float = 0.95, critic_units: int = 32, critic_learning_rate: float = 0.01,
+    ) -> None:
         """
         Args:
             inner_learning_rate, optimizer, entropy_bonus: of the policy, see `GradientAgent`.
@@ -51,11 +57,15 @@ class AdvantageActorCritic(GradientAgent):
         self._critic_units = critic_units
         self._critic_learning_rate = critic_learning_rate
         self._critic_optimizer = Adam()
-        self._critics = weakref.WeakKeyDictionary()  # by estimator: networks, and their first parameters
+        # By estimator: networks, and their first parameters.
+        self._critics: weakref.WeakKeyDictionary[contracts.Estimator, tuple[ValueNetwork, JointParams]]
+        self._critics = weakref.WeakKeyDictionary()
 
-    def init_update(self, estimator, agent_index, n_seeds, chain_length):
+    def init_update(
+        self, estimator: contracts.Estimator, agent_index: int, n_seeds: int, chain_length: int
+    ) -> Structure:
         """See `contracts.Agent.init_update`; it makes its critic for the game of the estimator."""
-        contracts.check_kind(
+        estimator = contracts.check_kind(
             "estimator", estimator, contracts.PlayingEstimator, f"one that samples, for {type(self).__name__}"
         )
         checks.check(
@@ -66,7 +76,7 @@ class AdvantageActorCritic(GradientAgent):
         self._critics[estimator] = critic, critic.initial_params([0])
         return super().init_update(estimator, agent_index, n_seeds, chain_length)
 
-    def init(self, params, estimator, agent_index):
+    def init(self, params: Params, estimator: contracts.Estimator, agent_index: int) -> AgentState:
         """See `contracts.Agent.init`: beside the parameters the policy's moments, the critic, and its moments."""
         _, initial = self._critics[estimator]
         # The same network for all seeds and tasks; what it learns is their own.
@@ -74,13 +84,15 @@ class AdvantageActorCritic(GradientAgent):
         critic = tuple(tf.broadcast_to(leaf, [*batch_shape, *leaf.shape[1:]]) for leaf in initial[agent_index])
         return AgentState(params, (self._optimizer.init(params), critic, self._critic_optimizer.init(critic)))
 
-    def gradients(self, objectives, agent_index):
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
         """The gradient of the first epoch; see `GradientAgent.gradients`."""
         link = objectives.link
         state = link.agent_states[agent_index]
         return self._gradients(objectives, agent_index, state.params, self._batch(objectives, agent_index, state))
 
-    def update(self, state, objectives, agent_index, step_params):
+    def update(
+        self, state: AgentState, objectives: links.Objectives, agent_index: int, step_params: Structure
+    ) -> AgentState:
         """See `contracts.Agent.update`: all epochs on the trajectories of the link."""
         batch = self._batch(objectives, agent_index, state)
         params, (moments, critic, critic_moments) = state
@@ -91,7 +103,7 @@ class AdvantageActorCritic(GradientAgent):
             critic, critic_moments = self._learn(objectives, agent_index, critic, critic_moments)
         return AgentState(params, (moments, critic, critic_moments))
 
-    def surrogate(self, log_probs, sampled_log_probs, advantages):
+    def surrogate(self, log_probs: tf.Tensor, sampled_log_probs: tf.Tensor, advantages: tf.Tensor) -> tf.Tensor:
         """What the policy climbs at each step: [S, N, K, T].
 
         Args:
@@ -102,7 +114,7 @@ class AdvantageActorCritic(GradientAgent):
         del sampled_log_probs
         return log_probs * advantages
 
-    def _batch(self, objectives, agent_index, state):
+    def _batch(self, objectives: links.Objectives, agent_index: int, state: AgentState) -> tuple[tf.Tensor, tf.Tensor]:
         """(log-probabilities of what was done, discounted advantages), both [S, N, K, T]."""
         estimator, trajectory = objectives.estimator, objectives.link.sample.trajectory
         _, critic, _ = state.extra
@@ -115,14 +127,17 @@ class AdvantageActorCritic(GradientAgent):
         advantages *= returns.discounts(estimator.spec.discount, advantages.shape[-1], advantages.dtype)
         return self._log_probs(objectives, agent_index, state.params), advantages
 
-    def _log_probs(self, objectives, agent_index, params):
+    def _log_probs(self, objectives: links.Objectives, agent_index: int, params: Params) -> tf.Tensor:
         trajectory = objectives.link.sample.trajectory
-        log_probs = objectives.estimator.policies[agent_index].log_probs(
+        network, _ = self._critics[objectives.estimator]
+        log_probs = network.policies[agent_index].log_probs(
             params, trajectory.observations[agent_index], trajectory.actions[agent_index]
         )
         return masks.masked(log_probs, trajectory.agent_mask(agent_index))
 
-    def _gradients(self, objectives, agent_index, params, batch):
+    def _gradients(
+        self, objectives: links.Objectives, agent_index: int, params: Params, batch: tuple[tf.Tensor, tf.Tensor]
+    ) -> Params:
         """Of the mean over trajectories, and of the entropy bonus, in the policy's parameters."""
         joint_params = list(objectives.link.joint_params)
         with tf.GradientTape() as tape:
@@ -137,7 +152,9 @@ class AdvantageActorCritic(GradientAgent):
                 objective += self._entropy_bonus * entropies[agent_index]
         return tape.gradient(objective, params, unconnected_gradients="zero")
 
-    def _learn(self, objectives, agent_index, critic, moments):
+    def _learn(
+        self, objectives: links.Objectives, agent_index: int, critic: Params, moments: Structure
+    ) -> tuple[Params, Structure]:
         """One step of the critic towards the returns."""
         link = objectives.link
         network, _ = self._critics[objectives.estimator]
@@ -157,9 +174,10 @@ class PPO(AdvantageActorCritic):
     """
 
     def __init__(
-        self, inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=4, gae_lambda=0.95, critic_units=32,
-        critic_learning_rate=0.01, clip=0.2,
-    ):
+        self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None, entropy_bonus: float = 0.0,
+        n_epochs: int = 4, gae_lambda: float = 0.95, critic_units: int = 32, critic_learning_rate: float = 0.01,
+        clip: float = 0.2,
+    ) -> None:
         """
         Args:
             inner_learning_rate, optimizer, entropy_bonus, n_epochs, gae_lambda, critic_units, critic_learning_rate: see
@@ -175,7 +193,7 @@ class PPO(AdvantageActorCritic):
         checks.check_positive(f"{type(self).__name__}.clip", clip)
         self._clip = clip
 
-    def surrogate(self, log_probs, sampled_log_probs, advantages):
+    def surrogate(self, log_probs: tf.Tensor, sampled_log_probs: tf.Tensor, advantages: tf.Tensor) -> tf.Tensor:
         """See `AdvantageActorCritic.surrogate`."""
         ratios = tf.exp(log_probs - sampled_log_probs)
         clipped = tf.clip_by_value(ratios, 1.0 - self._clip, 1.0 + self._clip)

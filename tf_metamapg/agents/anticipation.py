@@ -1,9 +1,15 @@
 """What the agents that anticipate one step of the others have in common: two terms, each with its name."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import links
+from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import Params
 
 
 class Anticipating(PolicyGradient):
@@ -13,7 +19,10 @@ class Anticipating(PolicyGradient):
     and surrogates whose second derivatives are not those of the values do not have them.
     """
 
-    def __init__(self, inner_learning_rate=1.0, assumed_learning_rate=1.0, optimizer=None, entropy_bonus=0.0):
+    def __init__(
+        self, inner_learning_rate: float | ConstantRate = 1.0, assumed_learning_rate: float = 1.0,
+        optimizer: SGD | None = None, entropy_bonus: float = 0.0,
+    ) -> None:
         """
         Args:
             inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
@@ -27,15 +36,17 @@ class Anticipating(PolicyGradient):
         checks.check_number(f"{type(self).__name__}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
         self._assumed_learning_rate = assumed_learning_rate
 
-    def anticipation(self, objectives, agent_index):
+    def anticipation(self, objectives: links.Objectives, agent_index: int) -> Params:
         """η Σ_{j≠i} (∇ᵢ∇ⱼVⁱ) ∇ⱼVʲ: what the others' steps do to the agent's own gradient."""
         return self._over_others(objectives, agent_index, lambda own, other: (own, other))
 
-    def shaping(self, objectives, agent_index):
+    def shaping(self, objectives: links.Objectives, agent_index: int) -> Params:
         """η Σ_{j≠i} (∇ᵢ∇ⱼVʲ) ∇ⱼVⁱ: what the agent's own parameters do to the others' steps, and these to Vⁱ."""
         return self._over_others(objectives, agent_index, lambda own, other: (other, own))
 
-    def _over_others(self, objectives, agent_index, roles):
+    def _over_others(
+        self, objectives: links.Objectives, agent_index: int, roles: Callable[[int, int], tuple[int, int]]
+    ) -> Params:
         """η Σ_{j≠i} (∇ᵢ∇ⱼVᵃ) ∇ⱼVᵇ for (a, b) = roles(i, j)."""
         others = [other for other in range(len(objectives.by_agent)) if other != agent_index]
         terms = [tuple(map(tf.zeros_like, objectives.link.joint_params[agent_index]))]
@@ -46,7 +57,9 @@ class Anticipating(PolicyGradient):
         return tuple(self._assumed_learning_rate * leaf for leaf in add(*terms))
 
 
-def cross_gradients(objectives, value_of, agent_index, other, direction):
+def cross_gradients(
+    objectives: links.Objectives, value_of: int, agent_index: int, other: int, direction: Params
+) -> Params:
     """(∇ᵢ∇ⱼVᵃ) v: the derivative of ∇ⱼVᵃ with respect to the parameters of agent i, along v.
 
     Args:
@@ -69,6 +82,6 @@ def cross_gradients(objectives, value_of, agent_index, other, direction):
     return outer_tape.gradient(gradients, params, output_gradients=direction, unconnected_gradients="zero")
 
 
-def add(*gradients):
+def add(*gradients: Params) -> Params:
     """The sum of Params, leaf by leaf."""
     return tuple(tf.add_n(leaves) for leaves in zip(*gradients))

@@ -6,12 +6,16 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg import links
 from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.optimizers import SGD
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Structure
 
 
 class GradientAgent(descriptions.Described, abc.ABC):
@@ -23,7 +27,9 @@ class GradientAgent(descriptions.Described, abc.ABC):
 
     is_meta_agent = False
 
-    def __init__(self, inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0):
+    def __init__(
+        self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None, entropy_bonus: float = 0.0
+    ) -> None:
         """
         Args:
             inner_learning_rate: α ≥ 0, the step on the discounted, unnormalised value, or on what the optimiser makes
@@ -47,7 +53,7 @@ class GradientAgent(descriptions.Described, abc.ABC):
         self._entropy_bonus = entropy_bonus
 
     @abc.abstractmethod
-    def gradients(self, objectives, agent_index):
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
         """The gradient that it follows.
 
         Args:
@@ -59,16 +65,20 @@ class GradientAgent(descriptions.Described, abc.ABC):
             so far as the estimator's objectives are.
         """
 
-    def init_update(self, estimator, agent_index, n_seeds, chain_length):
+    def init_update(
+        self, estimator: contracts.Estimator, agent_index: int, n_seeds: int, chain_length: int
+    ) -> Structure:
         """See `contracts.Agent.init_update`."""
         return self._learning_rate.init_update(estimator.policies[agent_index], n_seeds, chain_length)
 
-    def init(self, params, estimator, agent_index):
+    def init(self, params: Params, estimator: contracts.Estimator, agent_index: int) -> AgentState:
         """See `contracts.Agent.init`: beside the parameters [S, N, ...] the moments of its optimiser."""
         del estimator, agent_index
         return AgentState(params, self._optimizer.init(params))
 
-    def update(self, state, objectives, agent_index, step_params):
+    def update(
+        self, state: AgentState, objectives: links.Objectives, agent_index: int, step_params: Structure
+    ) -> AgentState:
         """See `contracts.Agent.update`: one step along its gradient (Eq. 3)."""
         gradients = self.gradients(objectives, agent_index)
         if self._entropy_bonus:
@@ -77,7 +87,7 @@ class GradientAgent(descriptions.Described, abc.ABC):
         direction, moments = self._optimizer.direction(gradients, state.extra)
         return AgentState(self.stepped(state.params, direction, step_params), moments)
 
-    def stepped(self, params, direction, step_params):
+    def stepped(self, params: Params, direction: Params, step_params: Structure) -> Params:
         """Parameters [S, N, ...] after a step along a direction, as long as the agent's learning rate says.
 
         Args:
@@ -91,7 +101,7 @@ class GradientAgent(descriptions.Described, abc.ABC):
         steps = self._learning_rate.scaled(direction, step_params)
         return tuple(leaf + step for leaf, step in zip(params, steps))
 
-    def meta_gradients(self, chain, agent_index):
+    def meta_gradients(self, chain: adaptation.Chain, agent_index: int) -> MetaGradients:
         """Zeros: an ordinary agent does not choose where it starts. See `contracts.Agent.meta_gradients`."""
         adaptation.check_chain(chain, agent_index)
         params = chain.links[0].agent_states[agent_index].params

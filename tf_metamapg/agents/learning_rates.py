@@ -13,7 +13,7 @@ from tf_metamapg.contracts import Structure
 class ConstantRate(descriptions.Described):
     """α for every update and parameter."""
 
-    def __init__(self, learning_rate=1.0):
+    def __init__(self, learning_rate: float = 1.0) -> None:
         """
         Args:
             learning_rate: α ≥ 0, the step on the discounted, unnormalised value.
@@ -53,7 +53,7 @@ class LearnedRates(ConstantRate):
     Its logarithm is learned: a rate stays positive, and changes by a factor.
     """
 
-    def __init__(self, learning_rate=1.0):
+    def __init__(self, learning_rate: float = 1.0) -> None:
         """
         Args:
             learning_rate: α > 0, what all rates start from.

@@ -7,11 +7,15 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents.base import GradientAgent
 from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import check_opponent_model
+from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import Params
 from tf_metamapg.numerics import random
 
 
@@ -24,9 +28,10 @@ class LOLADiCE(GradientAgent):
     """
 
     def __init__(
-        self, inner_learning_rate=1.0, assumed_learning_rate=1.0, n_lookahead_steps=1, opponent_model=None,
-        optimizer=None, entropy_bonus=0.0,
-    ):
+        self, inner_learning_rate: float | ConstantRate = 1.0, assumed_learning_rate: float = 1.0,
+        n_lookahead_steps: int = 1, opponent_model: contracts.OpponentModel | None = None, optimizer: SGD | None = None,
+        entropy_bonus: float = 0.0,
+    ) -> None:
         """
         Args:
             inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
@@ -49,7 +54,7 @@ class LOLADiCE(GradientAgent):
         self._n_lookahead_steps = n_lookahead_steps
         self._opponent_model = opponent_model
 
-    def gradients(self, objectives, agent_index):
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
         """See `GradientAgent.gradients`."""
         estimator, tasks, link = objectives.estimator, objectives.tasks, objectives.link
         links.check_cross_derivatives(estimator)
@@ -60,7 +65,7 @@ class LOLADiCE(GradientAgent):
         )
         if self._opponent_model is not None:
             link = self._opponent_model.estimate(estimator, link, agent_index)
-        agents = [PolicyGradient(self._assumed_learning_rate)] * estimator.spec.n_agents
+        agents: list[GradientAgent] = [PolicyGradient(self._assumed_learning_rate)] * estimator.spec.n_agents
         agents[agent_index] = Fixed()
         own_params = link.joint_params[agent_index]
         keys = [random.lookahead_keys(link.keys, agent_index, step) for step in range(self._n_lookahead_steps)]

@@ -3,7 +3,9 @@
 "LOLA" is three algorithms in the literature; see `lola_taylor` and `lola_dice` for the other two.
 """
 
+from tf_metamapg import links
 from tf_metamapg.agents import anticipation
+from tf_metamapg.contracts import Params
 
 
 class LOLAShaping(anticipation.Anticipating):
@@ -13,7 +15,7 @@ class LOLAShaping(anticipation.Anticipating):
     et al. 2017: the mean of Σ_t γ^t r_t^j (Σ_{t'≤t} ∇ᵢ log πⁱ)(Σ_{t'≤t} ∇ⱼ log πʲ)ᵀ.
     """
 
-    def gradients(self, objectives, agent_index):
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
         """See `GradientAgent.gradients`."""
         return anticipation.add(
             super().gradients(objectives, agent_index),

@@ -1,6 +1,8 @@
 """LookAhead (Zhang & Lesser 2010): policy gradient at the others' anticipated next step."""
 
+from tf_metamapg import links
 from tf_metamapg.agents import anticipation
+from tf_metamapg.contracts import Params
 
 
 class LookAhead(anticipation.Anticipating):
@@ -10,7 +12,7 @@ class LookAhead(anticipation.Anticipating):
     the agent does not see that its own parameters shape it.
     """
 
-    def gradients(self, objectives, agent_index):
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
         """See `GradientAgent.gradients`."""
         return anticipation.add(
             super().gradients(objectives, agent_index),

@@ -1,12 +1,18 @@
 """What Meta-PG and Meta-MAPG have in common: an initial policy that is learned."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import theorem
+from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import check_opponent_model
+from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import MetaGradients
 
 
 class MetaAgent(PolicyGradient):
@@ -15,9 +21,10 @@ class MetaAgent(PolicyGradient):
     is_meta_agent = True
 
     def __init__(
-        self, inner_learning_rate=1.0, optimizer=None, value_weights=theorem.mean_over_chain, opponent_model=None,
-        entropy_bonus=0.0,
-    ):
+        self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None,
+        value_weights: Callable[[int], Sequence[float]] = theorem.mean_over_chain,
+        opponent_model: contracts.OpponentModel | None = None, entropy_bonus: float = 0.0,
+    ) -> None:
         """
         Args:
             inner_learning_rate: α ≥ 0, see `GradientAgent`; with `LearnedRates` or `LearnedRatesPerParameter` the
@@ -39,7 +46,7 @@ class MetaAgent(PolicyGradient):
         self._value_weights = value_weights
         self._opponent_model = opponent_model
 
-    def theorem_1(self, chain, agent_index):
+    def theorem_1(self, chain: adaptation.Chain, agent_index: int) -> MetaGradients:
         """All three terms of Theorem 1 for this agent's meta-value; see `theorem.meta_gradients`."""
         adaptation.check_chain(chain, agent_index)
         if self._opponent_model is not None:

@@ -2,13 +2,15 @@
 
 import tensorflow as tf
 
+from tf_metamapg import adaptation
 from tf_metamapg.agents.meta_agent import MetaAgent
+from tf_metamapg.contracts import MetaGradients
 
 
 class MetaPG(MetaAgent):
     """Learns an initial policy with the current-policy and the self-shaping term of Theorem 1."""
 
-    def meta_gradients(self, chain, agent_index):
+    def meta_gradients(self, chain: adaptation.Chain, agent_index: int) -> MetaGradients:
         """Current policy + self-shaping; opponent-shaping is returned as zero.
 
         Returns:

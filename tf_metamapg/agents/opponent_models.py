@@ -8,6 +8,8 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg import links
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Trajectory
 
 _MAX_PARAMETERS = 1000
 
@@ -21,7 +23,7 @@ class MaximumLikelihood(descriptions.Described):
     there, and next to nothing flows through it.
     """
 
-    def __init__(self, max_iterations=50, tolerance=1e-5):
+    def __init__(self, max_iterations: int = 50, tolerance: float = 1e-5) -> None:
         """
         Args:
             max_iterations: of BFGS, ≥ 1.
@@ -36,7 +38,7 @@ class MaximumLikelihood(descriptions.Described):
         self._max_iterations = max_iterations
         self._tolerance = tolerance
 
-    def estimate(self, estimator, link, agent_index):
+    def estimate(self, estimator: contracts.Estimator, link: links.Link, agent_index: int) -> links.Link:
         """A link as one agent sees it.
 
         Args:
@@ -53,7 +55,7 @@ class MaximumLikelihood(descriptions.Described):
         """
         link = links.checked_link(estimator, link)
         checks.check_agent_index("agent_index", agent_index, len(link.joint_params))
-        contracts.check_kind(
+        estimator = contracts.check_kind(
             "estimator", estimator, contracts.PlayingEstimator,
             "one that samples, such as LoadedDiceEstimator, for agents with an opponent model",
         )
@@ -65,7 +67,7 @@ class MaximumLikelihood(descriptions.Described):
             for agent, (policy, params) in enumerate(zip(estimator.policies, link.joint_params))
         ))
 
-    def _fit(self, policy, params, trajectory, agent):
+    def _fit(self, policy: contracts.StepPolicy, params: Params, trajectory: Trajectory, agent: int) -> Params:
         """The parameters of one agent's policy that make likely what it did while it was there."""
         log_likelihood = policy.log_likelihood(
             trajectory.observations[agent], trajectory.actions[agent], trajectory.agent_mask(agent)
@@ -78,7 +80,7 @@ class MaximumLikelihood(descriptions.Described):
             f"for policies of at most {_MAX_PARAMETERS} parameters, not {sum(sizes)}: BFGS needs their square",
         )
 
-        def unflatten(vector):
+        def unflatten(vector: tf.Tensor) -> Params:
             return tuple(
                 tf.reshape(part, [*batch_shape, *shape])
                 for part, shape in zip(tf.split(vector, sizes, axis=-1), shapes)
@@ -94,12 +96,12 @@ class MaximumLikelihood(descriptions.Described):
         return unflatten(result.position)
 
 
-def check_opponent_model(parameter, opponent_model):
+def check_opponent_model(parameter: str, opponent_model: contracts.OpponentModel | None) -> None:
     """Raises `InvalidInputError` unless `opponent_model` is None or can estimate."""
     if opponent_model is not None:
         allowed = "None or an opponent model, such as MaximumLikelihood()"
         contracts.check_kind(parameter, opponent_model, contracts.OpponentModel, allowed)
 
 
-def _straight_through(estimates, params):
+def _straight_through(estimates: Params, params: Params) -> Params:
     return tuple(leaf + tf.stop_gradient(estimate - leaf) for estimate, leaf in zip(estimates, params))

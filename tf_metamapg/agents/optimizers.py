@@ -4,6 +4,8 @@ They are pure functions of gradients and moments, so that an outer tape differen
 along a chain as part of the agent's state. Every seed and task has moments of its own.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from tf_metamapg import checks
@@ -19,7 +21,7 @@ class SGD(descriptions.Described):
     derivative is that of the shortened one.
     """
 
-    def __init__(self, max_gradient_norm=None):
+    def __init__(self, max_gradient_norm: float | None = None) -> None:
         """
         Args:
             max_gradient_norm: > 0, in units of value per parameter; None for no limit.
@@ -50,14 +52,14 @@ class SGD(descriptions.Described):
             gradients = _shortened(gradients, self._max_gradient_norm)
         return self._direction(gradients, moments)
 
-    def _direction(self, gradients, moments):
+    def _direction(self, gradients: Params, moments: Structure) -> tuple[Params, Structure]:
         return gradients, moments
 
 
 class Momentum(SGD):
     """m ← μ m + g, and a step along m (Polyak 1964)."""
 
-    def __init__(self, decay=0.9, max_gradient_norm=None):
+    def __init__(self, decay: float = 0.9, max_gradient_norm: float | None = None) -> None:
         """
         Args:
             decay: μ, in [0, 1).
@@ -74,7 +76,7 @@ class Momentum(SGD):
         """m: zeros like the parameters."""
         return tuple(map(tf.zeros_like, params))
 
-    def _direction(self, gradients, moments):
+    def _direction(self, gradients: Params, moments: Structure) -> tuple[Params, Structure]:
         moments = tuple(self._decay * m + g for m, g in zip(moments, gradients))
         return moments, moments
 
@@ -88,7 +90,7 @@ class RMSProp(SGD):
     Choose ε of the order of g² where that matters.
     """
 
-    def __init__(self, decay=0.9, epsilon=1e-8, max_gradient_norm=None):
+    def __init__(self, decay: float = 0.9, epsilon: float = 1e-8, max_gradient_norm: float | None = None) -> None:
         """
         Args:
             decay: ρ, in [0, 1).
@@ -108,7 +110,7 @@ class RMSProp(SGD):
         """v: zeros like the parameters."""
         return tuple(map(tf.zeros_like, params))
 
-    def _direction(self, gradients, moments):
+    def _direction(self, gradients: Params, moments: Structure) -> tuple[Params, Structure]:
         moments = tuple(self._decay * v + (1.0 - self._decay) * tf.square(g) for v, g in zip(moments, gradients))
         return tuple(g / tf.sqrt(v + self._epsilon) for g, v in zip(gradients, moments)), moments
 
@@ -122,7 +124,9 @@ class Adam(SGD):
     derivative at zero, where tabular policies have exact zeros for what they have not seen.
     """
 
-    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8, max_gradient_norm=None):
+    def __init__(
+        self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, max_gradient_norm: float | None = None
+    ) -> None:
         """
         Args:
             beta_1: β₁, in [0, 1).
@@ -145,7 +149,7 @@ class Adam(SGD):
         zeros = tuple(map(tf.zeros_like, params))
         return zeros, zeros, tf.zeros(params[0].shape[:2], params[0].dtype)
 
-    def _direction(self, gradients, moments):
+    def _direction(self, gradients: Params, moments: Structure) -> tuple[Params, Structure]:
         (beta_1, beta_2), (first, second, n_steps) = self._betas, moments
         n_steps += 1.0
         first = tuple(beta_1 * m + (1.0 - beta_1) * g for m, g in zip(first, gradients))
@@ -162,7 +166,7 @@ def per_task(values: tf.Tensor, leaf: tf.Tensor) -> tf.Tensor:
     return tf.reshape(values, [*values.shape, *[1] * (len(leaf.shape) - len(values.shape))])
 
 
-def _shortened(gradients, max_norm):
+def _shortened(gradients: Params, max_norm: float) -> Params:
     """Gradients of at most some length for each seed and task."""
     squares = tf.add_n([tf.reduce_sum(tf.square(g), axis=list(range(2, len(g.shape)))) for g in gradients])
     is_long = squares > max_norm**2
@@ -171,6 +175,6 @@ def _shortened(gradients, max_norm):
     return tuple(per_task(scale, g) * g for g in gradients)
 
 
-def _check_decay(parameter, value):
+def _check_decay(parameter: str, value: Any) -> None:
     checks.check_number(parameter, value, minimum=0.0)
     checks.check(value < 1.0, parameter, value, "in [0, 1)")

@@ -1,9 +1,15 @@
 """Stable opponent shaping (Letcher et al. 2019): between LookAhead and LOLA, with the guarantees of the first."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import links
 from tf_metamapg.agents import anticipation
+from tf_metamapg.agents.learning_rates import ConstantRate
+from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import Params
 
 
 class SOS(anticipation.Anticipating):
@@ -17,9 +23,9 @@ class SOS(anticipation.Anticipating):
     """
 
     def __init__(
-        self, inner_learning_rate=1.0, assumed_learning_rate=1.0, alignment=0.5, radius=0.1, optimizer=None,
-        entropy_bonus=0.0,
-    ):
+        self, inner_learning_rate: float | ConstantRate = 1.0, assumed_learning_rate: float = 1.0,
+        alignment: float = 0.5, radius: float = 0.1, optimizer: SGD | None = None, entropy_bonus: float = 0.0,
+    ) -> None:
         """
         Args:
             inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
@@ -38,7 +44,7 @@ class SOS(anticipation.Anticipating):
         self._alignment = alignment
         self._radius = radius
 
-    def gradients(self, objectives, agent_index):
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
         """See `GradientAgent.gradients`."""
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         agents = range(len(objectives.by_agent))
@@ -53,7 +59,9 @@ class SOS(anticipation.Anticipating):
             for leaf, shaping_leaf in zip(look_ahead[agent_index], shaping[agent_index])
         )
 
-    def _interpolation(self, naive, look_ahead, shaping):
+    def _interpolation(
+        self, naive: Sequence[Params], look_ahead: Sequence[Params], shaping: Sequence[Params]
+    ) -> tf.Tensor:
         """p of each seed and task: [S, N]."""
         along = _inner_products(shaping, look_ahead)
         is_against = along < 0.0
@@ -64,7 +72,7 @@ class SOS(anticipation.Anticipating):
         return tf.minimum(p_1, p_2)
 
 
-def _inner_products(first, second):
+def _inner_products(first: Sequence[Params], second: Sequence[Params]) -> tf.Tensor:
     """⟨x, y⟩ over the parameters of all agents: [S, N]."""
     products = [
         tf.reduce_sum(leaf * other, axis=list(range(2, len(leaf.shape))))

@@ -2,14 +2,18 @@
 
 import inspect
 import typing
+from typing import Any
 from typing import Protocol
+from typing import TypeVar
 
 from tf_metamapg import checks
 from tf_metamapg.contracts.specs import AgentSpec
 from tf_metamapg.contracts.specs import GameSpec
 
+_Kind = TypeVar("_Kind")
 
-def check_kind(parameter, value, contract, allowed):
+
+def check_kind(parameter: str, value: Any, contract: type[_Kind], allowed: str) -> _Kind:
     """Raises `InvalidInputError`, with what is missing, unless a value is an object that has what a Protocol says.
 
     Args:
@@ -17,6 +21,9 @@ def check_kind(parameter, value, contract, allowed):
         value: its value.
         contract: one of the Protocols of this folder, or another.
         allowed: what may stand there, as the end of the sentence "must be …".
+
+    Returns:
+        the value.
     """
     if isinstance(value, type) or inspect.isroutine(value):
         kind = "class" if isinstance(value, type) else "function"
@@ -31,9 +38,10 @@ def check_kind(parameter, value, contract, allowed):
         if kind in (GameSpec, AgentSpec):
             is_right = isinstance(getattr(value, name), kind)
             checks.check(is_right, f"{parameter}.{name}", getattr(value, name), f"of contracts.{kind.__name__}")
+    return value
 
 
-def _members(contract):
+def _members(contract: type) -> dict[str, None]:
     """The names of all that a Protocol asks for."""
     bases = [base for base in contract.__mro__ if base not in (Protocol, object) and issubclass(base, Protocol)]
     return dict.fromkeys(

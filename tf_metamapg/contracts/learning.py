@@ -108,6 +108,7 @@ class Estimator(Protocol):
 class PlayingEstimator(Estimator, Protocol):
     """An estimator from trajectories."""
 
+    policies: tuple[StepPolicy, ...]
     simulator: Simulator
     critic: Critic
 

@@ -38,7 +38,7 @@ class StepPolicy(Policy, Protocol):
         """The recurrent state before the first step, tensors [*shape, ...]; () if there is none."""
         ...
 
-    def sampler(self, params: Params) -> Callable:
+    def sampler(self, params: Params) -> Callable[[tf.Tensor, Structure, tf.Tensor], tuple[tf.Tensor, Structure]]:
         """A function (observations [S, N, K, ...], state, uniforms [n_uniforms, S, N, K]) → (actions, next state)."""
         ...
 
@@ -50,7 +50,9 @@ class StepPolicy(Policy, Protocol):
         """log π(a_t | o_0..o_t), [S, N, K, T]; differentiable any number of times in `params`."""
         ...
 
-    def log_likelihood(self, observations: tf.Tensor, actions: tf.Tensor, mask: tf.Tensor | None) -> Callable:
+    def log_likelihood(
+        self, observations: tf.Tensor, actions: tf.Tensor, mask: tf.Tensor | None
+    ) -> Callable[[Params], tf.Tensor]:
         """A function of params to the mean of `log_probs` over the steps where the mask holds, [S, N]."""
         ...
 
@@ -72,7 +74,7 @@ class ExportablePolicy(Policy, Protocol):
         """A new Keras model, to be given parameters."""
         ...
 
-    def signatures(self, model: Any) -> dict[str, tuple[Callable, list]]:
+    def signatures(self, model: Any) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
         """What the exported model can be asked: by name, a function and the specs of its arguments."""
         ...
 

@@ -14,7 +14,7 @@ class Discrete:
 
     n: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.check_integer("Discrete.n", self.n, minimum=1)
 
     def tensor_spec(self, dtype: str) -> tf.TensorSpec:
@@ -29,7 +29,7 @@ class Box:
 
     shape: tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         is_shape = isinstance(self.shape, (list, tuple)) and len(self.shape) > 0
         checks.check(is_shape, "Box.shape", self.shape, "a tuple of sizes, such as (3,) for vectors of three numbers")
         for size in self.shape:
@@ -66,7 +66,7 @@ class GameSpec:
     ends: bool = False  # whether episodes can end; where they cannot, nothing is computed for it
     metrics: tuple[str, ...] = ()  # names of what else is reported for each agent, such as the rate of cooperation
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.check_boolean("GameSpec.ends", self.ends)
         check_game_numbers("GameSpec", self.discount, self.dtype, self.name, self.ends)
         is_sequence = isinstance(self.observations, (list, tuple)) and len(self.observations) > 0
@@ -100,7 +100,7 @@ class GameSpec:
         return AgentSpec(self.observations[agent_index], self.actions[agent_index], self.dtype)
 
 
-def check_game_numbers(kind, discount, dtype, name, ends=False):
+def check_game_numbers(kind: str, discount: float, dtype: str, name: str, ends: bool = False) -> None:
     """Raises `InvalidInputError` unless a game's discount, dtype and name are such.
 
     Args:

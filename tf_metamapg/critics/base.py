@@ -10,10 +10,15 @@ sampled (`ScoreFunctionEstimator`), φ contains the critic, and another critic i
 """
 
 import abc
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Trajectory
 from tf_metamapg.numerics import returns
 
 
@@ -30,7 +35,7 @@ class Critic(descriptions.Described, abc.ABC):
     sees_other_actions = False
     learning_rate = 0.0
 
-    def __init__(self, spec, policies):
+    def __init__(self, spec: contracts.GameSpec, policies: Sequence[contracts.StepPolicy]) -> None:
         """
         Args:
             spec: `contracts.GameSpec` of the game that is played.
@@ -39,13 +44,13 @@ class Critic(descriptions.Described, abc.ABC):
         self.spec = spec
         self.policies = policies
 
-    def initial_params(self, seeds):
+    def initial_params(self, seeds: Sequence[int]) -> JointParams:
         """Nothing for each agent, as nothing is learned."""
         del seeds
         return ((),) * self.spec.n_agents
 
     @abc.abstractmethod
-    def values(self, params, joint_params, trajectory, agent_index):
+    def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
         """Value estimates that are subtracted from one agent's returns to go to reduce variance.
 
         Args:
@@ -58,11 +63,11 @@ class Critic(descriptions.Described, abc.ABC):
             tensor [S, N, K, T].
         """
 
-    def loss(self, params, joint_params, trajectory, agent_index):
+    def loss(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
         """Zeros [S, N], as nothing is learned; see `values`."""
         del params, joint_params
         return tf.zeros(trajectory.rewards[agent_index].shape[:2], self.spec.dtype)
 
-    def returns_to_go(self, trajectory, agent_index):
+    def returns_to_go(self, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
         """What the values estimate: tensor [S, N, K, T]."""
         return returns.returns_to_go(trajectory.rewards[agent_index], self.spec.discount)

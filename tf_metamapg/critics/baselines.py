@@ -1,9 +1,15 @@
 """Baselines that are computed from the other trajectories of the same batch."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.base import Critic
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import products
@@ -14,7 +20,7 @@ from tf_metamapg.policies import encoders
 class NoBaseline(Critic):
     """Nothing is subtracted."""
 
-    def values(self, params, joint_params, trajectory, agent_index):
+    def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
         """Zeros; see `Critic.values`."""
         del params, joint_params
         return tf.zeros_like(trajectory.rewards[agent_index])
@@ -23,7 +29,7 @@ class NoBaseline(Critic):
 class LeaveOneOutBaseline(Critic):
     """The mean return to go of the other trajectories at the same time step, of those that have not ended."""
 
-    def values(self, params, joint_params, trajectory, agent_index):
+    def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
         """Zero where there is no other trajectory; see `Critic.values`."""
         del params, joint_params
         to_go = self.returns_to_go(trajectory, agent_index)
@@ -38,7 +44,7 @@ class LinearFeatureBaseline(Critic):
     itself would leave a bias.
     """
 
-    def __init__(self, spec, policies, ridge=1e-3):
+    def __init__(self, spec: contracts.GameSpec, policies: Sequence[contracts.StepPolicy], ridge: float = 1e-3) -> None:
         """
         Args:
             spec: `contracts.GameSpec` of the game that is played.
@@ -53,7 +59,7 @@ class LinearFeatureBaseline(Critic):
         checks.check_number("LinearFeatureBaseline.ridge", ridge, minimum=1e-5)
         self._ridge = ridge
 
-    def values(self, params, joint_params, trajectory, agent_index):
+    def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
         """Zeros for K = 1; see `Critic.values`."""
         del params, joint_params
         to_go = self.returns_to_go(trajectory, agent_index)
@@ -78,7 +84,7 @@ class LinearFeatureBaseline(Critic):
         return tf.gather(tf.concat(fitted, axis=2), order, axis=2)
 
 
-def relative_time(features):
+def relative_time(features: tf.Tensor) -> tf.Tensor:
     """t / T of each step: [..., T, F] → [T, 1]."""
     horizon = features.shape[-2]
     return tf.range(horizon, dtype=features.dtype)[:, tf.newaxis] / horizon

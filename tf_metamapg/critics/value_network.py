@@ -1,10 +1,16 @@
 """A critic that learns: a network of what an agent sees, and of the time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.base import Critic
 from tf_metamapg.critics.baselines import relative_time
 from tf_metamapg.numerics import masks
@@ -27,7 +33,10 @@ class ValueNetwork(Critic):
         learning_rate: Adam's step size, for whoever lets it learn.
     """
 
-    def __init__(self, spec, policies, units=64, learning_rate=0.01):
+    def __init__(
+        self, spec: contracts.GameSpec, policies: Sequence[contracts.StepPolicy], units: int = 64,
+        learning_rate: float = 0.01,
+    ) -> None:
         """
         Args:
             spec: `contracts.GameSpec` of the game that is played.
@@ -46,17 +55,17 @@ class ValueNetwork(Critic):
         self._builders = [self._model_builder(policy, agent) for agent, policy in enumerate(policies)]
         self._models = [build_model(seed=0) for build_model in self._builders]
 
-    def initial_params(self, seeds):
+    def initial_params(self, seeds: Sequence[int]) -> JointParams:
         """New networks for all agents: JointParams with leaves [S, ...]."""
         return tuple(functional.initial_params(build_model, seeds) for build_model in self._builders)
 
-    def values(self, params, joint_params, trajectory, agent_index):
+    def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
         """Differentiable in `params`; see `Critic.values`."""
         del joint_params
         per_step = self._values_per_step(params, trajectory, agent_index)
         return self._scale(trajectory) * per_step
 
-    def loss(self, params, joint_params, trajectory, agent_index):
+    def loss(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
         """The mean squared error, per time step squared: [S, N], differentiable in `params`."""
         del joint_params
         per_step = self._values_per_step(params, trajectory, agent_index)

@@ -7,8 +7,13 @@ dependencies: with an agent's own alone, opponent-shaping would silently be zero
 term is zero. For K trajectories the bias is O(1/K), from plugging an estimated φ in.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from tf_metamapg import contracts
+from tf_metamapg.contracts import Structure
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.estimators.expected import ExpectedUpdateEstimator
 from tf_metamapg.estimators.magic_box import magic_box
@@ -16,7 +21,9 @@ from tf_metamapg.numerics import returns
 from tf_metamapg.simulators.in_graph import InGraphSimulator
 
 
-def dice_surrogates(joint_log_probs, step_weights):
+def dice_surrogates(
+    joint_log_probs: tf.Tensor, step_weights: Sequence[tuple[tf.Tensor, tf.Tensor]]
+) -> tuple[tf.Tensor, ...]:
     """Surrogates whose values and all of whose derivatives are those of the agents' values.
 
     mean_k Σ_t [□(Σ_{t' ≤ t} l_t') γ^t r_t + (1 − □(l_t)) γ^t b_t], Foerster et al. 2018. The baseline lowers the
@@ -43,15 +50,19 @@ class DiceEstimator(ExpectedUpdateEstimator):
     """DiCE: *expected* inner updates, from samples."""
 
     def __init__(
-        self, game, policies, n_trajectories=64, horizon=150, critic=LeaveOneOutBaseline, simulator=InGraphSimulator
-    ):
+        self, game: contracts.AnyGame, policies: Sequence[contracts.StepPolicy], n_trajectories: int = 64,
+        horizon: int = 150, critic: Callable[..., contracts.Critic] = LeaveOneOutBaseline,
+        simulator: Callable[..., contracts.Simulator] = InGraphSimulator,
+    ) -> None:
         """See `SampledEstimator`; the mean return is what it is, so there is no λ."""
         super().__init__(game, policies, n_trajectories, horizon, critic, simulator=simulator)
 
-    def step_weights(self, rewards, baselines):
+    def step_weights(self, rewards: tf.Tensor, baselines: tf.Tensor) -> Structure:
         """See `SampledEstimator.step_weights`."""
         return self.discounted(rewards), self.discounted(baselines)
 
-    def surrogates(self, log_probs, step_weights):
+    def surrogates(
+        self, log_probs: tuple[tf.Tensor, ...], step_weights: tuple[Structure, ...]
+    ) -> tuple[tf.Tensor, ...]:
         """See `SampledEstimator.surrogates`."""
         return dice_surrogates(tf.add_n(log_probs), step_weights)

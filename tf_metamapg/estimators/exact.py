@@ -1,11 +1,16 @@
 """Exact values: *expected* inner updates (Eq. 3) without sampling."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Structure
 
 
 class ExactEstimator(descriptions.Described):
@@ -20,11 +25,11 @@ class ExactEstimator(descriptions.Described):
         n_steps: environment steps that are simulated for each seed and task: none.
     """
 
-    inner_update = "expected"
+    inner_update: Literal["expected"] = "expected"
     in_graph = True
     n_steps = 0
 
-    def __init__(self, game, policies):
+    def __init__(self, game: contracts.ExactGame, policies: Sequence[contracts.ExactPolicy]) -> None:
         """
         Args:
             game: `contracts.ExactGame`.
@@ -47,7 +52,9 @@ class ExactEstimator(descriptions.Described):
         self.default_tasks = game.default_tasks
         self.policies = tuple(policies)
 
-    def sample(self, joint_params, tasks, keys, critic_params=()):
+    def sample(
+        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams = ()
+    ) -> Structure:
         """Nothing: exact values need no trajectories. See `SampledEstimator.sample` for the arguments."""
         del critic_params
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
@@ -56,7 +63,7 @@ class ExactEstimator(descriptions.Described):
         arguments.keys("keys", keys, sizes[0])
         return ()
 
-    def objectives(self, joint_params, tasks, sample):
+    def objectives(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
         """The agents' discounted values Vⁱ.
 
         Args:
@@ -73,17 +80,19 @@ class ExactEstimator(descriptions.Described):
         del sample
         return self._game.exact_values(*self._tasks_and_strategies(joint_params, tasks))
 
-    def current_policy_objective(self, joint_params, sample, agent_index, later_values):
+    def current_policy_objective(
+        self, joint_params: JointParams, sample: Structure, agent_index: int, later_values: tf.Tensor
+    ) -> tf.Tensor:
         """Zero: nothing is sampled, so nothing depends on θ through a sample."""
         del joint_params, sample
         checks.check_agent_index("agent_index", agent_index, self.spec.n_agents)
         return tf.zeros_like(later_values)
 
-    def values(self, joint_params, tasks, sample):
+    def values(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
         """The same as `objectives`."""
         return self.objectives(joint_params, tasks, sample)
 
-    def mean_rewards(self, joint_params, tasks, sample):
+    def mean_rewards(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
         """The reward per step, Vⁱ over the discounted number of steps: tuple over agents of tensors [S, N].
 
         Where the game does not end, that is (1 − γ) Vⁱ.
@@ -94,22 +103,24 @@ class ExactEstimator(descriptions.Described):
         lengths = self._game.exact_lengths(*self._tasks_and_strategies(joint_params, tasks))
         return tuple(value / length for value, length in zip(values, lengths))
 
-    def metrics(self, joint_params, tasks, sample):
+    def metrics(
+        self, joint_params: JointParams, tasks: Structure, sample: Structure
+    ) -> dict[str, tuple[tf.Tensor, ...]]:
         """None."""
         del joint_params, tasks, sample
         return {}
 
-    def entropies(self, joint_params, tasks, sample):
+    def entropies(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats: tuple over agents of tensors [S, N].
 
         Raises:
             InvalidInputError: if the game's actions have no entropy.
         """
         del sample
-        contracts.check_kind(
+        game = contracts.check_kind(
             "estimator.game", self._game, contracts.EntropyGame, "a game whose actions have an entropy"
         )
-        return self._game.exact_entropies(*self._tasks_and_strategies(joint_params, tasks))
+        return game.exact_entropies(*self._tasks_and_strategies(joint_params, tasks))
 
     def _tasks_and_strategies(self, joint_params, tasks):
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)

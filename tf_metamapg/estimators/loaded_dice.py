@@ -1,13 +1,16 @@
 """Loaded DiCE surrogates (Farquhar et al. 2019): DiCE with baselines for derivatives of every order."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from tf_metamapg.contracts import Structure
 from tf_metamapg.estimators.expected import ExpectedUpdateEstimator
 from tf_metamapg.estimators.magic_box import magic_box
 from tf_metamapg.numerics import returns
 
 
-def loaded_dice_surrogates(joint_log_probs, step_weights):
+def loaded_dice_surrogates(joint_log_probs: tf.Tensor, step_weights: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
     """Surrogates all of whose derivatives are those of the agents' values.
 
     mean_k Σ_t γ^t A_t (□(Σ_{t' ≤ t} l_t') − □(Σ_{t' < t} l_t')), Farquhar et al. 2019 with τ = 1, summed by
@@ -31,11 +34,13 @@ def loaded_dice_surrogates(joint_log_probs, step_weights):
 class LoadedDiceEstimator(ExpectedUpdateEstimator):
     """Loaded DiCE: *expected* inner updates, from samples, with less variance than DiCE's."""
 
-    def step_weights(self, rewards, baselines):
+    def step_weights(self, rewards: tf.Tensor, baselines: tf.Tensor) -> Structure:
         """See `SampledEstimator.step_weights`."""
         advantages = self.discounted(self.advantages(rewards, baselines))
         return advantages - tf.pad(advantages[..., 1:], [[0, 0], [0, 0], [0, 0], [0, 1]])
 
-    def surrogates(self, log_probs, step_weights):
+    def surrogates(
+        self, log_probs: tuple[tf.Tensor, ...], step_weights: tuple[Structure, ...]
+    ) -> tuple[tf.Tensor, ...]:
         """See `SampledEstimator.surrogates`."""
         return loaded_dice_surrogates(tf.add_n(log_probs), step_weights)

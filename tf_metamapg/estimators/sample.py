@@ -1,5 +1,6 @@
 """Samples: trajectories, and the weights of their log-probabilities."""
 
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -7,7 +8,9 @@ import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.numerics import masks
 
@@ -20,7 +23,7 @@ class Sample(NamedTuple):
     step_weights: tuple[Any, ...]  # for each agent, what the estimator's `step_weights` returned
 
 
-def without_padding(trajectory):
+def without_padding(trajectory: Trajectory) -> Trajectory:
     """The trajectory, with zeros in the steps that do not count."""
     if not trajectory.mask:
         return trajectory
@@ -35,7 +38,7 @@ def without_padding(trajectory):
     )
 
 
-def means(by_agent, joint_params, sample):
+def means(by_agent: Sequence[tf.Tensor], joint_params: JointParams, sample: Sample) -> tuple[tf.Tensor, ...]:
     """Means over the K · T steps that count, NaN where a parameter is not finite: actions mean nothing there.
 
     Args:
@@ -58,7 +61,7 @@ def means(by_agent, joint_params, sample):
     )
 
 
-def check_sample(sample, spec, sizes=("S", "N")):
+def check_sample(sample: Any, spec: contracts.GameSpec, sizes: Sequence[int | str] = ("S", "N")) -> None:
     """Raises `InvalidInputError` unless this is a Sample of a game, of as many seeds and tasks."""
     is_sample = isinstance(sample, Sample) and isinstance(sample.trajectory, Trajectory)
     checks.check(is_sample, "sample", sample, "a Sample, as the estimator's sample returns it")

@@ -1,6 +1,9 @@
 """What the estimators from sampled trajectories have in common; they differ in their surrogates."""
 
 import abc
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Literal
 
 import tensorflow as tf
 
@@ -8,8 +11,12 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Structure
+from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.estimators import scoring
+from tf_metamapg.estimators.parts import simulator_and_critic
 from tf_metamapg.estimators.sample import check_sample
 from tf_metamapg.estimators.sample import means
 from tf_metamapg.estimators.sample import Sample
@@ -37,9 +44,10 @@ class SampledEstimator(descriptions.Described, abc.ABC):
     accepts_critics_that_see_other_actions = False
 
     def __init__(
-        self, game, policies, n_trajectories=64, horizon=150, critic=LeaveOneOutBaseline, gae_lambda=1.0,
-        simulator=InGraphSimulator,
-    ):
+        self, game: contracts.AnyGame, policies: Sequence[contracts.StepPolicy], n_trajectories: int = 64,
+        horizon: int = 150, critic: Callable[..., contracts.Critic] = LeaveOneOutBaseline, gae_lambda: float = 1.0,
+        simulator: Callable[..., contracts.Simulator] = InGraphSimulator,
+    ) -> None:
         """
         Args:
             game: the game that is played.
@@ -55,21 +63,10 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             InvalidInputError: if one of these does not hold.
         """
         kind = type(self).__name__
-        contracts.check_kind(f"{kind}.game", game, contracts.AnyGame, "a game")
-        arguments.check_policies(
-            f"{kind}.policies", policies, contracts.StepPolicy,
-            "a policy that acts step by step, such as tabular_policy(game, agent_index) makes", game.spec,
-        )
-        checks.check_integer(f"{kind}.n_trajectories", n_trajectories, minimum=1)
-        checks.check_integer(f"{kind}.horizon", horizon, minimum=1)
         checks.check_number(f"{kind}.gae_lambda", gae_lambda, minimum=0.0)
         checks.check(gae_lambda <= 1.0, f"{kind}.gae_lambda", gae_lambda, "in [0, 1]")
-        self.simulator = arguments.made(
-            f"{kind}.simulator", simulator, (game, policies, n_trajectories, horizon), contracts.Simulator,
-            "a simulator, such as InGraphSimulator",
-        )
-        self.critic = arguments.made(
-            f"{kind}.critic", critic, (game.spec, policies), contracts.Critic, "a critic, such as LeaveOneOutBaseline",
+        self.simulator, self.critic = simulator_and_critic(
+            kind, game, policies, n_trajectories, horizon, simulator, critic
         )
         checks.check(
             self.accepts_critics_that_see_other_actions or not self.critic.sees_other_actions, f"{kind}.critic", critic,
@@ -84,11 +81,11 @@ class SampledEstimator(descriptions.Described, abc.ABC):
 
     @property
     @abc.abstractmethod
-    def inner_update(self):
+    def inner_update(self) -> Literal["expected", "sampled"]:
         """What the inner update is a function of: "expected" or "sampled"."""
 
     @abc.abstractmethod
-    def step_weights(self, rewards, baselines):
+    def step_weights(self, rewards: tf.Tensor, baselines: tf.Tensor) -> Structure:
         """The weights of one agent's log-probabilities in its surrogate, step by step.
 
         Args:
@@ -100,7 +97,9 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         """
 
     @abc.abstractmethod
-    def surrogates(self, log_probs, step_weights):
+    def surrogates(
+        self, log_probs: tuple[tf.Tensor, ...], step_weights: tuple[Structure, ...]
+    ) -> tuple[tf.Tensor, ...]:
         """The agents' surrogate objectives: tuple over agents of tensors [S, N].
 
         Args:
@@ -109,7 +108,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         """
 
     @abc.abstractmethod
-    def current_policy_surrogate(self, own_log_probs, later_values):
+    def current_policy_surrogate(self, own_log_probs: tf.Tensor, later_values: tf.Tensor) -> tf.Tensor:
         """What the first term of Eq. 7 is the derivative of, at one link of a chain: tensor [S, N].
 
         Args:
@@ -118,7 +117,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         """
 
     @abc.abstractmethod
-    def entropy_surrogate(self, log_probs, entropies):
+    def entropy_surrogate(self, log_probs: tuple[tf.Tensor, ...], entropies: tf.Tensor) -> tf.Tensor:
         """What an agent adds to its objective whose actions should stay random: tensor [S, N].
 
         Args:
@@ -126,7 +125,9 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             entropies: tensor [S, N, K, T] of one agent, γᵗ H(π(·|o_t)) as a function of its parameters.
         """
 
-    def sample(self, joint_params, tasks, keys, critic_params=()):
+    def sample(
+        self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams = ()
+    ) -> Sample:
         """Plays the game.
 
         Args:
@@ -148,7 +149,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         keys = arguments.keys("keys", keys, n_seeds)
         return self.make_sample(self.simulator.sample(joint_params, tasks, keys), joint_params, critic_params)
 
-    def make_sample(self, trajectory, joint_params, critic_params=()):
+    def make_sample(self, trajectory: Trajectory, joint_params: JointParams, critic_params: JointParams = ()) -> Sample:
         """The Sample that trajectories make, wherever they come from; see `sample` for the other arguments.
 
         What stands in steps that do not count is replaced by zeros first, so that nothing of it reaches anything.
@@ -162,15 +163,14 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         step_weights = []
         for agent, rewards in enumerate(trajectory.rewards):
             baselines = self.critic.values(critic_params[agent], joint_params, trajectory, agent)
-            checks.check(
-                tf.is_tensor(baselines) and baselines.shape == rewards.shape, f"{type(self).__name__}.critic",
-                self.critic, "one whose values have the shape of the rewards",
-            )
+            has_shape = tf.is_tensor(baselines) and baselines.shape == rewards.shape
+            allowed = "one whose values have the shape of the rewards"
+            checks.check(has_shape, f"{type(self).__name__}.critic", self.critic, allowed)
             baselines = masks.masked(tf.stop_gradient(baselines), trajectory.agent_mask(agent))
             step_weights.append(self.step_weights(rewards, baselines))
         return Sample(trajectory, tuple(step_weights))
 
-    def objectives(self, joint_params, tasks, sample):
+    def objectives(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> tuple[tf.Tensor, ...]:
         """Surrogates of the agents' values Vⁱ, as functions of all agents' parameters.
 
         Args:
@@ -189,14 +189,16 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         log_probs = scoring.score(self.policies, joint_params, sample.trajectory)
         return self.surrogates(log_probs, sample.step_weights)
 
-    def current_policy_objective(self, joint_params, sample, agent_index, later_values):
+    def current_policy_objective(
+        self, joint_params: JointParams, sample: Sample, agent_index: int, later_values: tf.Tensor
+    ) -> tf.Tensor:
         """`current_policy_surrogate` as a function of all agents' parameters: tensor [S, N]."""
         checks.check_agent_index("agent_index", agent_index, self.spec.n_agents)
         joint_params = self._checked(joint_params, sample)
         log_probs = scoring.score(self.policies, joint_params, sample.trajectory)
         return self.current_policy_surrogate(log_probs[agent_index], later_values)
 
-    def values(self, joint_params, tasks, sample):
+    def values(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> tuple[tf.Tensor, ...]:
         """The mean discounted return of each agent: tuple over agents of tensors [S, N]."""
         del joint_params, tasks
         check_sample(sample, self.spec)
@@ -205,7 +207,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             for rewards in sample.trajectory.rewards
         )
 
-    def mean_rewards(self, joint_params, tasks, sample):
+    def mean_rewards(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> tuple[tf.Tensor, ...]:
         """The mean reward of each agent over all steps that count: tuple over agents of tensors [S, N].
 
         NaN where a parameter is not finite: such a policy's actions are all the first one, and mean nothing.
@@ -214,15 +216,13 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         check_sample(sample, self.spec)
         return means(sample.trajectory.rewards, joint_params, sample)
 
-    def metrics(self, joint_params, tasks, sample):
+    def metrics(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> dict[str, tuple[tf.Tensor, ...]]:
         """By the names of the game's spec, means over all steps that count: tuples over agents of tensors [S, N]."""
         del tasks
         check_sample(sample, self.spec)
-        return {
-            name: means(sample.trajectory.metrics[name], joint_params, sample) for name in self.spec.metrics
-        }
+        return {name: means(sample.trajectory.metrics[name], joint_params, sample) for name in self.spec.metrics}
 
-    def entropies(self, joint_params, tasks, sample):
+    def entropies(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> tuple[tf.Tensor, ...]:
         """`entropy_surrogate` as a function of all agents' parameters: tuple over agents of tensors [S, N]."""
         del tasks
         joint_params = self._checked(joint_params, sample)
@@ -235,11 +235,11 @@ class SampledEstimator(descriptions.Described, abc.ABC):
             surrogates.append(self.entropy_surrogate(log_probs, entropies))
         return tuple(surrogates)
 
-    def advantages(self, rewards, baselines):
+    def advantages(self, rewards: tf.Tensor, baselines: tf.Tensor) -> tf.Tensor:
         """Generalised advantages: two tensors [S, N, K, T] → [S, N, K, T]."""
         return returns.generalised_advantages(rewards, baselines, self.spec.discount, self._gae_lambda)
 
-    def discounted(self, values):
+    def discounted(self, values: tf.Tensor) -> tf.Tensor:
         """γ^t x_t: [S, N, K, T] → [S, N, K, T]."""
         return values * returns.discounts(self.spec.discount, values.shape[-1], values.dtype)
 

@@ -6,13 +6,16 @@ the current-policy term of Theorem 1, and the explicit opponent-shaping term is 
 the gradient is unbiased, with a higher variance than that of `dice.py`.
 """
 
+from typing import Literal
+
 import tensorflow as tf
 
+from tf_metamapg.contracts import Structure
 from tf_metamapg.estimators.sampled import SampledEstimator
 from tf_metamapg.numerics import returns
 
 
-def score_function_surrogate(own_log_probs, advantages):
+def score_function_surrogate(own_log_probs: tf.Tensor, advantages: tf.Tensor) -> tf.Tensor:
     """A surrogate whose first derivative is the policy gradient of one agent.
 
     mean_k Σ_t log π(a_t|o_t) γ^t A_t, Williams 1992 with returns to go. Its second derivative is not
@@ -32,24 +35,26 @@ def score_function_surrogate(own_log_probs, advantages):
 class ScoreFunctionEstimator(SampledEstimator):
     """Score functions: *sampled* inner updates. See the module's text before choosing it."""
 
-    inner_update = "sampled"
+    inner_update: Literal["sampled"] = "sampled"
     # An agent's own policy gradient is all that its surrogate is differentiated for.
     accepts_critics_that_see_other_actions = True
 
-    def step_weights(self, rewards, baselines):
+    def step_weights(self, rewards: tf.Tensor, baselines: tf.Tensor) -> Structure:
         """See `SampledEstimator.step_weights`."""
         return self.discounted(self.advantages(rewards, baselines))
 
-    def surrogates(self, log_probs, step_weights):
+    def surrogates(
+        self, log_probs: tuple[tf.Tensor, ...], step_weights: tuple[Structure, ...]
+    ) -> tuple[tf.Tensor, ...]:
         """See `SampledEstimator.surrogates`."""
         return tuple(map(score_function_surrogate, log_probs, step_weights))
 
-    def entropy_surrogate(self, log_probs, entropies):
+    def entropy_surrogate(self, log_probs: tuple[tf.Tensor, ...], entropies: tf.Tensor) -> tf.Tensor:
         """mean_k Σ_t γᵗ H_t at the observations that were made."""
         del log_probs
         return tf.reduce_mean(tf.reduce_sum(entropies, axis=-1), axis=-1)
 
-    def current_policy_surrogate(self, own_log_probs, later_values):
+    def current_policy_surrogate(self, own_log_probs: tf.Tensor, later_values: tf.Tensor) -> tf.Tensor:
         """Σ_k Σ_t log π(a_t|o_t) · (later value − baseline): the first term of Eq. 7.
 
         A sum over all K trajectories, since each of them has a part in the update. The baseline is

@@ -1,9 +1,18 @@
 """Scores stored trajectories under differentiable parameters."""
 
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tf_metamapg import contracts
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Trajectory
 from tf_metamapg.numerics import masks
 
 
-def score(policies, joint_params, trajectory):
+def score(
+    policies: Sequence[contracts.StepPolicy], joint_params: JointParams, trajectory: Trajectory
+) -> tuple[tf.Tensor, ...]:
     """The log-probabilities of all agents' actions.
 
     Args:

@@ -1,9 +1,11 @@
 """Steps that do not count: those of an agent that has left its episode."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
-def masked(values, mask):
+def masked(values: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """Values where a mask holds and zero elsewhere, whatever stands there, NaN included.
 
     Args:
@@ -18,12 +20,12 @@ def masked(values, mask):
     return tf.where(expanded(mask, values), values, tf.zeros_like(values))
 
 
-def expanded(mask, values):
+def expanded(mask: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """A mask with axes of size one behind, as many as it has fewer than some values."""
     return tf.reshape(mask, [*mask.shape, *[1] * (len(values.shape) - len(mask.shape))])
 
 
-def mean(values, mask, axis):
+def mean(values: tf.Tensor, mask: tf.Tensor | None, axis: int | Sequence[int]) -> tf.Tensor:
     """The mean over the steps that count, which are at least one, over some axes."""
     if mask is None:
         return tf.reduce_mean(values, axis=axis)

@@ -8,7 +8,7 @@ are equal before they are multiplied.
 import tensorflow as tf
 
 
-def matmul(first, second):
+def matmul(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """A B for matrices with leading axes that broadcast.
 
     Args:

@@ -9,6 +9,7 @@ expression of the counter, it draws all seeds at once, in the layout that the ca
 vector instructions; TensorFlow's own stateless generators take a third of the time of a rollout.
 """
 
+from collections.abc import Sequence
 import math
 
 import numpy as np
@@ -24,7 +25,7 @@ META_TRAIN, META_VALIDATION, META_TEST = range(3)
 _N_BITS = {tf.float32: 24, tf.float64: 53}
 
 
-def root_keys(seeds):
+def root_keys(seeds: Sequence[int]) -> tf.Tensor:
     """One key per seed.
 
     Args:
@@ -39,7 +40,7 @@ def root_keys(seeds):
     return tf.stack([tf.constant([seed, 0], tf.int64) for seed in arguments.seeds("seeds", seeds)])
 
 
-def fold_in(keys, data):
+def fold_in(keys: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
     """New keys, a function of `keys` and the integer `data`; different data give independent streams.
 
     Args:
@@ -60,17 +61,17 @@ def fold_in(keys, data):
 # Streams of one meta-update or evaluation, below the keys of its phase and number.
 
 
-def task_keys(keys):
+def task_keys(keys: tf.Tensor) -> tf.Tensor:
     """What tasks are drawn from."""
     return fold_in(keys, 0)
 
 
-def link_keys(keys, link):
+def link_keys(keys: tf.Tensor, link: int | tf.Tensor) -> tf.Tensor:
     """What is drawn at link l of a chain."""
     return fold_in(keys, 1 + link)
 
 
-def population_keys(keys, agent_index):
+def population_keys(keys: tf.Tensor, agent_index: int) -> tf.Tensor:
     """What the initial policies of an agent of a population are drawn from."""
     return fold_in(keys, -1 - agent_index)
 
@@ -78,22 +79,22 @@ def population_keys(keys, agent_index):
 # Streams of one link, below `link_keys`.
 
 
-def sample_keys(keys):
+def sample_keys(keys: tf.Tensor) -> tf.Tensor:
     """What trajectories are drawn from; `reset_keys` are below these."""
     return fold_in(keys, 0)
 
 
-def lookahead_keys(keys, agent_index, step):
+def lookahead_keys(keys: tf.Tensor, agent_index: int, step: int | tf.Tensor) -> tf.Tensor:
     """What an agent draws for the steps of the others that it looks ahead to; other keys for every step."""
     return fold_in(fold_in(keys, 1 + agent_index), step)
 
 
-def reset_keys(keys):
+def reset_keys(keys: tf.Tensor) -> tf.Tensor:
     """What the states are drawn from in which trajectories start."""
     return fold_in(keys, 0)
 
 
-def uniforms(keys, shape, dtype, seed_axis=0):
+def uniforms(keys: tf.Tensor, shape: Sequence[int], dtype: str | tf.DType, seed_axis: int = 0) -> tf.Tensor:
     """Uniform numbers in [0, 1), multiples of 2⁻²⁴ (float32) or 2⁻⁵³ (float64).
 
     Args:
@@ -128,7 +129,7 @@ def uniforms(keys, shape, dtype, seed_axis=0):
     return tf.cast(tf.cast(bits, tf.int32) if n_bits < 32 else bits, dtype) * tf.constant(2.0**-n_bits, dtype)
 
 
-def normals(keys, shape, dtype):
+def normals(keys: tf.Tensor, shape: Sequence[int], dtype: str | tf.DType) -> tf.Tensor:
     """Standard normal numbers; see `uniforms` for the arguments.
 
     Returns:
@@ -137,7 +138,7 @@ def normals(keys, shape, dtype):
     return normal_quantile(uniforms(keys, shape, dtype))
 
 
-def normal_quantile(uniforms):
+def normal_quantile(uniforms: tf.Tensor) -> tf.Tensor:
     """Standard normal numbers from uniform ones in [0, 1), of which zero is taken for half of the next one."""
     n_bits = _N_BITS[uniforms.dtype]
     return tf.math.ndtri(tf.maximum(uniforms, tf.constant(2.0 ** -(n_bits + 1), uniforms.dtype)))
@@ -171,7 +172,7 @@ def _shift_right(numbers, n_bits):
     return tf.bitwise.right_shift(numbers, tf.constant(n_bits, tf.uint64))
 
 
-def integer_seed(seed, stream):
+def integer_seed(seed: int, stream: int) -> int:
     """An integer that is a hash of a seed and a stream, for code that wants a single integer.
 
     Args:

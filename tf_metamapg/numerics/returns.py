@@ -6,22 +6,22 @@ import tensorflow as tf
 from tf_metamapg.numerics import masks
 
 
-def discounts(discount, horizon, dtype):
+def discounts(discount: float, horizon: int, dtype: str | tf.DType) -> tf.Tensor:
     """γ^t for t = 0..T−1: tensor [T]. Of powers in float32 the error would grow with t."""
     return tf.cast(tf.pow(tf.constant(discount, tf.float64), tf.range(horizon, dtype=tf.float64)), dtype)
 
 
-def discounted_returns(rewards, discount):
+def discounted_returns(rewards: tf.Tensor, discount: float) -> tf.Tensor:
     """G = Σ_t γ^t r_t: [..., T] → [...]."""
     return tf.tensordot(rewards, discounts(discount, rewards.shape[-1], rewards.dtype), axes=1)
 
 
-def returns_to_go(rewards, discount):
+def returns_to_go(rewards: tf.Tensor, discount: float) -> tf.Tensor:
     """R_t = Σ_{t' ≥ t} γ^(t'−t) r_t': [..., T] → [..., T]."""
     return discounted_cumsum(rewards, discount, reverse=True)
 
 
-def generalised_advantages(rewards, baselines, discount, decay):
+def generalised_advantages(rewards: tf.Tensor, baselines: tf.Tensor, discount: float, decay: float) -> tf.Tensor:
     """Σ_{t' ≥ t} (γλ)^(t'−t) δ_t' with δ_t = r_t + γ b_(t+1) − b_t (Schulman et al. 2016): [..., T] → [..., T].
 
     For λ = 1 it is the return to go less b_t; a smaller λ trusts the baseline instead of rewards that are far away,
@@ -39,12 +39,12 @@ def generalised_advantages(rewards, baselines, discount, decay):
     return returns_to_go(rewards + discount * following - baselines, discount * decay)
 
 
-def cumulative_sums(values):
+def cumulative_sums(values: tf.Tensor) -> tf.Tensor:
     """Σ_{t' ≤ t} x_t': [..., T] → [..., T]; differentiable any number of times in `values`."""
     return discounted_cumsum(values, 1.0, reverse=False)
 
 
-def discounted_cumsum(values, decay, reverse):
+def discounted_cumsum(values: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
     """Σ_t' decay^|t−t'| x_t' over all t' ≤ t, or over all t' ≥ t: [..., T] → [..., T].
 
     Within blocks of time steps, and then between blocks: two products with triangular matrices, which are
@@ -78,7 +78,7 @@ def _decay_matrix(size, decay, reverse, first_lag):
     return np.where(lags >= first_lag, float(decay) ** np.maximum(lags - first_lag, 0), 0.0)
 
 
-def leave_one_out_mean(values, axis, mask=None):
+def leave_one_out_mean(values: tf.Tensor, axis: int, mask: tf.Tensor | None = None) -> tf.Tensor:
     """The mean of the others along an axis; zero where there are no others.
 
     It is independent of the entry that it stands for whenever the entries are independent.

@@ -5,12 +5,18 @@ compile. Here the derivative of a loop is again such a loop, backwards in time, 
 do with it is one large product over all time steps at once.
 """
 
+from collections.abc import Callable
 import functools
 
 import tensorflow as tf
 
+from tf_metamapg.contracts import Structure
 
-def scan(step, consts, initial, inputs, backwards=False):
+
+def scan(
+    step: Callable[[Structure, Structure, Structure], Structure], consts: Structure, initial: Structure,
+    inputs: Structure, backwards: bool = False,
+) -> Structure:
     """c_t = step(consts, c_(t−1), x_t) for t = 0..T−1, with c_(−1) the initial carry.
 
     Args:
@@ -28,7 +34,7 @@ def scan(step, consts, initial, inputs, backwards=False):
     """
     n_steps = tf.nest.flatten(inputs)[0].shape[0]
     arguments = (consts, initial, inputs)
-    carries = []  # as whoever differentiates the derivative must see them: connected to the arguments
+    carries: list[tf.Tensor] = []  # as whoever differentiates the derivative must see them: connected to the arguments
 
     @tf.custom_gradient
     def run(*flat_arguments):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from tf_metamapg.numerics import products
@@ -10,7 +11,7 @@ from tf_metamapg.numerics import products
 _MOST_COMPARISONS = 16
 
 
-def select(table, index):
+def select(table: tf.Tensor | np.ndarray, index: tf.Tensor) -> tf.Tensor:
     """The entries of a table, inside of a compiled loop; not differentiable.
 
     XLA turns comparisons with each of a few entries into vector instructions, a gather it does not.
@@ -35,7 +36,7 @@ def select(table, index):
 
 
 @tf.custom_gradient
-def look_up(table, index):
+def look_up(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """The entries of a table.
 
     It is linear, and `add_up` is its transpose: each is the derivative of the other. Those of TensorFlow's own
@@ -54,7 +55,7 @@ def look_up(table, index):
     return entries, lambda upstream: (add_up(upstream, index, n_entries), None)
 
 
-def add_up(values, index, n_entries):
+def add_up(values: tf.Tensor, index: tf.Tensor, n_entries: int) -> tf.Tensor:
     """The transpose of `look_up`: the sums of all values with the same index.
 
     Args:

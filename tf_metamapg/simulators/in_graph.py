@@ -3,6 +3,7 @@
 No gradient flows through anything here; see `estimators/scoring.py` for that.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -11,6 +12,8 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Structure
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
@@ -37,7 +40,10 @@ class InGraphSimulator(descriptions.Described):
 
     in_graph = True
 
-    def __init__(self, game, policies, n_trajectories=64, horizon=150):
+    def __init__(
+        self, game: contracts.Game, policies: Sequence[contracts.StepPolicy], n_trajectories: int = 64,
+        horizon: int = 150,
+    ) -> None:
         """
         Args:
             game: `contracts.Game`.
@@ -63,7 +69,7 @@ class InGraphSimulator(descriptions.Described):
         self.n_trajectories = n_trajectories
         self.horizon = horizon
 
-    def sample(self, joint_params, tasks, keys):
+    def sample(self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor) -> Trajectory:
         """Plays the game.
 
         Args:
@@ -76,7 +82,7 @@ class InGraphSimulator(descriptions.Described):
         """
         return self.play(joint_params, tasks, self.draw_uniforms(keys, arguments.seeds_and_tasks(joint_params)[1]))
 
-    def draw_uniforms(self, keys, n_tasks):
+    def draw_uniforms(self, keys: tf.Tensor, n_tasks: int) -> Uniforms:
         """All random numbers of one call of `play`: `Uniforms`, for keys [S, 2] and N tasks."""
         game, dtype = self._game, self.spec.dtype
         n_uniforms = sum(policy.n_uniforms for policy in self.policies) + game.n_step_uniforms
@@ -87,7 +93,7 @@ class InGraphSimulator(descriptions.Described):
             random.uniforms(reset_keys, [game.n_reset_uniforms, *shape], dtype, seed_axis=1),
         )
 
-    def play(self, joint_params, tasks, uniforms):
+    def play(self, joint_params: JointParams, tasks: Structure, uniforms: Uniforms) -> Trajectory:
         """The trajectories that some random numbers make; a deterministic function of them. See `sample`."""
         joint_params, tasks = tf.nest.map_structure(tf.stop_gradient, (joint_params, tasks))
         samplers = [policy.sampler(params) for policy, params in zip(self.policies, joint_params)]

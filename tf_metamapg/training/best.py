@@ -1,5 +1,7 @@
 """The best of what every seed has learned so far."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -11,7 +13,7 @@ class Best:
         state: list of variables, what a checkpoint must hold to go on exactly.
     """
 
-    def __init__(self, variables):
+    def __init__(self, variables: Sequence[keras.Variable]) -> None:
         """
         Args:
             variables: list of Keras variables [S, ...].
@@ -22,7 +24,7 @@ class Best:
         self._scores = keras.Variable(np.full(variables[0].shape[0], -np.inf))
         self.state = [self._scores, *self._kept]
 
-    def keep(self, scores):
+    def keep(self, scores: np.ndarray) -> None:
         """Keeps what the seeds have learned that do better than ever.
 
         Args:
@@ -32,12 +34,12 @@ class Best:
         self._scores.assign(np.where(is_better, scores, self._scores.numpy()))
         _assign(self._kept, self._variables, is_better)
 
-    def restore(self):
+    def restore(self) -> None:
         """Takes every seed back to where it did best; a seed that was never scored stays where it is."""
         _assign(self._variables, self._kept, np.isfinite(self._scores.numpy()))
 
 
-def _assign(variables, values, seeds):
+def _assign(variables: Sequence[keras.Variable], values: Sequence[keras.Variable], seeds: np.ndarray) -> None:
     for variable, value in zip(variables, values):
         of_seeds = seeds.reshape([-1] + [1] * (len(variable.shape) - 1))
         variable.assign(np.where(of_seeds, value.numpy(), variable.numpy()))

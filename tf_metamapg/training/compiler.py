@@ -1,6 +1,8 @@
 """Compiles the work of links, each function once."""
 
+from collections.abc import Callable
 import functools
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,18 +14,18 @@ class Compiler:
     every meta-update does, and must not compile anew. Functions are told apart by what they are partials of.
     """
 
-    def __init__(self, jit_compile):
+    def __init__(self, jit_compile: bool) -> None:
         """
         Args:
             jit_compile: whether XLA compiles.
         """
         # Without AutoGraph, which takes seconds and finds nothing to convert.
         self._compile = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
-        self._compiled = {}
+        self._compiled: dict[Any, Callable[..., Any]] = {}
 
-    def __call__(self, function):
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The compiled function."""
-        key = function
+        key: Any = function
         if isinstance(function, functools.partial):
             key = function.func, function.args, tuple(sorted(function.keywords.items()))
         if key not in self._compiled:

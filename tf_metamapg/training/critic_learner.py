@@ -1,12 +1,18 @@
 """How the critic of an estimator learns: one step of Adam after each meta-update, from all links of its chains."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import contracts
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
+from tf_metamapg.links import Link
 
 
 class CriticLearner:
@@ -17,7 +23,7 @@ class CriticLearner:
         optimizer: of these.
     """
 
-    def __init__(self, estimator, seeds, n_agents):
+    def __init__(self, estimator: contracts.Estimator, seeds: Sequence[int], n_agents: int) -> None:
         """
         Args:
             estimator: `contracts.Estimator`.
@@ -32,32 +38,35 @@ class CriticLearner:
         self.optimizer = keras.optimizers.Adam(float(learning_rate))
         self.optimizer.build(self.variables)
 
-    def values(self, n_tasks):
+    def values(self, n_tasks: int) -> JointParams:
         """The parameters as tensors [S, N, ...], for each agent; () where there is no critic."""
         if self._critic is None:
             return ()
         values = tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), self._params)
         return adaptation.for_each_task(values, n_tasks)
 
-    def gradients(self, links, compile_fn):
+    def gradients(self, links: Sequence[Link], compile_fn: Callable[..., Any]) -> list[tf.Tensor]:
         """Of the mean loss over the links of chains, and over tasks, in all variables.
 
         Args:
             links: tuple of `links.Link`s.
             compile_fn: what is applied to the work for one agent.
         """
-        gradients = []
+        gradients: list[tf.Tensor] = []
+        if self._critic is None:
+            return gradients
         for agent, variables in enumerate(self._params):
             if variables:
                 values = tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), variables)
-                gradients.extend(compile_fn(functools.partial(self._gradients, agent))(links, values))
+                gradients.extend(compile_fn(functools.partial(_gradients, self._critic.loss, agent))(links, values))
         return gradients
 
-    def _gradients(self, agent, links, params):
-        n_tasks = links[0].agent_states[0].params[0].shape[1]
-        with tf.GradientTape() as tape:
-            tape.watch(params)
-            (repeated,) = adaptation.for_each_task((params,), n_tasks)
-            losses = [self._critic.loss(repeated, link.joint_params, link.sample.trajectory, agent) for link in links]
-            loss = tf.reduce_sum(tf.add_n(losses)) / (len(links) * n_tasks)
-        return tape.gradient(loss, params)
+
+def _gradients(critic_loss: Callable[..., tf.Tensor], agent: int, links: Sequence[Link], params: Params) -> Params:
+    n_tasks = links[0].agent_states[0].params[0].shape[1]
+    with tf.GradientTape() as tape:
+        tape.watch(params)
+        (repeated,) = adaptation.for_each_task((params,), n_tasks)
+        losses = [critic_loss(repeated, link.joint_params, link.sample.trajectory, agent) for link in links]
+        loss = tf.reduce_sum(tf.add_n(losses)) / (len(links) * n_tasks)
+    return tape.gradient(loss, params)

@@ -1,13 +1,20 @@
 """What is drawn for meta-updates and evaluations: tasks, keys, and initial policies of populations."""
 
+from collections.abc import Sequence
+
+import tensorflow as tf
+
 from tf_metamapg import adaptation
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
+from tf_metamapg.training.settings import Problem
 
 
 class Draws:
     """Random numbers of a run; those of a seed, phase and meta-update are always the same."""
 
-    def __init__(self, problem, seeds):
+    def __init__(self, problem: Problem, seeds: Sequence[int]) -> None:
         """
         Args:
             problem: `settings.Problem`.
@@ -16,15 +23,15 @@ class Draws:
         self._problem = problem
         self._seeds = seeds
 
-    def tasks(self, phase, index, n_tasks):
+    def tasks(self, phase: int, index: int | tf.Tensor, n_tasks: int) -> Structure:
         """The tasks of a meta-update of a phase, leaves [S, N, ...]."""
         return self._problem.task_distribution.sample(random.task_keys(self._keys(phase, index)), n_tasks)
 
-    def link_keys(self, phase, index, link):
+    def link_keys(self, phase: int, index: int | tf.Tensor, link: int | tf.Tensor) -> tf.Tensor:
         """Keys for all that is drawn at a link of its chains: int64 tensor [S, 2]."""
         return random.link_keys(self._keys(phase, index), link)
 
-    def initial_params(self, learned, phase, index, n_tasks):
+    def initial_params(self, learned: JointParams, phase: int, index: int | tf.Tensor, n_tasks: int) -> JointParams:
         """What every agent starts the tasks from: JointParams with leaves [S, N, ...].
 
         Args:
@@ -40,5 +47,5 @@ class Draws:
             )
         )
 
-    def _keys(self, phase, index):
+    def _keys(self, phase: int, index: int | tf.Tensor) -> tf.Tensor:
         return random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)

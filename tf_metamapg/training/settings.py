@@ -27,7 +27,7 @@ class Problem:
     # all tasks of a seed from the same policy. () if that is all of them.
     populations: tuple[contracts.Population | None, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         contracts.check_kind("game", self.game, contracts.AnyGame, "a game, such as IteratedMatrixGame(...)")
         n_agents = self.game.spec.n_agents
         arguments.check_policies("policies", self.policies, contracts.Policy, "a policy", self.game.spec)
@@ -81,7 +81,7 @@ class TrainerSettings:
     # Whether XLA compiles the work of a link. The last digits of a seed may depend on how many seeds are beside it.
     jit_compile: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Every link of a chain has a place in the graph.
         checks.check_integer("chain_length", self.chain_length, minimum=0, maximum=10_000)
         checks.check_integer("n_tasks", self.n_tasks, minimum=1)

@@ -4,7 +4,10 @@ All seeds train in one program, as the leading axis of every tensor. Whether the
 compiled is chosen here, and in no library function.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
+from typing import Any
 from typing import NamedTuple
 
 import keras
@@ -15,10 +18,12 @@ from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
-from tf_metamapg import links
+from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import MetaParams
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.training import gradient_norms
+from tf_metamapg.training import link_work
 from tf_metamapg.training.best import Best
 from tf_metamapg.training.compiler import Compiler
 from tf_metamapg.training.critic_learner import CriticLearner
@@ -48,7 +53,7 @@ class MetaTrainer(descriptions.Described):
         state: nested dicts and lists of variables, what a checkpoint must hold to go on exactly.
     """
 
-    def __init__(self, problem: Problem, settings: TrainerSettings, seeds):
+    def __init__(self, problem: Problem, settings: TrainerSettings, seeds: Sequence[int]) -> None:
         """
         Args:
             problem: what is trained.
@@ -98,16 +103,21 @@ class MetaTrainer(descriptions.Described):
         self._draw_initial_params = self._compile_fn(
             lambda *which: draws.initial_params(tuple(own.initial for own in self.meta_param_values()), *which)
         )
-        self._advance = self._compile_fn(self._sample_and_update) if in_graph else self._sample_and_update
-        self._compute = whole(self._gradients_and_metrics)
+        # Of what is played in the graph all is compiled as one.
+        advance = functools.partial(
+            link_work.sample_and_update, problem.estimator, problem.agents,
+            adaptation.identity if in_graph else self._compile_fn,
+        )
+        self._advance = self._compile_fn(advance) if in_graph else advance
+        self._compute: Any = whole(self._gradients_and_metrics)
         self._apply = tf.function(self._apply_gradients, autograph=False)
 
-    def trace(self):
+    def trace(self) -> None:
         """Traces the meta-gradient, without computing it; the first `step` need not do so again."""
         if self.problem.estimator.in_graph:
             self._compute.get_concrete_function()
 
-    def step(self):
+    def step(self) -> Metrics:
         """One meta-update of every meta-agent.
 
         Returns:
@@ -123,7 +133,10 @@ class MetaTrainer(descriptions.Described):
         self._apply(gradients, critic_gradients)
         return Metrics(*tf.nest.map_structure(lambda metric: metric.numpy(), metrics))
 
-    def evaluate(self, phase, chain_length, n_tasks, report=lambda index, mean_reward: None):
+    def evaluate(
+        self, phase: int, chain_length: int, n_tasks: int,
+        report: Callable[[int, np.ndarray], None] = lambda index, mean_reward: None,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Lets the agents adapt from their present initial policies, without meta-learning.
 
         Args:
@@ -151,12 +164,14 @@ class MetaTrainer(descriptions.Described):
         }
         return np.stack(mean_rewards, axis=1), by_name
 
-    def initial_states(self, phase, n_tasks):
+    def initial_states(self, phase: int, n_tasks: int) -> tuple[AgentState, ...]:
         """The states that all agents start the tasks of a phase from: tuple of AgentStates with leaves [S, N, ...]."""
         joint_params = self._draw_initial_params(phase, 0, n_tasks)
         return adaptation.initial_states(self.problem.agents, joint_params, self.problem.estimator)
 
-    def advance(self, phase, tasks, index, agent_states):
+    def advance(
+        self, phase: int, tasks: Structure, index: int, agent_states: Sequence[AgentState]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], tuple[AgentState, ...]]:
         """Plays one link of a chain, and lets all agents learn from it.
 
         Args:
@@ -174,32 +189,11 @@ class MetaTrainer(descriptions.Described):
         step_params = tuple(adaptation.at_step(values.update, index) for values in self.meta_param_values())
         return self._advance(agent_states, step_params, self._critic.values(_n_tasks(agent_states)), tasks, keys)
 
-    def meta_param_values(self):
+    def meta_param_values(self) -> tuple[MetaParams, ...]:
         """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""
         return tf.nest.map_structure(_value, self.meta_params)
 
-    def _report(self, tasks, link):
-        """(mean reward, the same by name for each of the game's metrics), means over tasks: [S, n_agents]."""
-        estimator, arguments_ = self.problem.estimator, (link.joint_params, tasks, link.sample)
-
-        def mean(by_agent):
-            return tf.reduce_mean(tf.stack(by_agent, axis=-1), axis=1)
-
-        metrics = estimator.metrics(*arguments_)
-        return mean(estimator.mean_rewards(*arguments_)), {name: mean(values) for name, values in metrics.items()}
-
-    def _sample_and_update(self, agent_states, step_params, critic_params, tasks, keys):
-        estimator = self.problem.estimator
-        # Of what is played in the graph all is compiled as one, and of what is not only the parts are.
-        compile_fn = adaptation.identity if estimator.in_graph else self._compile_fn
-        link = links.sampling(estimator, compile_fn)(agent_states, tasks, keys, critic_params)
-        return compile_fn(self._report_and_update)(link, tasks, step_params)
-
-    def _report_and_update(self, link, tasks, step_params):
-        objectives = links.Objectives(self.problem.estimator, tasks, link)
-        return *self._report(tasks, link), adaptation.inner_update(objectives, self.problem.agents, step_params)
-
-    def _gradients_and_metrics(self):
+    def _gradients_and_metrics(self) -> tuple[list[MetaParams], tf.Tensor, list[tf.Tensor], Metrics]:
         problem, n_tasks = self.problem, self._settings.n_tasks
         meta_update = tf.identity(self.n_meta_updates_done)
         tasks = self._draw_tasks(random.META_TRAIN, meta_update, n_tasks)
@@ -210,7 +204,7 @@ class MetaTrainer(descriptions.Described):
             tasks, keys, update_params=tuple(values.update for values in self.meta_param_values()),
             critic_params=self._critic.values(n_tasks), compile_fn=self._compile_fn,
         )
-        reports = [self._report(tasks, link) for link in chain.links]
+        reports = [link_work.report(problem.estimator, tasks, link) for link in chain.links]
         mean_reward, game_metrics = tf.nest.map_structure(lambda *by_link: tf.stack(by_link, axis=1), *reports)
         terms = [agent.meta_gradients(chain, index) for index, agent in enumerate(problem.agents)]
         gradients = [own_terms.total for own_terms in terms]
@@ -227,7 +221,7 @@ class MetaTrainer(descriptions.Described):
         metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
         return gradients, finite, self._critic.gradients(chain.links, self._compile_fn), metrics
 
-    def _apply_gradients(self, gradients, critic_gradients):
+    def _apply_gradients(self, gradients: Sequence[MetaParams], critic_gradients: Sequence[tf.Tensor]) -> None:
         for optimizer, part in zip(self._optimizers, MetaParams._fields):
             leaves = tf.nest.flatten([getattr(own, part) for own in gradients])
             optimizer.apply([-leaf for leaf in leaves])
@@ -235,16 +229,16 @@ class MetaTrainer(descriptions.Described):
         self.n_meta_updates_done.assign_add(1)
 
 
-def _n_tasks(agent_states):
+def _n_tasks(agent_states: Sequence[AgentState]) -> int:
     """N of agents' states with leaves [S, N, ...]."""
     return agent_states[0].params[0].shape[1]
 
 
-def _adam(learning_rate, variables):
+def _adam(learning_rate: float, variables: Sequence[keras.Variable]) -> keras.Optimizer:
     optimizer = keras.optimizers.Adam(float(learning_rate))
     optimizer.build(variables)
     return optimizer
 
 
-def _value(variable):
+def _value(variable: keras.Variable) -> tf.Tensor:
     return tf.convert_to_tensor(variable.value)

@@ -1,0 +1,59 @@
+"""What a trainer does at one link of a chain: it lets agents play there, reports what they get, and lets them learn."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import functools
+from typing import Any
+
+import tensorflow as tf
+
+from tf_metamapg import adaptation
+from tf_metamapg import contracts
+from tf_metamapg import links
+from tf_metamapg.contracts import AgentState
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Structure
+
+
+def report(
+    estimator: contracts.Estimator, tasks: Structure, link: links.Link
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """(mean reward, the same by name for each of the game's metrics), means over tasks: [S, n_agents]."""
+
+    def mean(by_agent: Sequence[tf.Tensor]) -> tf.Tensor:
+        return tf.reduce_mean(tf.stack(by_agent, axis=-1), axis=1)
+
+    rewards = estimator.mean_rewards(link.joint_params, tasks, link.sample)
+    metrics = estimator.metrics(link.joint_params, tasks, link.sample)
+    return mean(rewards), {name: mean(values) for name, values in metrics.items()}
+
+
+def sample_and_update(
+    estimator: contracts.Estimator, agents: tuple[contracts.Agent, ...], compile_fn: Callable[..., Any],
+    agent_states: Sequence[AgentState], step_params: Sequence[Structure], critic_params: JointParams, tasks: Structure,
+    keys: tf.Tensor,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor], tuple[AgentState, ...]]:
+    """Plays a link, and lets all agents learn from it.
+
+    Args:
+        estimator, agents: of the problem.
+        compile_fn: what is applied to the parts of the work.
+        agent_states: of all agents at the link, leaves [S, N, ...].
+        step_params: for each agent what its update is made with, leaves [S, ...].
+        critic_params: parameters of the estimator's critic, leaves [S, N, ...].
+        tasks: the tasks, with leading axes [S, N].
+        keys: int64 tensor [S, 2], of the link.
+
+    Returns:
+        what `report` returns, and the states after the update.
+    """
+    link = links.sampling(estimator, compile_fn)(agent_states, tasks, keys, critic_params)
+    return compile_fn(functools.partial(_report_and_update, estimator, agents))(link, tasks, step_params)
+
+
+def _report_and_update(
+    estimator: contracts.Estimator, agents: tuple[contracts.Agent, ...], link: links.Link, tasks: Structure,
+    step_params: Sequence[Structure],
+) -> tuple[tf.Tensor, dict[str, tf.Tensor], tuple[AgentState, ...]]:
+    objectives = links.Objectives(estimator, tasks, link)
+    return *report(estimator, tasks, link), adaptation.inner_update(objectives, agents, step_params)
