@@ -43,10 +43,10 @@ class ExactEstimator(descriptions.Described):
             "ExactEstimator.policies", policies, contracts.ExactPolicy,
             "a policy over finitely many observations that is not recurrent, or a vector", game.spec,
         )
-        checks.check(
-            not game.spec.metrics, "ExactEstimator.game", game,
-            "a game without metrics, which are known from samples only",
-        )
+        if game.spec.metrics:
+            contracts.check_kind(
+                "ExactEstimator.game", game, contracts.MeasuredExactGame, "a game whose metrics have exact values, too"
+            )
         self._game = game
         self.spec = game.spec
         self.default_tasks = game.default_tasks
@@ -106,9 +106,11 @@ class ExactEstimator(descriptions.Described):
     def metrics(
         self, joint_params: JointParams, tasks: Structure, sample: Structure
     ) -> dict[str, tuple[tf.Tensor, ...]]:
-        """None."""
-        del joint_params, tasks, sample
-        return {}
+        """The game's metrics, discounted means per step: by name, tuples over agents of tensors [S, N]."""
+        del sample
+        if not self.spec.metrics:
+            return {}
+        return self._game.exact_metrics(*self._tasks_and_strategies(joint_params, tasks))
 
     def entropies(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats: tuple over agents of tensors [S, N].

@@ -4,8 +4,12 @@ Tables are tensors that are made once, outside of compiled functions, which take
 constants inside of graphs, large ones would be copied, and folded into others, before the first step.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
+
+from tf_metamapg.games.finite import FiniteGame
 
 
 class Branches:
@@ -73,3 +77,24 @@ class Branches:
         probs = tf.gather(flat, self._rows) * self._probs[:, tf.newaxis]
         table = tf.math.unsorted_segment_sum(probs, self._cells, self.n_states**2)
         return tf.reshape(tf.transpose(table), [*axes, self.n_states, self.n_states])
+
+
+class BranchingGame(FiniteGame):
+    """A finite game whose next state is drawn from Branches."""
+
+    n_transition_uniforms = 1
+
+    def __init__(self, branches: Branches, *args: Any, **kwargs: Any) -> None:
+        """
+        Args:
+            branches: Branches.
+            args, kwargs: see `FiniteGame`.
+        """
+        super().__init__(*args, **kwargs)
+        self._branches = branches
+
+    def _next_state(self, state, joint_action, uniforms):
+        return self._branches.next_state(self._row(state, joint_action), uniforms[0])
+
+    def _state_transitions(self, joint_probs):
+        return self._branches.state_transitions(joint_probs)
