@@ -32,6 +32,10 @@ def _module_name(path):
 PATHS = {_module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items()}
 MODULES = sorted(PATHS)
+# Tests: what they take is what the class under test is made with.
+WITHOUT_TYPES = {name for name in PATHS if name.startswith("testing.")} | {
+    f"policies.{name}" for name in ("keras_models", "keras_cells", "batched", "trials")
+}
 # What a folder says of itself: see `test_folders_are_a_docstring_or_a_registry`.
 FOLDERS = {name for name in PATHS if name.endswith(".__init__")}
 REGISTRIES = {f"{folder.__name__.rpartition('.')[2]}.__init__" for folder in (*tf_metamapg.MEMBERS, contracts, testing)}
@@ -57,6 +61,23 @@ def _imported_modules(tree):
             modules = [".".join(parts), ".".join(parts[:-1])]
             candidates = [modules[0], f"{modules[0]}.__init__", modules[1], f"{modules[1]}.__init__", "__init__"]
             yield next(candidate for candidate in candidates if candidate in MODULES)
+
+
+def _public_functions(tree):
+    """What may be called from elsewhere: functions and methods without an underscore in front, and special methods."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name.endswith("__")):
+            yield node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public_functions(node)
+
+
+def _without_annotation(function):
+    """The names of what has no type in a signature, "return" for what is returned."""
+    own = function.args
+    arguments = [*own.posonlyargs, *own.args, *own.kwonlyargs, *filter(None, (own.vararg, own.kwarg))]
+    names = [one.arg for one in arguments if one.annotation is None and one.arg not in ("self", "cls")]
+    return [*names, *(["return"] if function.returns is None else [])]
 
 
 def _layer(module):
@@ -172,6 +193,19 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
                 if isinstance(node, (ast.FunctionDef, ast.Lambda)):
                     names = {argument.arg for argument in (*node.args.posonlyargs, *node.args.args)}
                     self.assertLessEqual(len(names - {"self", "cls"}), 8, f"{name}, line {node.lineno}")
+
+    def test_public_functions_say_their_types(self):
+        for name, tree in TREES.items():
+            if name not in WITHOUT_TYPES:
+                for function in _public_functions(tree):
+                    missing = _without_annotation(function)
+                    self.assertEmpty(missing, f"{name}.{function.name}, line {function.lineno}")
+
+    def test_walk_sees_what_has_no_type(self):
+        source = "def f(x, *y: int, z=1, **w) -> int: pass\ndef _g(x): pass\nclass C:\n"
+        source += "  def __init__(self, x: int): pass\n  def _f(self, x): pass\nclass _D:\n  def f(self): pass\n"
+        missing = {function.name: _without_annotation(function) for function in _public_functions(ast.parse(source))}
+        self.assertEqual(missing, {"f": ["x", "z", "w"], "__init__": ["return"]})
 
     def test_modules_are_short(self):
         for name, path in PATHS.items():

@@ -201,7 +201,7 @@ def made(
         InvalidInputError: if it is no function, or makes something else.
     """
     checks.check(callable(make), parameter, make, f"a function that makes {allowed}; without parentheses")
-    return contracts.check_kind(f"{parameter}(...)", make(*own_arguments), contract, allowed)
+    return contracts.checked_kind(f"{parameter}(...)", make(*own_arguments), contract, allowed)
 
 
 def check_policies(parameter: str, value: Any, contract: type, allowed: str, game_spec: contracts.GameSpec) -> None:

@@ -5,8 +5,12 @@ they register with gin themselves, once a config imports them.
 """
 
 import collections
+from collections.abc import Callable
+from collections.abc import Sequence
 import dataclasses
 import inspect
+import os
+from typing import Any
 
 import gin
 
@@ -18,6 +22,7 @@ from tf_metamapg import MEMBERS
 from tf_metamapg.runs import experiment
 from tf_metamapg.runs import export
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.runs.settings import compiling_pays
 from tf_metamapg.runs.settings import EvaluationSettings
 from tf_metamapg.runs.settings import Experiment
@@ -31,11 +36,15 @@ for _folder in MEMBERS:
 
 
 def make_experiment(
-    *, game, policies, agents, estimator, task_distribution, populations=None, stored_jit_compile=None,
-    chain_length=1, n_tasks=8, meta_learning_rate=0.1, update_meta_learning_rate=None, max_gradient_norm=None,
-    jit_compile=None, evaluation_chain_length=5, n_evaluation_tasks=32, validate_every=None, n_seeds=20, first_seed=0,
-    n_meta_updates=200, checkpoint_every=50, export_all_seeds=False,
-):
+    *, game: contracts.AnyGame, policies: Sequence[Callable[..., contracts.Policy]], agents: Sequence[contracts.Agent],
+    estimator: Callable[..., contracts.Estimator], task_distribution: Callable[..., contracts.TaskDistribution],
+    populations: Sequence[Callable[..., contracts.Population] | None] | None = None,
+    stored_jit_compile: bool | None = None, chain_length: int = 1, n_tasks: int = 8, meta_learning_rate: float = 0.1,
+    update_meta_learning_rate: float | None = None, max_gradient_norm: float | None = None,
+    jit_compile: bool | None = None, evaluation_chain_length: int = 5, n_evaluation_tasks: int = 32,
+    validate_every: int | None = None, n_seeds: int = 20, first_seed: int = 0, n_meta_updates: int = 200,
+    checkpoint_every: int = 50, export_all_seeds: bool = False,
+) -> Experiment:
     """The experiment that the bindings of `train` describe.
 
     Args:
@@ -92,7 +101,7 @@ def _problem(game, policies, agents, estimator, task_distribution, populations):
     populations = [None] * n_agents if populations is None else populations
     checks.check_length("populations", populations, n_agents)
     return Problem(
-        game=game, policies=made, agents=agents,
+        game=game, policies=tuple(made), agents=agents,
         estimator=arguments.made(
             "estimator", estimator, (game, made), contracts.Estimator, "an estimator, such as @DiceEstimator"
         ),
@@ -100,12 +109,12 @@ def _problem(game, policies, agents, estimator, task_distribution, populations):
             "task_distribution", task_distribution, (game,), contracts.TaskDistribution,
             "a task distribution, such as @PayoffNoise",
         ),
-        populations=[
+        populations=tuple(
             make and arguments.made(
                 f"populations[{index}]", make, (policy,), contracts.Population, "a population, such as @Personas"
             )
             for index, (make, policy) in enumerate(zip(populations, made))
-        ],
+        ),
     )
 
 
@@ -114,7 +123,10 @@ _make_experiment = gin.external_configurable(
 )
 
 
-def train(gin_files, bindings, directory, resume, allow_other_versions, started, tell_unused=lambda unused: None):
+def train(
+    gin_files: Sequence[str | os.PathLike[str]], bindings: Sequence[str], directory: RunDirectory, resume: bool,
+    allow_other_versions: bool, started: float, tell_unused: Callable[[list[str]], None] = lambda unused: None,
+) -> dict[str, Any]:
     """Runs the experiment that configs describe. A caller's own gin bindings are neither seen nor changed.
 
     Args:

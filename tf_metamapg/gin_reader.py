@@ -5,6 +5,7 @@ The configs of this package are found by their names alone, wherever one is.
 Gin keeps what it has read in globals of its module, and so can be asked to do this only by exchanging them.
 """
 
+from collections.abc import Iterator
 import contextlib
 import io
 import os
@@ -25,7 +26,7 @@ SHIPPED = _INSIDE if _INSIDE.is_dir() else _INSIDE.parents[1] / _INSIDE.name
 
 
 @contextlib.contextmanager
-def fresh_state():
+def fresh_state() -> Iterator[None]:
     """A context in which gin knows no bindings; what it knew before, and where Python imports from, is given back."""
     path = list(sys.path)
     try:
@@ -40,7 +41,7 @@ def fresh_state():
         sys.path[:] = path
 
 
-def read_file(path):
+def read_file(path: str | os.PathLike[str]) -> list[str]:
     """Reads a gin file, and what it includes.
 
     Args:
@@ -55,12 +56,12 @@ def read_file(path):
     return _read_file(_find(path, ""), f"--gin_file={path}", ())
 
 
-def read_binding(text):
+def read_binding(text: str) -> list[str]:
     """Reads the text of a --gin_param. See `read_file`."""
     return _read(text, None, f"--gin_param={checks.brief(text)}", ())
 
 
-def finalize():
+def finalize() -> None:
     """Checks what has been read as a whole.
 
     Raises:
@@ -70,14 +71,14 @@ def finalize():
         gin.finalize()
 
 
-def cause(error):
+def cause(error: BaseException) -> BaseException:
     """The exception that gin has dressed up as another of the same name, to add where it was called, or itself."""
-    while type(error).__name__ == type(error).__base__.__name__ and error.__context__ is not None:
+    while type(error).__name__ == type(error).__bases__[0].__name__ and error.__context__ is not None:
         error = error.__context__
     return error
 
 
-def calls(error):
+def calls(error: BaseException) -> list[str]:
     """What a config names whose calls have led to an exception, the outermost first: @name or %macro."""
     # Where gin dresses up an exception, its frame is passed twice.
     frames = dict.fromkeys(frame for frame, _ in traceback.walk_tb(error.__traceback__))
@@ -87,7 +88,7 @@ def calls(error):
     ]
 
 
-def message(error):
+def message(error: BaseException) -> str:
     """What an exception says, on one line, with its kind where it would not be understood without."""
     if isinstance(error, tokenize.TokenError):
         text, (line, _) = error.args

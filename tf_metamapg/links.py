@@ -184,7 +184,7 @@ def sampling(estimator: contracts.Estimator, compile_fn: Callable[..., Any]) -> 
     """`sample_link`, compiled; where games are played outside of the graph, only what is made of trajectories is."""
     if estimator.in_graph:
         return compile_fn(functools.partial(sample_link, estimator))
-    playing = contracts.check_kind("estimator", estimator, contracts.PlayingEstimator, "one that has others play")
+    playing = contracts.checked_kind("estimator", estimator, contracts.PlayingEstimator, "one that has others play")
     make_sample = compile_fn(playing.make_sample)
 
     def sample(

@@ -65,7 +65,7 @@ class AdvantageActorCritic(GradientAgent):
         self, estimator: contracts.Estimator, agent_index: int, n_seeds: int, chain_length: int
     ) -> Structure:
         """See `contracts.Agent.init_update`; it makes its critic for the game of the estimator."""
-        estimator = contracts.check_kind(
+        estimator = contracts.checked_kind(
             "estimator", estimator, contracts.PlayingEstimator, f"one that samples, for {type(self).__name__}"
         )
         checks.check(

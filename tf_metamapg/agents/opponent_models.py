@@ -55,7 +55,7 @@ class MaximumLikelihood(descriptions.Described):
         """
         link = links.checked_link(estimator, link)
         checks.check_agent_index("agent_index", agent_index, len(link.joint_params))
-        estimator = contracts.check_kind(
+        estimator = contracts.checked_kind(
             "estimator", estimator, contracts.PlayingEstimator,
             "one that samples, such as LoadedDiceEstimator, for agents with an opponent model",
         )

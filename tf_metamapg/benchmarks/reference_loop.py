@@ -45,7 +45,9 @@ void simulate(int64_t n_trajectories, int64_t horizon, const float *cooperate, c
 """
 
 
-def nanoseconds_per_step(n_repeats, n_trajectories=10_000, horizon=150):
+def nanoseconds_per_step(
+    n_repeats: int, n_trajectories: int = 10_000, horizon: int = 150
+) -> tuple[float, np.ndarray] | None:
     """Times the loop.
 
     Args:

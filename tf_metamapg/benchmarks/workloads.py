@@ -4,12 +4,14 @@ from collections.abc import Callable
 import itertools
 import resource
 import time
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
@@ -31,27 +33,27 @@ _SECONDS_PER_REPEAT = 0.5
 class Workload(NamedTuple):
     """One size of the problem in the iterated prisoner's dilemma with γ = 0.96."""
 
-    agents: tuple[Callable, ...]
-    policies: tuple[Callable, ...] = (tabular_policy, tabular_policy)
+    agents: tuple[Callable[..., contracts.Agent], ...]
+    policies: tuple[Callable[..., contracts.StepPolicy], ...] = (tabular_policy, tabular_policy)
     n_seeds: int = 1
     n_tasks: int = 1
     n_trajectories: int = 64
     horizon: int = 150
     chain_length: int = 1
 
-    def trainer(self):
+    def trainer(self) -> MetaTrainer:
         """A new MetaTrainer of this size."""
         game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
-        policies = [make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies)]
+        policies = tuple(make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies))
         problem = Problem(
-            game=game, policies=policies, agents=[make_agent() for make_agent in self.agents],
+            game=game, policies=policies, agents=tuple(make_agent() for make_agent in self.agents),
             estimator=LoadedDiceEstimator(game, policies, self.n_trajectories, self.horizon),
             task_distribution=PayoffNoise(game),
         )
         settings = TrainerSettings(chain_length=self.chain_length, n_tasks=self.n_tasks, meta_learning_rate=0.1)
         return MetaTrainer(problem, settings, range(self.n_seeds))
 
-    def n_steps(self):
+    def n_steps(self) -> int:
         """Environment steps of one rollout: joint actions of all trajectories."""
         return self.n_seeds * self.n_tasks * self.n_trajectories * self.horizon
 
@@ -84,7 +86,7 @@ SCALING = {
 }
 
 
-def measure(name, started, n_repeats):
+def measure(name: str, started: float, n_repeats: int) -> dict[str, Any]:
     """Times one workload in this process, which should have done nothing else.
 
     Args:
@@ -133,7 +135,8 @@ def _seconds(function, n_repeats):
     function()
     medians = []
     for _ in range(n_repeats):
-        times, end = [], time.perf_counter() + _SECONDS_PER_REPEAT
+        times: list[float] = []
+        end = time.perf_counter() + _SECONDS_PER_REPEAT
         while not times or time.perf_counter() < end:
             start = time.perf_counter()
             function()

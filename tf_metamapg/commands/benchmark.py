@@ -52,7 +52,7 @@ flags.DEFINE_float(
 _aside: list[subprocess.Popen] = []
 
 
-def run(argv):
+def run(argv: list[str]) -> int:
     """Runs the command line.
 
     Args:

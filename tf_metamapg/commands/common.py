@@ -1,5 +1,6 @@
 """What the command lines have in common: help, one-line errors, interruptions and exit statuses."""
 
+from collections.abc import Callable
 import contextlib
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 
 from absl import flags
 import tensorflow as tf
@@ -16,7 +18,7 @@ from tf_metamapg.runs import experiment
 from tf_metamapg.runs import progress
 
 
-def run(argv, module, work, hint):
+def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], None], hint: Callable[[], str]) -> int:
     """Runs a command line.
 
     Args:
@@ -55,7 +57,7 @@ def run(argv, module, work, hint):
     return status
 
 
-def path(flag, value):
+def path(flag: str, value: str) -> str:
     """The path that a flag names, with ~ for the home directory.
 
     Raises:

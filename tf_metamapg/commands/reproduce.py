@@ -44,7 +44,7 @@ flags.DEFINE_string(
 )
 
 
-def run(argv):
+def run(argv: list[str]) -> int:
     """Runs the command line.
 
     Args:

@@ -18,6 +18,7 @@ from tf_metamapg import configs
 from tf_metamapg import gin_reader
 from tf_metamapg.commands import common
 from tf_metamapg.runs import claims
+from tf_metamapg.runs.run_directory import RunDirectory
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string(
@@ -40,7 +41,7 @@ flags.DEFINE_bool(
 )
 
 
-def run(argv, started):
+def run(argv: list[str], started: float) -> int:
     """Runs the command line.
 
     Args:
@@ -51,7 +52,7 @@ def run(argv, started):
         exit status, see `common.run`.
     """
     with contextlib.ExitStack() as claimed:
-        directories = []
+        directories: list[RunDirectory] = []
 
         def hint():
             if any(directory.config.exists() for directory in directories):

@@ -16,6 +16,7 @@ from tf_metamapg.contracts.games import MeasuredExactGame
 from tf_metamapg.contracts.games import MeasuredGame
 from tf_metamapg.contracts.games import TaskDistribution
 from tf_metamapg.contracts.kinds import check_kind
+from tf_metamapg.contracts.kinds import checked_kind
 from tf_metamapg.contracts.learning import Agent
 from tf_metamapg.contracts.learning import Critic
 from tf_metamapg.contracts.learning import Estimator
@@ -74,4 +75,5 @@ __all__ = [
     "Trajectory",
     "check_game_numbers",
     "check_kind",
+    "checked_kind",
 ]

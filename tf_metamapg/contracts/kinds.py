@@ -13,7 +13,7 @@ from tf_metamapg.contracts.specs import GameSpec
 _Kind = TypeVar("_Kind")
 
 
-def check_kind(parameter: str, value: Any, contract: type[_Kind], allowed: str) -> _Kind:
+def check_kind(parameter: str, value: Any, contract: type, allowed: str) -> None:
     """Raises `InvalidInputError`, with what is missing, unless a value is an object that has what a Protocol says.
 
     Args:
@@ -21,9 +21,6 @@ def check_kind(parameter: str, value: Any, contract: type[_Kind], allowed: str) 
         value: its value.
         contract: one of the Protocols of this folder, or another.
         allowed: what may stand there, as the end of the sentence "must be …".
-
-    Returns:
-        the value.
     """
     if isinstance(value, type) or inspect.isroutine(value):
         kind = "class" if isinstance(value, type) else "function"
@@ -38,6 +35,11 @@ def check_kind(parameter: str, value: Any, contract: type[_Kind], allowed: str) 
         if kind in (GameSpec, AgentSpec):
             is_right = isinstance(getattr(value, name), kind)
             checks.check(is_right, f"{parameter}.{name}", getattr(value, name), f"of contracts.{kind.__name__}")
+
+
+def checked_kind(parameter: str, value: Any, contract: type[_Kind], allowed: str) -> _Kind:
+    """The value, of which type checkers know from here on what the Protocol says; see `check_kind`."""
+    check_kind(parameter, value, contract, allowed)
     return value
 
 

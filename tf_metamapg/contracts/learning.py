@@ -64,10 +64,20 @@ class Estimator(Protocol):
 
     spec: GameSpec
     default_tasks: Structure
-    policies: tuple[Policy, ...]
-    inner_update: Literal["expected", "sampled"]  # what φ is a function of: θ alone, or θ and what was sampled
     in_graph: bool  # whether `sample` is made of TensorFlow operations; a `PlayingEstimator` may have others play
     n_steps: int  # environment steps that are simulated for each seed and task
+
+    # To be read only, so that a member's may be of a narrower type; an attribute does.
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """One for each agent."""
+        ...
+
+    @property
+    def inner_update(self) -> Literal["expected", "sampled"]:
+        """What φ is a function of: θ alone, or θ and what was sampled."""
+        ...
 
     def sample(
         self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor, critic_params: JointParams = ()
@@ -108,9 +118,13 @@ class Estimator(Protocol):
 class PlayingEstimator(Estimator, Protocol):
     """An estimator from trajectories."""
 
-    policies: tuple[StepPolicy, ...]
     simulator: Simulator
     critic: Critic
+
+    @property
+    def policies(self) -> tuple[StepPolicy, ...]:
+        """One for each agent, that acts step by step."""
+        ...
 
     def make_sample(
         self, trajectory: Trajectory, joint_params: JointParams, critic_params: JointParams = ()

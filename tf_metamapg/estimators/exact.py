@@ -44,9 +44,7 @@ class ExactEstimator(descriptions.Described):
             "a policy over finitely many observations that is not recurrent, or a vector", game.spec,
         )
         if game.spec.metrics:
-            contracts.check_kind(
-                "ExactEstimator.game", game, contracts.MeasuredExactGame, "a game whose metrics have exact values, too"
-            )
+            _measured("ExactEstimator.game", game)
         self._game = game
         self.spec = game.spec
         self.default_tasks = game.default_tasks
@@ -110,7 +108,8 @@ class ExactEstimator(descriptions.Described):
         del sample
         if not self.spec.metrics:
             return {}
-        return self._game.exact_metrics(*self._tasks_and_strategies(joint_params, tasks))
+        game = _measured("estimator.game", self._game)
+        return game.exact_metrics(*self._tasks_and_strategies(joint_params, tasks))
 
     def entropies(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats: tuple over agents of tensors [S, N].
@@ -119,7 +118,7 @@ class ExactEstimator(descriptions.Described):
             InvalidInputError: if the game's actions have no entropy.
         """
         del sample
-        game = contracts.check_kind(
+        game = contracts.checked_kind(
             "estimator.game", self._game, contracts.EntropyGame, "a game whose actions have an entropy"
         )
         return game.exact_entropies(*self._tasks_and_strategies(joint_params, tasks))
@@ -128,3 +127,9 @@ class ExactEstimator(descriptions.Described):
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
         tasks = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(joint_params))
         return tasks, tuple(policy.strategy(params) for policy, params in zip(self.policies, joint_params))
+
+
+def _measured(parameter, game):
+    return contracts.checked_kind(
+        parameter, game, contracts.MeasuredExactGame, "a game whose metrics have exact values, too"
+    )

@@ -56,6 +56,7 @@ class CoinGame(descriptions.Described):
         spec: `contracts.GameSpec`; its metrics are `own_coins` and `others_coins`, how many coins of its own colour and
             of the other's an agent takes per step.
         rules: CoinRules.
+        n_actions: 4, or 5 where one may stay.
         default_tasks: [1, −2], what a coin is worth to whoever takes it, and to the other one if it has its colour.
         n_reset_uniforms: how many uniform numbers a reset takes.
         n_step_uniforms: how many uniform numbers a step takes.
@@ -83,10 +84,11 @@ class CoinGame(descriptions.Described):
         contracts.check_game_numbers("CoinGame", discount, dtype, rules.name)
         self.rules = rules
         self._view = coin_views.VIEWS[view]
+        self.n_actions = 5 if rules.can_stay else 4
         self.n_step_uniforms = 2 if rules.two_coins else 1
         self.spec = contracts.GameSpec(
             name=rules.name, discount=float(discount), dtype=dtype, observations=(self._view.space(rules),) * 2,
-            actions=(contracts.Discrete(5 if rules.can_stay else 4),) * 2, metrics=("own_coins", "others_coins"),
+            actions=(contracts.Discrete(self.n_actions),) * 2, metrics=("own_coins", "others_coins"),
         )
 
     def reset(self, tasks: Structure, uniforms: tf.Tensor) -> CoinState:

@@ -40,9 +40,8 @@ def _distances(rules, view):
     """How far it is to the own and to the other's coin after each action: two arrays [n_observations, A]."""
     game = CoinGame(rules, view)
     state = one_of_each_board(game)
-    n_actions = game.spec.actions[0].n
     place = np.stack([state.rows[0].numpy().ravel(), state.columns[0].numpy().ravel()], axis=-1)
-    moved = (place[:, np.newaxis] + MOVES[:n_actions]) % SIZE
+    moved = (place[:, np.newaxis] + MOVES[: game.n_actions]) % SIZE
     distances = []
     for coin in state.coins:
         cell = coin.numpy().ravel()[:, np.newaxis]

@@ -4,12 +4,16 @@ Nothing is sampled and there is no time: these are the games in which the dynami
 written down. They are played with `policies.vector.vector_policy`.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Structure
 
 
 class DifferentiableGame(descriptions.Described):
@@ -22,7 +26,10 @@ class DifferentiableGame(descriptions.Described):
         default_tasks: (); its tasks do not differ.
     """
 
-    def __init__(self, values, n_params, dtype="float64", name="differentiable game"):
+    def __init__(
+        self, values: Callable[..., Sequence[tf.Tensor]], n_params: Sequence[int], dtype: str = "float64",
+        name: str = "differentiable game",
+    ) -> None:
         """
         Args:
             values: function of n tensors [..., P_i], the vectors of all agents, that returns n
@@ -49,7 +56,7 @@ class DifferentiableGame(descriptions.Described):
         )
         self.default_tasks = ()
 
-    def exact_values(self, tasks, strategies):
+    def exact_values(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """The values of all agents.
 
         Args:
@@ -68,7 +75,8 @@ class DifferentiableGame(descriptions.Described):
         checks.check_length("strategies", strategies, n_agents)
         sizes = ["S", "N"]
         for agent, (vector, action) in enumerate(zip(strategies, self.spec.actions)):
-            arguments.tensor(f"strategies[{agent}]", vector, self.spec.dtype, [*sizes, *action.shape])
+            one = action.tensor_spec(self.spec.dtype)
+            arguments.tensor(f"strategies[{agent}]", vector, self.spec.dtype, [*sizes, *one.shape])
             sizes = arguments.seeds_and_tasks(vector)
         values = tuple(self._values(*strategies))
         shapes = [tuple(value.shape) for value in values]
@@ -79,13 +87,13 @@ class DifferentiableGame(descriptions.Described):
         )
         return values
 
-    def exact_lengths(self, tasks, strategies):
+    def exact_lengths(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """One step for every agent, tuple of tensors [S, N]."""
         del tasks
         return tuple(tf.ones_like(vector[..., 0]) for vector in strategies)
 
 
-def bilinear_game(dtype="float64"):
+def bilinear_game(dtype: str = "float64") -> DifferentiableGame:
     """V⁰ = xy, V¹ = −xy: the zero-sum game of Figure 1 of Kim et al. 2020."""
 
     def values(x, y):
@@ -95,7 +103,7 @@ def bilinear_game(dtype="float64"):
     return DifferentiableGame(values, n_params=[1, 1], dtype=dtype, name="bilinear zero-sum game")
 
 
-def tandem_game(dtype="float64"):
+def tandem_game(dtype: str = "float64") -> DifferentiableGame:
     """The tandem game of Letcher et al. 2019: V⁰ = −(x + y)² + 2x, V¹ = −(x + y)² + 2y.
 
     Both want x + y to be small, and each would have the other pay for it. Every point of the line x + y = 1

@@ -51,8 +51,8 @@ class ExactCoinGame(BranchingGame):
         checks.check(is_view, "ExactCoinGame.view", view, allowed)
         game = CoinGame(rules, view, discount, "float64")
         self.rules = rules
-        n_states, n_actions = game.spec.observations[0].n, game.spec.actions[0].n
         states = one_of_each_board(game)
+        n_states, n_actions = states.is_first.shape[-1], game.n_actions
         tasks = tf.constant(game.default_tasks[np.newaxis, np.newaxis])
         places = (np.arange(_N_PLACES[rules.empty_cells]) + 0.5) / _N_PLACES[rules.empty_cells]
         coins = np.array([*itertools.product(places, repeat=game.n_step_uniforms)])  # [C, n_step_uniforms]

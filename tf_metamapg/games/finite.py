@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
-from tf_metamapg.contracts import Structure
 from tf_metamapg.games import occupancies
 from tf_metamapg.numerics import tables
 
@@ -31,7 +31,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
     n_transition_uniforms: int  # how many uniform numbers `_next_state` takes
 
     def __init__(
-        self, payoffs: np.ndarray, views: np.ndarray, discount: float, dtype: str, name: str,
+        self, payoffs: np.ndarray, views: ArrayLike, discount: float, dtype: str, name: str,
         start: np.ndarray | None = None, ends: np.ndarray | None = None,
         metrics: Mapping[str, np.ndarray] | None = None,
     ) -> None:
@@ -56,10 +56,11 @@ class FiniteGame(descriptions.Described, abc.ABC):
         arguments.check_finite_as(f"{kind}.payoffs", payoffs, dtype)
         self._views = np.asarray(views, np.int32)
         n_agents, self.n_states = self._views.shape
+        self._n_observations = 1 + int(self._views.max())
         self._n_actions = payoffs.shape[-n_agents:]
         self.spec = contracts.GameSpec(
             name=name, discount=float(discount), dtype=dtype, ends=ends is not None,
-            observations=(contracts.Discrete(1 + int(self._views.max())),) * n_agents,
+            observations=(contracts.Discrete(self._n_observations),) * n_agents,
             actions=tuple(map(contracts.Discrete, self._n_actions)), metrics=tuple(metrics or ()),
         )
         self.default_tasks = payoffs
@@ -90,7 +91,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
     def _state_transitions(self, joint_probs):
         """P(s'|s), if the game goes on, from the probabilities of joint actions: [S, N, M, J] → [S, N, M, M]."""
 
-    def reset(self, tasks, uniforms):
+    def reset(self, tasks: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         """See `contracts.Game.reset`: int32 tensor [S, N, K]."""
         del tasks
         if self._start is None:
@@ -98,7 +99,9 @@ class FiniteGame(descriptions.Described, abc.ABC):
         cumulative = tf.constant(np.cumsum(self._start)[:-1], self.spec.dtype)
         return tf.reduce_sum(tf.cast(uniforms[0][..., tf.newaxis] >= cumulative, tf.int32), axis=-1)
 
-    def step(self, tasks, state, joint_action, uniforms):
+    def step(
+        self, tasks: tf.Tensor, state: tf.Tensor, joint_action: tuple[tf.Tensor, ...], uniforms: tf.Tensor
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
         """See `contracts.Game.step`; all agents leave together."""
         joint_action = self._joint_action_index(joint_action)
         rewards = self._rewards(tasks, state, joint_action)
@@ -108,7 +111,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         end_probs = tables.select(self._ends.ravel().astype(self.spec.dtype), self._row(state, joint_action))
         return next_state, rewards, (uniforms[-1] >= end_probs,) * self.spec.n_agents
 
-    def observe(self, tasks, state, agent_index):
+    def observe(self, tasks: tf.Tensor, state: tf.Tensor, agent_index: int) -> tf.Tensor:
         """What an agent sees.
 
         Args:
@@ -127,7 +130,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         return tables.select(self._views[agent_index], state)
 
     def metrics(
-        self, tasks: Structure, state: tf.Tensor, joint_action: tuple[tf.Tensor, ...]
+        self, tasks: tf.Tensor, state: tf.Tensor, joint_action: tuple[tf.Tensor, ...]
     ) -> dict[str, tuple[tf.Tensor, ...]]:
         """See `contracts.MeasuredGame.metrics`."""
         del tasks
@@ -155,7 +158,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         table = tf.reshape(payoffs, [n_seeds, n_tasks, self.spec.n_agents, -1])
         return tuple(tables.select(table[:, :, agent], index) for agent in range(self.spec.n_agents))
 
-    def exact_values(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+    def exact_values(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """The discounted values V = dᵀr, d = (I − γPᵀ)⁻¹ d₀, not normalised by 1 − γ.
 
         They are computed in float64 whatever the game's dtype: an error of P becomes one of V that is larger by the
@@ -180,7 +183,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         values = self._totals(self._occupancies(strategies), tf.unstack(table, axis=2))
         return tuple(tf.cast(value, self.spec.dtype) for value in values)
 
-    def exact_lengths(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+    def exact_lengths(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ over the steps of an episode, the same for every agent; see `exact_values`.
 
         Returns:
@@ -195,7 +198,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         return (tf.cast(lengths, self.spec.dtype),) * self.spec.n_agents
 
     def exact_metrics(
-        self, tasks: Structure, strategies: tuple[tf.Tensor, ...]
+        self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]
     ) -> dict[str, tuple[tf.Tensor, ...]]:
         """See `contracts.MeasuredExactGame.exact_metrics`."""
         del tasks
@@ -206,7 +209,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
             for name, table in self._metrics.items()
         }
 
-    def exact_entropies(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+    def exact_entropies(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats; see `exact_values`.
 
         Returns:
@@ -224,18 +227,10 @@ class FiniteGame(descriptions.Described, abc.ABC):
 
     def _occupancies(self, strategies):
         """How often each state and joint action is expected, discounted: float64 tensor [S, N, M, J]."""
-        joint_probs = occupancies.joint_probs(strategies, self._views)
-        # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, such
-        # probabilities are kept from it, and values and gradients are NaN for that seed and task alone.
-        is_finite = tf.math.is_finite(joint_probs)
-        nan_or_one = tf.where(tf.reduce_all(is_finite, axis=[-2, -1], keepdims=True), 1.0, float("nan"))
-        joint_probs = tf.where(is_finite, joint_probs, tf.zeros_like(joint_probs))
-        going_on = joint_probs if self._ends is None else joint_probs * tf.constant(1.0 - self._ends)
         start = np.eye(self.n_states)[0] if self._start is None else self._start
-        visits = occupancies.visits(
-            self._state_transitions(going_on), self.spec.discount, tf.constant(start)[:, tf.newaxis]
+        return occupancies.expected_visits(
+            strategies, self._views, self._state_transitions, self.spec.discount, start, self._ends
         )
-        return visits * joint_probs * tf.cast(nan_or_one, joint_probs.dtype)
 
     def _totals(self, expected_visits, by_agent):
         """The sums of tables [.., M or 1, J] over all states and joint actions: a float64 tensor [S, N] for each."""
@@ -247,11 +242,9 @@ class FiniteGame(descriptions.Described, abc.ABC):
         """What exact values are a function of, as tensors."""
         checks.check_length("strategies", strategies, self.spec.n_agents)
         sizes, checked = ["S", "N"], []
-        for agent, (probs, observation, action) in enumerate(
-            zip(strategies, self.spec.observations, self.spec.actions)
-        ):
+        for agent, (probs, n_actions) in enumerate(zip(strategies, self._n_actions)):
             dtype = "float32" if descriptions.is_array(probs) and probs.dtype == "float32" else "float64"
-            shape = [*sizes, observation.n, action.n]
+            shape = [*sizes, self._n_observations, n_actions]
             checked.append(arguments.tensor(f"strategies[{agent}]", probs, dtype, shape))
             sizes = arguments.seeds_and_tasks(checked)
         return checked

@@ -1,5 +1,8 @@
 """Linear-quadratic games, the games of control theory (Başar & Olsder 1999): continuous states and actions."""
 
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike
 import tensorflow as tf
 
 from tf_metamapg import arguments
@@ -25,9 +28,10 @@ class LinearQuadraticGame(descriptions.Described):
     n_reset_uniforms = 0
 
     def __init__(
-        self, dynamics, controls, costs, start, *, action_cost=0.1, noise=0.0, discount=0.96, dtype="float32",
-        name="linear-quadratic game",
-    ):
+        self, dynamics: ArrayLike, controls: Sequence[ArrayLike], costs: ArrayLike, start: ArrayLike, *,
+        action_cost: float = 0.1, noise: float = 0.0, discount: float = 0.96, dtype: str = "float32",
+        name: str = "linear-quadratic game",
+    ) -> None:
         """
         Args:
             dynamics: A, array-like [D, D].
@@ -44,54 +48,58 @@ class LinearQuadraticGame(descriptions.Described):
             InvalidInputError: if one of these does not hold.
         """
         kind = type(self).__name__
-        dynamics, start, costs = (
-            arguments.table(f"{kind}.{name}", table)
-            for name, table in (("dynamics", dynamics), ("start", start), ("costs", costs))
-        )
-        checks.check(start.ndim == 1 and start.size > 0, f"{kind}.start", start.tolist(), "a vector")
-        size = start.size
-        _check_shape(f"{kind}.dynamics", dynamics, (size, size))
+        dynamics_matrix = arguments.table(f"{kind}.dynamics", dynamics)
+        start_state = arguments.table(f"{kind}.start", start)
+        cost_matrices = arguments.table(f"{kind}.costs", costs)
+        checks.check(start_state.ndim == 1 and start_state.size > 0, f"{kind}.start", start_state.tolist(), "a vector")
+        size = start_state.size
+        _check_shape(f"{kind}.dynamics", dynamics_matrix, (size, size))
         checks.check(
             isinstance(controls, (list, tuple)) and len(controls) > 0, f"{kind}.controls", controls,
             "a list of matrices, one for each agent",
         )
-        controls = [arguments.table(f"{kind}.controls[{agent}]", control) for agent, control in enumerate(controls)]
-        for agent, control in enumerate(controls):
+        control_matrices = [
+            arguments.table(f"{kind}.controls[{agent}]", control) for agent, control in enumerate(controls)
+        ]
+        for agent, control in enumerate(control_matrices):
             checks.check(
                 control.ndim == 2 and control.shape[0] == size and control.shape[1] > 0, f"{kind}.controls[{agent}]",
                 f"array of shape {control.shape}", f"a matrix with {size} rows and at least one column",
             )
-        _check_shape(f"{kind}.costs", costs, (len(controls), size, size))
+        _check_shape(f"{kind}.costs", cost_matrices, (len(control_matrices), size, size))
         checks.check_number(f"{kind}.action_cost", action_cost)
         checks.check_number(f"{kind}.noise", noise, minimum=0.0)
         contracts.check_game_numbers(kind, discount, dtype, name)
-        for parameter, table in (("dynamics", dynamics), ("start", start), ("costs", costs), *(
-            (f"controls[{agent}]", control) for agent, control in enumerate(controls)
+        for parameter, table in (("dynamics", dynamics_matrix), ("start", start_state), ("costs", cost_matrices), *(
+            (f"controls[{agent}]", control) for agent, control in enumerate(control_matrices)
         )):
             arguments.check_finite_as(f"{kind}.{parameter}", table, dtype)
         self.spec = contracts.GameSpec(
-            name=name, discount=float(discount), dtype=dtype, observations=(contracts.Box((size,)),) * len(controls),
-            actions=tuple(contracts.Box(control.shape[1:]) for control in controls),
+            name=name, discount=float(discount), dtype=dtype,
+            observations=(contracts.Box((size,)),) * len(control_matrices),
+            actions=tuple(contracts.Box(control.shape[1:]) for control in control_matrices),
         )
-        self.default_tasks = costs
+        self.default_tasks = cost_matrices
         self.n_step_uniforms = size if noise else 0
-        self._dynamics = tf.constant(dynamics, dtype)
-        self._controls = [tf.constant(control, dtype) for control in controls]
-        self._start = tf.constant(start, dtype)
+        self._dynamics = tf.constant(dynamics_matrix, dtype)
+        self._controls = [tf.constant(control, dtype) for control in control_matrices]
+        self._start = tf.constant(start_state, dtype)
         self._action_cost = action_cost
         self._noise = noise
 
-    def reset(self, tasks, uniforms):
+    def reset(self, tasks: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         """The state before the first step, tensor [S, N, K, D]."""
         del tasks
         return tf.broadcast_to(self._start, [*uniforms.shape[1:], self._start.shape[0]])
 
-    def observe(self, tasks, state, agent_index):
+    def observe(self, tasks: tf.Tensor, state: tf.Tensor, agent_index: int) -> tf.Tensor:
         """What an agent sees of states [..., D]: all of it."""
         del tasks, agent_index
         return state
 
-    def step(self, tasks, state, joint_action, uniforms):
+    def step(
+        self, tasks: tf.Tensor, state: tf.Tensor, joint_action: tuple[tf.Tensor, ...], uniforms: tf.Tensor
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
         """See `contracts.Game.step`.
 
         Args:

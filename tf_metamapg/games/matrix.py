@@ -9,6 +9,7 @@ action; what is CD to one agent is DC to the other.
 import itertools
 
 import numpy as np
+from numpy.typing import ArrayLike
 import tensorflow as tf
 
 from tf_metamapg import arguments
@@ -24,7 +25,7 @@ class MatrixGame(FiniteGame):
 
     n_transition_uniforms = 0
 
-    def __init__(self, payoffs, dtype="float32", name="matrix game"):
+    def __init__(self, payoffs: ArrayLike, dtype: str = "float32", name: str = "matrix game") -> None:
         """
         Args:
             payoffs: array-like [n_agents, A_0, .., A_{n-1}] of finite numbers; entry
@@ -35,8 +36,8 @@ class MatrixGame(FiniteGame):
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        payoffs = _checked_payoffs("MatrixGame.payoffs", payoffs)
-        super().__init__(payoffs, np.zeros([payoffs.shape[0], 1]), discount=0.0, dtype=dtype, name=name)
+        table = _checked_payoffs("MatrixGame.payoffs", payoffs)
+        super().__init__(table, np.zeros([table.shape[0], 1]), discount=0.0, dtype=dtype, name=name)
 
     def _next_state(self, state, joint_action, uniforms):
         """The only state there is."""
@@ -56,7 +57,9 @@ class IteratedMatrixGame(FiniteGame):
 
     n_transition_uniforms = 0
 
-    def __init__(self, payoffs, discount=0.96, dtype="float32", name="iterated matrix game"):
+    def __init__(
+        self, payoffs: ArrayLike, discount: float = 0.96, dtype: str = "float32", name: str = "iterated matrix game"
+    ) -> None:
         """
         Args:
             payoffs: array-like [n_agents, A_0, .., A_{n-1}] of finite numbers; entry
@@ -68,9 +71,9 @@ class IteratedMatrixGame(FiniteGame):
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        payoffs = _checked_payoffs("IteratedMatrixGame.payoffs", payoffs)
-        views = [_view(agent_index, payoffs.shape[1:]) for agent_index in range(payoffs.shape[0])]
-        super().__init__(payoffs, views, discount, dtype, name)
+        table = _checked_payoffs("IteratedMatrixGame.payoffs", payoffs)
+        views = [_view(agent_index, table.shape[1:]) for agent_index in range(table.shape[0])]
+        super().__init__(table, views, discount, dtype, name)
 
     def _next_state(self, state, joint_action, uniforms):
         """The joint action alone is remembered."""

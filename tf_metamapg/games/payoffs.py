@@ -5,13 +5,16 @@ agent i gets when the agents play (a_0, .., a_{n-1}). Action 0 is "cooperate" wh
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 
 from tf_metamapg import checks
 
 
-def prisoners_dilemma(reward=-1.0, sucker=-3.0, temptation=0.0, punishment=-2.0):
+def prisoners_dilemma(
+    reward: float = -1.0, sucker: float = -3.0, temptation: float = 0.0, punishment: float = -2.0
+) -> np.ndarray:
     """The prisoner's dilemma; by default in years of prison: CC −1, −1; CD −3, 0; DC 0, −3; DD −2, −2.
 
     Args:
@@ -32,7 +35,7 @@ def prisoners_dilemma(reward=-1.0, sucker=-3.0, temptation=0.0, punishment=-2.0)
     return _symmetric([[reward, sucker], [temptation, punishment]])
 
 
-def stag_hunt():
+def stag_hunt() -> np.ndarray:
     """Stag hunt: stag (to cooperate) pays 4 if both hunt it and 1 alone; hare pays 3 against stag, 2 else.
 
     Both (stag, stag) and (hare, hare) are equilibria; the first pays more, the second risks less.
@@ -40,23 +43,23 @@ def stag_hunt():
     return _symmetric([[4.0, 1.0], [3.0, 2.0]])
 
 
-def chicken():
+def chicken() -> np.ndarray:
     """Chicken: both swerve (cooperate) 0, 0; swerve against straight −1, 1; both straight −100, −100."""
     return _symmetric([[0.0, -1.0], [1.0, -100.0]])
 
 
-def matching_pennies():
+def matching_pennies() -> np.ndarray:
     """Matching pennies, actions heads and tails: agent 0 gets 1 if they match and −1 if not; zero-sum."""
     match = np.array([[1.0, -1.0], [-1.0, 1.0]])
     return np.stack([match, -match])
 
 
-def rock_paper_scissors():
+def rock_paper_scissors() -> np.ndarray:
     """Rock, paper, scissors, in this order: 1 to the winner, −1 to the loser, 0 for a draw."""
     return _symmetric([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
 
 
-def public_goods(n_agents=3, multiplier=1.6):
+def public_goods(n_agents: int = 3, multiplier: float = 1.6) -> np.ndarray:
     """The public goods game: who cooperates (action 0) gives 1 to a pot that is multiplied and shared by all.
 
     Agent i gets (multiplier / n) · (number of cooperators) − [i cooperates]. For 1 < multiplier < n to
@@ -75,7 +78,8 @@ def public_goods(n_agents=3, multiplier=1.6):
     table = np.zeros([n_agents] + [2] * n_agents)
     for joint_action in itertools.product([0, 1], repeat=n_agents):
         cooperates = 1.0 - np.array(joint_action)
-        table[(slice(None), *joint_action)] = multiplier * cooperates.mean() - cooperates
+        index: Any = (slice(None), *joint_action)
+        table[index] = multiplier * cooperates.mean() - cooperates
     return table
 
 

@@ -1,8 +1,10 @@
 """Stochastic games that are given by tables."""
 
+from collections.abc import Mapping
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
@@ -14,9 +16,10 @@ class StochasticGame(BranchingGame):
     """A game whose next state is drawn from a table of probabilities; its episodes may start and end at random."""
 
     def __init__(
-        self, payoffs, transitions, views=None, discount=0.96, dtype="float32", name="stochastic game", start=None,
-        ends=None, *, metrics=None,
-    ):
+        self, payoffs: ArrayLike, transitions: ArrayLike, views: ArrayLike | None = None, discount: float = 0.96,
+        dtype: str = "float32", name: str = "stochastic game", start: ArrayLike | None = None,
+        ends: ArrayLike | None = None, *, metrics: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
         """
         Args:
             payoffs: array-like [n_agents, M, A_0, .., A_{n-1}] of finite numbers; entry
@@ -38,36 +41,38 @@ class StochasticGame(BranchingGame):
             InvalidInputError: if one of these does not hold.
         """
         kind = type(self).__name__
-        transitions = _checked_transitions(f"{kind}.transitions", transitions)
-        n_states, n_actions = transitions.shape[0], transitions.shape[1:-1]
+        probs = _checked_transitions(f"{kind}.transitions", transitions)
+        n_states, n_actions = probs.shape[0], probs.shape[1:-1]
         n_agents, n_joint_actions = len(n_actions), math.prod(n_actions)
-        payoffs = arguments.table(f"{kind}.payoffs", payoffs)
+        rewards = arguments.table(f"{kind}.payoffs", payoffs)
         allowed = ((n_agents, *n_actions), (n_agents, n_states, *n_actions))
         checks.check(
-            payoffs.shape in allowed, f"{kind}.payoffs", f"array of shape {payoffs.shape}",
+            rewards.shape in allowed, f"{kind}.payoffs", f"array of shape {rewards.shape}",
             f"of shape {allowed[0]} or {allowed[1]}, as there are transitions for",
         )
-        views = _checked_views(f"{kind}.views", views, n_agents, n_states)
+        seen = _checked_views(f"{kind}.views", views, n_agents, n_states)
+        start_probs = None
         if start is not None:
-            start = arguments.table(f"{kind}.start", start)
-            _check_shape(f"{kind}.start", start, (n_states,))
-            start = _probs(f"{kind}.start", start)
-        transitions = transitions.reshape([n_states, n_joint_actions, n_states])
+            start_probs = arguments.table(f"{kind}.start", start)
+            _check_shape(f"{kind}.start", start_probs, (n_states,))
+            start_probs = _probs(f"{kind}.start", start_probs)
+        probs = probs.reshape([n_states, n_joint_actions, n_states])
+        end_probs = None
         if ends is not None:
-            ends = arguments.table(f"{kind}.ends", ends)
-            _check_shape(f"{kind}.ends", ends, (n_states, *n_actions))
-            is_probs = np.all((ends >= 0.0) & (ends <= 1.0))
-            checks.check(is_probs, f"{kind}.ends", ends.tolist(), "probabilities")
-            ends = ends.reshape([n_states, n_joint_actions])
+            end_probs = arguments.table(f"{kind}.ends", ends)
+            _check_shape(f"{kind}.ends", end_probs, (n_states, *n_actions))
+            is_probs = np.all((end_probs >= 0.0) & (end_probs <= 1.0))
+            checks.check(is_probs, f"{kind}.ends", end_probs.tolist(), "probabilities")
+            end_probs = end_probs.reshape([n_states, n_joint_actions])
             # The equations that exact values solve are about all states: where the game never is, it ends.
-            is_reached = _reached_states(transitions, ends, start)
-            ends = np.where(is_reached[:, np.newaxis], ends, 1.0)
-        metrics = _checked_metrics(f"{kind}.metrics", metrics or {}, (n_agents, n_states, *n_actions))
+            is_reached = _reached_states(probs, end_probs, start_probs)
+            end_probs = np.where(is_reached[:, np.newaxis], end_probs, 1.0)
+        measures = _checked_metrics(f"{kind}.metrics", metrics or {}, (n_agents, n_states, *n_actions))
         super().__init__(
-            Branches.from_table(transitions), payoffs, views, discount, dtype, name, start, ends, metrics
+            Branches.from_table(probs), rewards, seen, discount, dtype, name, start_probs, end_probs, measures
         )
         if discount == 1.0:
-            forever = np.flatnonzero(_states_without_end(transitions, ends))
+            forever = np.flatnonzero(_states_without_end(probs, end_probs))
             checks.check(
                 forever.size == 0, f"{kind}.discount", discount,
                 f"< 1, as some joint actions never end the game once it is in state {min(forever, default=0)}",

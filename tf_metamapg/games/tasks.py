@@ -7,13 +7,14 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 
 
 class DefaultTasks(descriptions.Described):
     """All tasks are the game as it is by itself."""
 
-    def __init__(self, game):
+    def __init__(self, game: contracts.AnyGame) -> None:
         """
         Args:
             game: any game.
@@ -24,7 +25,7 @@ class DefaultTasks(descriptions.Described):
         contracts.check_kind("DefaultTasks.game", game, contracts.AnyGame, "a game")
         self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)
 
-    def sample(self, keys, n_tasks):
+    def sample(self, keys: tf.Tensor, n_tasks: int) -> Structure:
         """The same task again and again, whatever the keys; see `PayoffNoise.sample`."""
         keys = arguments.keys("keys", keys)
         checks.check_integer("n_tasks", n_tasks, minimum=1)
@@ -35,7 +36,7 @@ class DefaultTasks(descriptions.Described):
 class PayoffNoise(descriptions.Described):
     """Tasks are the payoffs of a game plus independent uniform noise U(−width, width)."""
 
-    def __init__(self, game, width=0.1):
+    def __init__(self, game: contracts.AnyGame, width: float = 0.1) -> None:
         """
         Args:
             game: a game whose `default_tasks` are one array of payoffs, or () for tasks that do not differ.
@@ -54,7 +55,7 @@ class PayoffNoise(descriptions.Described):
         self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)
         self._width = width
 
-    def sample(self, keys, n_tasks):
+    def sample(self, keys: tf.Tensor, n_tasks: int) -> Structure:
         """Draws tasks; the phases of a run get disjoint streams through their keys.
 
         Args:

@@ -38,7 +38,8 @@ def scan(
 
     @tf.custom_gradient
     def run(*flat_arguments):
-        results = _loop(step, *_pack(arguments, map(tf.stop_gradient, flat_arguments)), backwards)
+        own_consts, start, own_inputs = _pack(arguments, map(tf.stop_gradient, flat_arguments))
+        results = _loop(step, own_consts, start, own_inputs, backwards)
 
         def gradients(*upstream):
             consts, initial, inputs = _pack(arguments, flat_arguments)

@@ -1,13 +1,22 @@
 """Categorical policies over finitely many observations."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import tensorflow as tf
 
+from tf_metamapg import contracts
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import tables
+from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
+from tf_metamapg.policies import heads
 from tf_metamapg.policies import signatures
 from tf_metamapg.policies.distributions import Categorical
-from tf_metamapg.policies.heads import CategoricalHead
 
 
 class CategoricalPolicy(functional.KerasPolicy):
@@ -24,7 +33,7 @@ class CategoricalPolicy(functional.KerasPolicy):
 
     n_uniforms = 1
 
-    def __init__(self, build_model, spec):
+    def __init__(self, build_model: Callable[..., keras.Model], spec: contracts.AgentSpec) -> None:
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model, fit for
@@ -32,10 +41,10 @@ class CategoricalPolicy(functional.KerasPolicy):
             spec: `contracts.AgentSpec` with finitely many observations and actions.
         """
         super().__init__(build_model, spec)
-        self.n_observations = spec.observation.n
-        self.n_actions = spec.action.n
+        self.n_observations = encoders.size(spec.observation)
+        self.n_actions = heads.for_actions(spec.action).n_outputs
 
-    def signatures(self, model):
+    def signatures(self, model: keras.Model) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
         """What an exported policy can be asked; see `export.py`.
 
         Args:
@@ -45,10 +54,10 @@ class CategoricalPolicy(functional.KerasPolicy):
             dict from names to (function, its input signature).
         """
         return signatures.of_steps(
-            lambda observations, state: (model(observations), state), CategoricalHead(self.n_actions), self.spec,
+            lambda observations, state: (model(observations), state), heads.CategoricalHead(self.n_actions), self.spec,
         )
 
-    def logits(self, params):
+    def logits(self, params: Params) -> tf.Tensor:
         """The logits for all observations.
 
         Args:
@@ -60,11 +69,11 @@ class CategoricalPolicy(functional.KerasPolicy):
         with functional.bound(self._model, params):
             return self._model(tf.range(self.n_observations))
 
-    def strategy(self, params):
+    def strategy(self, params: Params) -> tf.Tensor:
         """π(a|o) for all observations: float64 tensor [S, N, n_observations, A], differentiable in `params`."""
         return tf.nn.softmax(tf.cast(self.logits(params), tf.float64))
 
-    def distribution(self, params, observations):
+    def distribution(self, params: Params, observations: tf.Tensor) -> Categorical:
         """The distribution of actions.
 
         Args:
@@ -76,12 +85,12 @@ class CategoricalPolicy(functional.KerasPolicy):
         """
         return Categorical(logits=tf.gather(self.logits(params), observations, batch_dims=2))
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Sequence[int]) -> Structure:
         """Nothing."""
         del shape
         return ()
 
-    def sampler(self, params):
+    def sampler(self, params: Params) -> Callable[[tf.Tensor, Structure, tf.Tensor], tuple[tf.Tensor, Structure]]:
         """A function (observations [S, N, K], (), uniforms [1, S, N, K]) → (actions, ()).
 
         What is the same at every step is computed once, here.
@@ -95,7 +104,9 @@ class CategoricalPolicy(functional.KerasPolicy):
 
         return sample
 
-    def log_likelihood(self, observations, actions, mask=None):
+    def log_likelihood(
+        self, observations: tf.Tensor, actions: tf.Tensor, mask: tf.Tensor | None = None
+    ) -> Callable[[Params], tf.Tensor]:
         """A function of params [S, N, ...] to the mean of log π(a|o) over given actions, [S, N].
 
         What is the same for all parameters is computed once, here.
@@ -117,7 +128,7 @@ class CategoricalPolicy(functional.KerasPolicy):
 
         return mean_log_prob
 
-    def log_probs(self, params, observations, actions):
+    def log_probs(self, params: Params, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """log π(a|o) of given observations and actions.
 
         Args:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_metamapg import contracts
 
 
-def size(space):
+def size(space: contracts.Space) -> int:
     """How many features an observation has.
 
     Args:
@@ -16,7 +16,7 @@ def size(space):
     return space.n if isinstance(space, contracts.Discrete) else math.prod(space.shape)
 
 
-def encode(space, dtype, observations):
+def encode(space: contracts.Space, dtype: str, observations: tf.Tensor) -> tf.Tensor:
     """Observations [..., *observation] → features [..., F].
 
     Args:

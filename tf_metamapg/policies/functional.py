@@ -1,6 +1,10 @@
 """Keras models as pure functions of their parameters."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,9 +13,10 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Params
 
 
-def initial_params(build_model, seeds):
+def initial_params(build_model: Callable[..., keras.Model], seeds: Sequence[int]) -> Params:
     """The parameters of new models, as their initializers draw them.
 
     Args:
@@ -29,7 +34,7 @@ def initial_params(build_model, seeds):
     return tuple(tf.stack([tf.convert_to_tensor(variable.numpy()) for variable in leaf]) for leaf in leaves)
 
 
-def check_size(parameter, value, n_params, dtype):
+def check_size(parameter: str, value: Any, n_params: int, dtype: str) -> None:
     """Raises `InvalidInputError` unless so many parameters can be learned in the memory of the machine.
 
     Args:
@@ -42,7 +47,7 @@ def check_size(parameter, value, n_params, dtype):
     checks.check_memory(parameter, value, 8 * n_params * tf.as_dtype(dtype).size)
 
 
-def agent_spec(kind, game, agent_index):
+def agent_spec(kind: str, game: contracts.AnyGame, agent_index: int) -> contracts.AgentSpec:
     """The `contracts.AgentSpec` of an agent.
 
     Args:
@@ -58,13 +63,13 @@ def agent_spec(kind, game, agent_index):
     return game.spec.agent(agent_index)
 
 
-def is_finite(spec):
+def is_finite(spec: contracts.AgentSpec) -> bool:
     """Whether an agent has finitely many observations and actions."""
     return isinstance(spec.observation, contracts.Discrete) and isinstance(spec.action, contracts.Discrete)
 
 
 @contextlib.contextmanager
-def bound(model, params):
+def bound(model: keras.layers.Layer, params: Params) -> Iterator[None]:
     """A context in which a model's variables have given values; what is computed can be differentiated in them.
 
     Unlike with Keras' own `stateless_call`, the values may have axes in front of the variables' shapes, so
@@ -93,7 +98,7 @@ class KerasPolicy(descriptions.Described):
         reference_params: Params [...] of some new policy of this kind, always the same.
     """
 
-    def __init__(self, build_model, spec):
+    def __init__(self, build_model: Callable[..., keras.Model], spec: contracts.AgentSpec) -> None:
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model, fit for `bound`.
@@ -105,10 +110,10 @@ class KerasPolicy(descriptions.Described):
         # Of a seed that no run has, so that it is nobody's initial policy.
         self.reference_params = tuple(leaf[0] for leaf in self.initial_params([2**31]))
 
-    def model(self):
+    def model(self) -> keras.Model:
         """A new Keras model of this policy, with variables of its own."""
         return self._build_model(seed=0)
 
-    def initial_params(self, seeds):
+    def initial_params(self, seeds: Sequence[int]) -> Params:
         """Params with leaves [S, ...], drawn from S integer seeds; a seed's row depends on that seed alone."""
         return initial_params(self._build_model, seeds)

@@ -4,6 +4,9 @@ Keras' own do not: they take a variable to have the shape that it was built with
 is computed with is a variable's value, whatever axes that has.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -14,20 +17,22 @@ from tf_metamapg.numerics import scan
 class Dense(keras.layers.Layer):
     """y = activation(x W + b)."""
 
-    def __init__(self, units, activation, kernel_initializer, **kwargs):
+    def __init__(
+        self, units: int, activation: str | None, kernel_initializer: keras.initializers.Initializer, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self._activation = keras.activations.get(activation)
         self._kernel_initializer = kernel_initializer
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         """Makes the variables; see `keras.layers.Layer.build`."""
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.units), initializer=self._kernel_initializer, name="kernel"
         )
         self.bias = self.add_weight(shape=(1, self.units), initializer="zeros", name="bias")
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[..., B, features] → [..., B, units], with the leading axes of inputs and parameters."""
         return self._activation(products.matmul(inputs, self.kernel.value) + self.bias.value)
 
@@ -48,13 +53,16 @@ class RecurrentCell(keras.layers.Layer):
     n_gates: int
     state_names: tuple[str, ...]
 
-    def __init__(self, units, kernel_initializer, recurrent_initializer, **kwargs):
+    def __init__(
+        self, units: int, kernel_initializer: keras.initializers.Initializer,
+        recurrent_initializer: keras.initializers.Initializer, **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self._kernel_initializer = kernel_initializer
         self._recurrent_initializer = recurrent_initializer
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         """Makes the variables; see `keras.layers.Layer.build`."""
         size = self.n_gates * self.units
         self.kernel = self.add_weight(
@@ -68,15 +76,15 @@ class RecurrentCell(keras.layers.Layer):
     def _initial_bias(self, shape, dtype):
         return keras.ops.zeros(shape, dtype)
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Sequence[int]) -> tuple[tf.Tensor, ...]:
         """Zeros: a tuple of tensors [*shape, units]."""
         return (tf.zeros([*shape, self.units], self.compute_dtype),) * len(self.state_names)
 
-    def call(self, inputs, state):
+    def call(self, inputs: tf.Tensor, state: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """One step: inputs [..., B, features] and state → the next state."""
         return self._step(self._values(), state, inputs)
 
-    def over_time(self, inputs, state):
+    def over_time(self, inputs: tf.Tensor, state: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """All steps: inputs [T, ..., B, features] and state before the first → states [T, ..., B, units]."""
         return scan.scan(self._step, self._values(), state, inputs)
 

@@ -1,13 +1,18 @@
 """Multilayer perceptrons: policies without a recurrent state."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
 import itertools
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
@@ -23,11 +28,14 @@ class MLP(keras.Model):
     state_names = ()
 
     @staticmethod
-    def n_params(n_features, n_outputs, hidden_units):
+    def n_params(n_features: int, n_outputs: int, hidden_units: Sequence[int]) -> int:
         """How many parameters there are."""
         return sum((size + 1) * units for size, units in itertools.pairwise((n_features, *hidden_units, n_outputs)))
 
-    def __init__(self, encode, n_features, n_outputs, hidden_units, activation, seed, **kwargs):
+    def __init__(
+        self, encode: Callable[[tf.Tensor], tf.Tensor], n_features: int, n_outputs: int, hidden_units: Sequence[int],
+        activation: str, seed: int, **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._encode = encode
         self._n_features = n_features
@@ -41,7 +49,7 @@ class MLP(keras.Model):
             for index, (size, activation) in enumerate(zip(sizes, activations))
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Makes the variables; see `keras.layers.Layer.build`."""
         del input_shape
         size = self._n_features
@@ -49,20 +57,20 @@ class MLP(keras.Model):
             layer.build((None, size))
             size = layer.units
 
-    def call(self, observations):
+    def call(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., B, ...] → outputs [..., B, n_outputs], with the leading axes of the parameters."""
         return self._outputs(self._encode(observations))
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Sequence[int]) -> Structure:
         """Nothing."""
         del shape
         return ()
 
-    def step(self, observations, state):
+    def step(self, observations: tf.Tensor, state: Structure) -> tuple[tf.Tensor, Structure]:
         """Observations [..., B, ...] and nothing → (outputs [..., B, n_outputs], nothing)."""
         return self.call(observations), state
 
-    def unroll(self, observations):
+    def unroll(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., K, T, ...] → outputs [..., K, T, n_outputs]."""
         inputs = self._encode(observations)
         *leading, n_trajectories, horizon, n_features = inputs.shape
@@ -76,7 +84,9 @@ class MLP(keras.Model):
 
 
 @descriptions.maker
-def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
+def mlp_policy(
+    game: contracts.AnyGame, agent_index: int, hidden_units: Sequence[int] = (64,), activation: str = "tanh"
+) -> CategoricalPolicy | NetworkPolicy:
     """The policy of one agent as a multilayer perceptron of what it sees.
 
     Args:

@@ -1,11 +1,20 @@
 """Policies whose distribution of actions is what a network makes of the observations, recurrent or not."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import tensorflow as tf
 
+from tf_metamapg import contracts
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import masks
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import heads
 from tf_metamapg.policies import signatures
+from tf_metamapg.policies.distributions import Distribution
 
 
 class NetworkPolicy(functional.KerasPolicy):
@@ -15,7 +24,7 @@ class NetworkPolicy(functional.KerasPolicy):
         n_uniforms: how many uniform numbers an action takes.
     """
 
-    def __init__(self, build_model, spec):
+    def __init__(self, build_model: Callable[..., keras.Model], spec: contracts.AgentSpec) -> None:
         """
         Args:
             build_model: function of an integer seed that returns a built Keras model with the methods of
@@ -26,7 +35,7 @@ class NetworkPolicy(functional.KerasPolicy):
         self._head = heads.for_actions(spec.action)
         self.n_uniforms = self._head.n_uniforms
 
-    def signatures(self, model):
+    def signatures(self, model: keras.Model) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
         """What an exported policy can be asked; see `export.py`."""
         state_specs = [
             tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype, name=name)
@@ -40,11 +49,11 @@ class NetworkPolicy(functional.KerasPolicy):
             )
         return named
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Sequence[int]) -> Structure:
         """The recurrent state before the first step, tuple of tensors [*shape, ...]; empty if there is none."""
         return self._model.initial_state(shape)
 
-    def distribution(self, params, observations):
+    def distribution(self, params: Params, observations: tf.Tensor) -> Distribution:
         """The distribution of actions, at every step of trajectories.
 
         Args:
@@ -56,7 +65,7 @@ class NetworkPolicy(functional.KerasPolicy):
         """
         return self._head.distribution(self._outputs(params, observations))
 
-    def sampler(self, params):
+    def sampler(self, params: Params) -> Callable[[tf.Tensor, Structure, tf.Tensor], tuple[tf.Tensor, Structure]]:
         """A function (observations [S, N, K, ...], state, uniforms [n_uniforms, S, N, K]) → (actions, state)."""
 
         def sample(observations, recurrent_state, uniforms):
@@ -66,7 +75,7 @@ class NetworkPolicy(functional.KerasPolicy):
 
         return sample
 
-    def log_probs(self, params, observations, actions):
+    def log_probs(self, params: Params, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """log π(a_t|o_0..o_t) of given trajectories, of a density where actions are arrays of numbers.
 
         Args:
@@ -79,7 +88,9 @@ class NetworkPolicy(functional.KerasPolicy):
         """
         return self._head.log_probs(self._outputs(params, observations), actions)
 
-    def log_likelihood(self, observations, actions, mask=None):
+    def log_likelihood(
+        self, observations: tf.Tensor, actions: tf.Tensor, mask: tf.Tensor | None = None
+    ) -> Callable[[Params], tf.Tensor]:
         """A function of params [S, N, ...] to the mean of log π over the steps that count, [S, N]."""
         return lambda params: masks.mean(self.log_probs(params, observations, actions), mask, axis=[2, 3])
 

@@ -10,6 +10,7 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Params
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import TabularPolicy
 
@@ -23,7 +24,9 @@ class Personas(descriptions.Described):
     disjoint personas.
     """
 
-    def __init__(self, policy, n_train=200, n_validation=20, n_test=20, seed=0):
+    def __init__(
+        self, policy: TabularPolicy, n_train: int = 200, n_validation: int = 20, n_test: int = 20, seed: int = 0
+    ) -> None:
         """
         Args:
             policy: a `TabularPolicy`.
@@ -56,7 +59,7 @@ class Personas(descriptions.Described):
             for start, end in zip(bounds[:-1], bounds[1:])
         ]
 
-    def sample(self, phase, keys, n_tasks):
+    def sample(self, phase: int, keys: tf.Tensor, n_tasks: int) -> Params:
         """Draws as many different personas of a phase, in random order.
 
         Args:
@@ -76,7 +79,7 @@ class Personas(descriptions.Described):
         order = tf.argsort(random.uniforms(keys, [len(leaves[0])], "float64"))[:, :n_tasks]
         return tuple(tf.gather(leaf, order) for leaf in leaves)
 
-    def check_size(self, phase, parameter, n_tasks):
+    def check_size(self, phase: int, parameter: str, n_tasks: int) -> None:
         """Raises `InvalidInputError` unless a phase has as many different personas."""
         size = len(self._splits[phase][0])
         name = ("n_train", "n_validation", "n_test")[phase]
@@ -89,7 +92,7 @@ class Personas(descriptions.Described):
 class NormalPolicies(descriptions.Described):
     """Policies all of whose parameters are drawn from N(mean, stddev²), new ones for every task."""
 
-    def __init__(self, policy, mean=0.0, stddev=1.0):
+    def __init__(self, policy: contracts.Policy, mean: float = 0.0, stddev: float = 1.0) -> None:
         """
         Args:
             policy: the agent's policy, of any kind.
@@ -106,7 +109,7 @@ class NormalPolicies(descriptions.Described):
         self._mean = mean
         self._stddev = stddev
 
-    def sample(self, phase, keys, n_tasks):
+    def sample(self, phase: int, keys: tf.Tensor, n_tasks: int) -> Params:
         """Draws policies; the phases get disjoint streams through their keys. See `Personas.sample`."""
         keys = _checked_keys(phase, keys, n_tasks)
         return tuple(
@@ -114,7 +117,7 @@ class NormalPolicies(descriptions.Described):
             for index, leaf in enumerate(self._leaves)
         )
 
-    def check_size(self, phase, parameter, n_tasks):
+    def check_size(self, phase: int, parameter: str, n_tasks: int) -> None:
         """There are always enough."""
         del phase, parameter, n_tasks
 

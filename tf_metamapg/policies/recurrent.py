@@ -1,12 +1,17 @@
 """Recurrent policies, which remember what they have seen in a trajectory."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
@@ -14,6 +19,7 @@ from tf_metamapg.policies import heads
 from tf_metamapg.policies.layers import Dense
 from tf_metamapg.policies.layers import GRUCell
 from tf_metamapg.policies.layers import LSTMCell
+from tf_metamapg.policies.layers import RecurrentCell
 from tf_metamapg.policies.network import NetworkPolicy
 
 
@@ -25,11 +31,14 @@ class Recurrent(keras.Model):
     """
 
     @staticmethod
-    def n_params(cell_class, n_features, n_outputs, units):
+    def n_params(cell_class: type[RecurrentCell], n_features: int, n_outputs: int, units: int) -> int:
         """How many parameters there are."""
         return (n_features + units + 1) * cell_class.n_gates * units + (units + 1) * n_outputs
 
-    def __init__(self, cell, encode, n_features, n_outputs, seed, **kwargs):
+    def __init__(
+        self, cell: keras.layers.Layer, encode: Callable[[tf.Tensor], tf.Tensor], n_features: int, n_outputs: int,
+        seed: int, **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._cell = cell
         self._encode = encode
@@ -40,26 +49,26 @@ class Recurrent(keras.Model):
         )
         self.state_names = cell.state_names
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Makes the variables; see `keras.layers.Layer.build`."""
         del input_shape
         self._cell.build((None, self._n_features))
         self._dense.build((None, self._cell.units))
 
-    def call(self, observations, state):
+    def call(self, observations: tf.Tensor, state: Structure) -> tuple[tf.Tensor, Structure]:
         """The same as `step`."""
         return self.step(observations, state)
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Sequence[int]) -> Structure:
         """Zeros: tuple of tensors [*shape, units]."""
         return self._cell.initial_state(shape)
 
-    def step(self, observations, state):
+    def step(self, observations: tf.Tensor, state: Structure) -> tuple[tf.Tensor, Structure]:
         """Observations [..., B, ...] and state → (outputs [..., B, n_outputs], the next state)."""
         state = self._cell(self._encode(observations), tuple(state))
         return self._dense(state[0]), state
 
-    def unroll(self, observations):
+    def unroll(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., K, T, ...] of whole trajectories → outputs [..., K, T, n_outputs]."""
         inputs = time_first(self._encode(observations))
         hidden = time_last(self._cell.over_time(inputs, self.initial_state(inputs.shape[1:-1]))[0])
@@ -68,19 +77,19 @@ class Recurrent(keras.Model):
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
 
 
-def time_first(steps):
+def time_first(steps: tf.Tensor) -> tf.Tensor:
     """[..., K, T, features] → [T, ..., K, features]."""
     last = len(steps.shape) - 1
     return tf.transpose(steps, [last - 1, *range(last - 1), last])
 
 
-def time_last(steps):
+def time_last(steps: tf.Tensor) -> tf.Tensor:
     """[T, ..., K, features] → [..., K, T, features]."""
     last = len(steps.shape) - 1
     return tf.transpose(steps, [*range(1, last), 0, last])
 
 
-def new_cell(cell_class, units, seed, dtype):
+def new_cell(cell_class: type[RecurrentCell], units: int, seed: int, dtype: str) -> RecurrentCell:
     """A cell of `layers.py` whose weights are drawn from a seed."""
     glorot, orthogonal = keras.initializers.GlorotUniform, keras.initializers.Orthogonal
     return cell_class(
@@ -90,7 +99,7 @@ def new_cell(cell_class, units, seed, dtype):
 
 
 @descriptions.maker
-def lstm_policy(game, agent_index, units=64):
+def lstm_policy(game: contracts.AnyGame, agent_index: int, units: int = 64) -> NetworkPolicy:
     """The policy of one agent as a long short-term memory of what it has seen.
 
     Args:
@@ -108,7 +117,7 @@ def lstm_policy(game, agent_index, units=64):
 
 
 @descriptions.maker
-def gru_policy(game, agent_index, units=64):
+def gru_policy(game: contracts.AnyGame, agent_index: int, units: int = 64) -> NetworkPolicy:
     """The policy of one agent as a gated recurrent unit of what it has seen.
 
     It has three quarters of the weights of an LSTM of as many units, and half of the recurrent state.

@@ -3,17 +3,26 @@
 What an agent cannot have seen gets no plausible answer: all numbers are NaN then, and integers are −1.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import math
+from typing import Any
 
 import tensorflow as tf
 
 from tf_metamapg import contracts
+from tf_metamapg.contracts import Structure
+from tf_metamapg.policies.heads import CategoricalHead
+from tf_metamapg.policies.heads import GaussianHead
 
 # Loaders turn lists and arrays into the dtype of a signature, but no tensors.
 _OTHER_WIDTH = {tf.int32: tf.int64, tf.float32: tf.float64, tf.float64: tf.float32}
 
 
-def of_steps(step, head, spec, state_specs=()):
+def of_steps(
+    step: Callable[[tf.Tensor, Structure], tuple[tf.Tensor, Structure]], head: CategoricalHead | GaussianHead,
+    spec: contracts.AgentSpec, state_specs: Sequence[tf.TensorSpec] = (),
+) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
     """What a policy's `signatures` returns; `export.py` says what it means.
 
     Args:
@@ -25,12 +34,12 @@ def of_steps(step, head, spec, state_specs=()):
     Returns:
         dict from names to (function, its input signature).
     """
-    is_finite = isinstance(spec.observation, contracts.Discrete)
+    n_observations = spec.observation.n if isinstance(spec.observation, contracts.Discrete) else None
     observation_spec = spec.observation.tensor_spec(spec.dtype)
 
     def of_step(describe, observations, state):
-        if is_finite:
-            is_possible = tf.logical_and(observations >= 0, observations < spec.observation.n)
+        if n_observations is not None:
+            is_possible = tf.logical_and(observations >= 0, observations < n_observations)
             # Some loaders look up what others multiply with zeros.
             observations = tf.where(is_possible, observations, tf.zeros_like(observations))
         else:

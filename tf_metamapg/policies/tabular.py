@@ -1,14 +1,21 @@
 """Tabular policies: one parameter per observation and action."""
 
+from typing import Any
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
+import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import products
 from tf_metamapg.numerics import random
+from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
+from tf_metamapg.policies import heads
 from tf_metamapg.policies.categorical import CategoricalPolicy
 
 
@@ -20,20 +27,22 @@ class Tabular(keras.Model):
     iterated prisoner's dilemma.
     """
 
-    def __init__(self, n_observations, n_actions, initializer, **kwargs):
+    def __init__(
+        self, n_observations: int, n_actions: int, initializer: keras.initializers.Initializer, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._n_observations = n_observations
         self._n_actions = n_actions
         self._initializer = initializer
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Makes the variables; see `keras.layers.Layer.build`."""
         del input_shape
         self.table = self.add_weight(
             shape=(self._n_observations, self._n_actions - 1), initializer=self._initializer, name="table"
         )
 
-    def call(self, observations):
+    def call(self, observations: tf.Tensor) -> tf.Tensor:
         """int32 tensor [B] → logits [..., B, n_actions], with the leading axes of the table."""
         one_hot = keras.ops.one_hot(observations, self._n_observations, dtype=self.compute_dtype)
         free_logits = products.matmul(one_hot, self.table.value)
@@ -44,7 +53,7 @@ class Tabular(keras.Model):
 class TabularPolicy(CategoricalPolicy):
     """A table of logits."""
 
-    def params_of(self, action_probs):
+    def params_of(self, action_probs: ArrayLike) -> tuple[np.ndarray]:
         """The parameters of the policies that have given action probabilities.
 
         Args:
@@ -73,7 +82,7 @@ class TabularPolicy(CategoricalPolicy):
 
 
 @descriptions.maker
-def tabular_policy(game, agent_index, initial_stddev=1.0):
+def tabular_policy(game: contracts.AnyGame, agent_index: int, initial_stddev: float = 1.0) -> TabularPolicy:
     """The policy of one agent of a game with finitely many observations, as a table of logits.
 
     Args:
@@ -93,11 +102,13 @@ def tabular_policy(game, agent_index, initial_stddev=1.0):
     )
     checks.check_number("tabular_policy.initial_stddev", initial_stddev, minimum=0.0)
 
+    n_observations, n_actions = encoders.size(spec.observation), heads.for_actions(spec.action).n_outputs
+
     def build_model(seed):
         initializer = keras.initializers.RandomNormal(
             stddev=initial_stddev, seed=random.integer_seed(seed, agent_index)
         )
-        model = Tabular(spec.observation.n, spec.action.n, initializer, dtype=spec.dtype)
+        model = Tabular(n_observations, n_actions, initializer, dtype=spec.dtype)
         model.build((None,))
         return model
 

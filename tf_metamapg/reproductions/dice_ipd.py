@@ -6,6 +6,7 @@ from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 
 TITLE = "Sampled LOLA-DiCE in the iterated prisoner's dilemma"
 SOURCE = "Foerster et al. 2018, and the runs that the authors released with their code"
@@ -19,7 +20,10 @@ INITIAL_STDDEV = 5**-0.5
 N_LAST = 10
 
 
-def reproduce(directory, n_seeds=20, n_updates=200, n_trajectories=64, horizon=150, jit_compile=True):
+def reproduce(
+    directory: files.PathLike, n_seeds: int = 20, n_updates: int = 200, n_trajectories: int = 64, horizon: int = 150,
+    jit_compile: bool = True,
+) -> None:
     """Runs LOLA-DiCE for every number of lookahead steps and writes the results.
 
     Args:

@@ -10,6 +10,7 @@ from tf_metamapg.agents.sos import SOS
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 from tf_metamapg.runs import statistics
 
 TITLE = "Agents with exact gradients in the iterated prisoner's dilemma"
@@ -27,7 +28,7 @@ AGENTS = {
 N_RECOMPUTED_RUNS = 400
 
 
-def reproduce(directory, n_runs=400, n_updates=200):
+def reproduce(directory: files.PathLike, n_runs: int = 400, n_updates: int = 200) -> None:
     """Runs all agents and writes the results.
 
     Args:

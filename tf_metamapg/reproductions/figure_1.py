@@ -14,6 +14,7 @@ from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.vector import vector_policy
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 
 TITLE = "Learning paths in the bilinear zero-sum game"
 SOURCE = "Figure 1 of Kim et al. 2020"
@@ -34,7 +35,7 @@ AGENTS = {
 }
 
 
-def reproduce(directory, n_updates=40):
+def reproduce(directory: files.PathLike, n_updates: int = 40) -> None:
     """Follows all agents from one point and writes the results.
 
     Args:

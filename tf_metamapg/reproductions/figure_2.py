@@ -13,6 +13,7 @@ import tensorflow as tf
 from tf_metamapg import adaptation
 from tf_metamapg import links
 from tf_metamapg import theorem
+from tf_metamapg.agents.meta_agent import MetaAgent
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.estimators import scoring
@@ -21,6 +22,7 @@ from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 
 TITLE = "What Meta-PG and Meta-MAPG differentiate through"
 SOURCE = "Figure 2 of Kim et al. 2020"
@@ -37,7 +39,7 @@ CANDIDATES = (
 INNER_LEARNING_RATE = 1.0
 
 
-class _Closable:
+class _Closable(MetaAgent):
     """A meta-agent some of whose arrows are closed."""
 
     def __init__(self, closed):
@@ -91,7 +93,7 @@ def _pass(joint_params, sources, target, closed):
     )
 
 
-def reproduce(directory, n_trajectories=256, horizon=20):
+def reproduce(directory: files.PathLike, n_trajectories: int = 256, horizon: int = 20) -> None:
     """Finds all arrows and writes the results.
 
     Args:

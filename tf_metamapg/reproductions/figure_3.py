@@ -1,9 +1,12 @@
 """Naive agents, LOLA, Meta-PG and Meta-MAPG on the same held-out tasks of the iterated prisoner's dilemma."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 
 TITLE = "Learning to learn in the iterated prisoner's dilemma"
 SOURCE = "Figure 3 of Kim et al. 2020"
@@ -17,7 +20,7 @@ PUBLISHED = {"naive": "near −2", "LOLA-DiCE": "many updates", "Meta-PG": "−2
 SHOWN = (0, 1, 2, 5, 10, 30, 100, 300)
 
 
-def reproduce(directory, bindings=()):
+def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
     """Trains and evaluates all methods as their gin configs say, and writes the results.
 
     A method's run directory is kept beside the results: what was killed goes on where it was.

@@ -1,11 +1,14 @@
 """How many trajectories each estimator needs, for gradients of first and second order and for meta-gradients."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
 
 import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import contracts
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.critics.baselines import NoBaseline
@@ -16,13 +19,14 @@ from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.numerics import random
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
 
 TITLE = "Sampled gradients against exact ones, by sample size"
 SOURCE = "question of Foerster et al. 2018; estimators of theirs and of Farquhar et al. 2019"
 DURATION = "3 min"
 
-ESTIMATORS = {
+ESTIMATORS: dict[str, Callable[..., contracts.PlayingEstimator]] = {
     "score function": functools.partial(ScoreFunctionEstimator, critic=LeaveOneOutBaseline),
     "DiCE": functools.partial(DiceEstimator, critic=NoBaseline),
     "DiCE with its baseline": functools.partial(DiceEstimator, critic=LeaveOneOutBaseline),
@@ -35,9 +39,10 @@ TARGET_COSINE = 0.95
 
 
 def reproduce(
-    directory, n_policies=5, n_samples=100_000, n_draws=10, meta_sample_sizes=(64, 256, 1024, 4096, 16384, 65536),
-    horizon=150, jit_compile=True,
-):
+    directory: files.PathLike, n_policies: int = 5, n_samples: int = 100_000, n_draws: int = 10,
+    meta_sample_sizes: Sequence[int] = (64, 256, 1024, 4096, 16384, 65536), horizon: int = 150,
+    jit_compile: bool = True,
+) -> None:
     """Measures all estimators and writes the results.
 
     Args:
@@ -122,10 +127,7 @@ def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=2
 
     compiled = tf.function(derivatives, autograph=False, jit_compile=jit_compile)
     keys = random.root_keys(range(n_policies))
-    calls = [
-        compiled(random.fold_in(keys, call)).numpy()
-        for call in range(-(-n_batches // n_at_once))
-    ]
+    calls = [compiled(random.fold_in(keys, call)).numpy() for call in range(-(-n_batches // n_at_once))]
     return np.concatenate(calls, axis=1)[:, :n_batches]
 
 

@@ -1,9 +1,14 @@
 """What `personas_ipd` and `personas_rps` have in common: meta-agents among agents from a population."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 
 # Bindings of each method. The agents that choose no initial policy have one step for the whole chain, the best of
 # these in meta-validation.
@@ -29,7 +34,7 @@ HEADER = (
 )
 
 
-def reproduce(directory, configs, bindings=()):
+def reproduce(directory: files.PathLike, configs: Mapping[str, str], bindings: Sequence[str] = ()) -> None:
     """Trains and evaluates all methods with every policy, and writes the results.
 
     Args:
@@ -37,7 +42,7 @@ def reproduce(directory, configs, bindings=()):
         configs: dict from what the meta-agent's policy is to the name of a gin config.
         bindings: gin bindings that come after those of the protocol.
     """
-    rows = []
+    rows: list[list[Any]] = []
     for policy, config in configs.items():
         for method in METHODS:
             summary, inner_step, seconds = outcome(directory, policy, config, method, bindings)
@@ -49,7 +54,7 @@ def reproduce(directory, configs, bindings=()):
     write(directory, configs, rows)
 
 
-def write(directory, configs, rows):
+def write(directory: files.PathLike, configs: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
     """Writes the results: the raw numbers, and the figure and the table that are made of them.
 
     Args:
@@ -69,7 +74,9 @@ def write(directory, configs, rows):
     results.save(directory, _figure(curves), HEADER, rows, _text(configs, curves, remarks))
 
 
-def outcome(directory, policy, config, method, bindings):
+def outcome(
+    directory: files.PathLike, policy: str, config: str, method: str, bindings: Sequence[str]
+) -> tuple[dict[str, Any], str, float]:
     """Trains and evaluates one method.
 
     Args:
@@ -97,12 +104,12 @@ def outcome(directory, policy, config, method, bindings):
     return summaries[best], f"{best:g}", sum(summary["wall_seconds"] for summary in summaries.values())
 
 
-def own_rewards(evaluation):
+def own_rewards(evaluation: Mapping[str, Any]) -> np.ndarray:
     """The average reward of the meta-agent: array [S, L + 1]."""
     return np.array(evaluation["average_reward"])[:, :, 0]
 
 
-def area(curves):
+def area(curves: np.ndarray) -> np.ndarray:
     """Under the curve from the first update on, per update: what the meta-value weighs. [S, L + 1] → [S]."""
     return curves[:, 1:].mean(axis=1)
 

@@ -1,9 +1,12 @@
 """How much it matters which personas there are: tabular meta-agents, trained and tested with other populations."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tf_metamapg.reproductions import personas
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 
 TITLE = "The choice of personas"
 SOURCE = "what the intervals of the two results above leave out"
@@ -12,7 +15,9 @@ DURATION = "25 min"
 CONFIGS = {"prisoner's dilemma": "personas_ipd_tabular", "rock-paper-scissors": "personas_rps_tabular"}
 
 
-def reproduce(directory, n_populations=10, n_seeds=4, bindings=()):
+def reproduce(
+    directory: files.PathLike, n_populations: int = 10, n_seeds: int = 4, bindings: Sequence[str] = ()
+) -> None:
     """Trains and evaluates both meta-agents with every population, and writes the results.
 
     Args:

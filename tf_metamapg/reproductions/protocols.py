@@ -1,19 +1,26 @@
 """What several reproductions have in common: configs, and agents that meet in the iterated prisoner's dilemma."""
 
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 
 from tf_metamapg import checks
 from tf_metamapg import configs
+from tf_metamapg import contracts
 from tf_metamapg import gin_reader
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.policies.tabular import TabularPolicy
 from tf_metamapg.runs import claims
+from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import run_directory
 from tf_metamapg.training.settings import Problem
@@ -21,7 +28,7 @@ from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
 
-def train_config(directory, name, config, bindings):
+def train_config(directory: files.PathLike, name: str, config: str, bindings: Sequence[str]) -> dict[str, Any]:
     """Trains and evaluates as a gin config says, or goes on where that was killed.
 
     Args:
@@ -52,20 +59,21 @@ def train_config(directory, name, config, bindings):
             ) from error
 
 
-def meta_test_curves(summary):
+def meta_test_curves(summary: Mapping[str, Any]) -> np.ndarray:
     """The mean rewards of a run in meta-testing: array [S, updates + 1, n_agents]."""
     return np.array(summary["meta_test"]["average_reward"])
 
 
-def prisoners_dilemma(initial_stddev, dtype):
+def prisoners_dilemma(initial_stddev: float, dtype: str) -> tuple[IteratedMatrixGame, list[TabularPolicy]]:
     """The game with γ = 0.96, and two tabular policies for it with θ ~ N(0, σ²): (game, policies)."""
     game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96, dtype=dtype)
     return game, [tabular_policy(game, agent_index, initial_stddev) for agent_index in range(2)]
 
 
 def learning_curves(
-    agent, make_estimator, *, initial_stddev, n_seeds, n_updates, dtype, description, jit_compile
-):
+    agent: contracts.Agent, make_estimator: Callable[..., contracts.Estimator], *, initial_stddev: float, n_seeds: int,
+    n_updates: int, dtype: str, description: str, jit_compile: bool,
+) -> np.ndarray:
     """Lets two agents of one kind play from θ ~ N(0, σ²), γ = 0.96, without noise on the payoffs.
 
     Args:
@@ -84,7 +92,7 @@ def learning_curves(
     """
     game, policies = prisoners_dilemma(initial_stddev, dtype)
     problem = Problem(
-        game=game, policies=policies, agents=[agent, agent], estimator=make_estimator(game, policies),
+        game=game, policies=tuple(policies), agents=(agent, agent), estimator=make_estimator(game, policies),
         task_distribution=DefaultTasks(game),
     )
     trainer = MetaTrainer(problem, TrainerSettings(chain_length=0, jit_compile=jit_compile), range(n_seeds))

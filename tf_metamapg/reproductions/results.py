@@ -1,10 +1,13 @@
 """What a reproduction leaves: a figure, the raw numbers behind it, and a table beside the published figures."""
 
+from collections.abc import Sequence
 import csv
 import pathlib
 import textwrap
+from typing import Any
 
 import matplotlib.figure
+import numpy as np
 
 from tf_metamapg.runs import files
 from tf_metamapg.runs import statistics
@@ -16,13 +19,15 @@ COLOURS = {
 }
 
 
-def new_figure(width, height, n_panels=1, **subplots):
+def new_figure(
+    width: float, height: float, n_panels: int = 1, **subplots: Any
+) -> tuple[matplotlib.figure.Figure, np.ndarray]:
     """A figure and its panels, side by side; sizes in inches."""
     figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(1, n_panels, squeeze=False, **subplots)[0]
 
 
-def label_learning_curves(panel):
+def label_learning_curves(panel: matplotlib.axes.Axes) -> None:
     """The axes and the legend of average rewards against updates."""
     panel.set_xlabel("updates")
     panel.set_ylabel("average reward per step")
@@ -30,7 +35,10 @@ def label_learning_curves(panel):
     panel.legend(fontsize=8, title="mean and 95% interval", title_fontsize=8)
 
 
-def save(directory, figure, header, rows, text):
+def save(
+    directory: files.PathLike, figure: matplotlib.figure.Figure, header: Sequence[str], rows: Sequence[Sequence[Any]],
+    text: str,
+) -> None:
     """Writes everything; a file appears whole or not at all.
 
     Args:
@@ -50,35 +58,38 @@ def save(directory, figure, header, rows, text):
     files.write_text(directory / "table.md", text)
 
 
-def paragraph(*sentences):
+def paragraph(*sentences: str) -> str:
     """Sentences as a paragraph of Markdown."""
     return textwrap.fill(" ".join(sentences), 110) + "\n\n"
 
 
-def markdown_table(header, rows):
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table of texts."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def with_interval(values):
+def with_interval(values: np.ndarray) -> str:
     """'mean ± half-width of the 95% interval' of values [S], as text."""
     mean, half_width = statistics.mean_and_interval(values)
-    return f"{signed(mean)} ± {half_width:.3f}"
+    return f"{signed(float(mean))} ± {half_width:.3f}"
 
 
-def peak(curves):
+def peak(curves: np.ndarray) -> str:
     """Where the mean over seeds of curves [S, x] is largest, as text: 'largest mean at index'."""
     mean = curves.mean(axis=0)
     return f"{signed(mean.max())} at {mean.argmax()}"
 
 
-def signed(value):
+def signed(value: float) -> str:
     """A number with a true minus sign, as text."""
     return f"{value:.3f}".replace("-", "−")
 
 
-def draw_mean(panel, x, values, label, colour, **line):
+def draw_mean(
+    panel: matplotlib.axes.Axes, x: Sequence[float] | np.ndarray, values: np.ndarray, label: str, colour: str,
+    **line: Any,
+) -> None:
     """The mean over seeds of values [S, x], with its 95% interval."""
     mean, half_width = statistics.mean_and_interval(values)
     panel.fill_between(x, mean - half_width, mean + half_width, color=colour, alpha=0.25, linewidth=0)

@@ -1,9 +1,12 @@
 """One meta-agent shapes naive learners for a hundred updates of theirs, with exact gradients."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 
 TITLE = "Shaping a naive learner for long in the iterated prisoner's dilemma"
 SOURCE = "protocol and published figures of Lu et al. 2022, Model-Free Opponent Shaping"
@@ -27,7 +30,7 @@ SHAPERS = {
 }
 
 
-def reproduce(directory, bindings=()):
+def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
     """Trains and evaluates all shapers as `shape_naive_learner.gin` says, and writes the results.
 
     Args:

@@ -4,9 +4,11 @@ A checkpoint is one NumPy archive, `ckpt-NUMBER.npz`, with the values of all var
 the digest of the run that wrote it, so that no other run takes it for its own.
 """
 
+from collections.abc import Mapping
 import os
 import pathlib
 import re
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,7 @@ class Checkpointer:
         latest: the path of the last checkpoint that was saved or restored, or None.
     """
 
-    def __init__(self, directory, variables, run_digest):
+    def __init__(self, directory: files.PathLike, variables: Mapping[str, Any], run_digest: str) -> None:
         """
         Args:
             directory: where the checkpoints are, made where it is missing; what killed writers have left there is
@@ -35,27 +37,27 @@ class Checkpointer:
         self._directory = pathlib.Path(directory)
         self._variables = dict(_named(variables, "variables"))
         self._run_digest = run_digest
-        self.latest = None
+        self.latest: pathlib.Path | None = None
         os.makedirs(self._directory, exist_ok=True)
         files.remove_partial(self._directory)
 
-    def save(self, number, notes):
+    def save(self, number: int, notes: Mapping[str, Any]) -> None:
         """Saves a checkpoint.
 
         Args:
             number: what it is named after; a checkpoint of the same number is replaced, and the largest few are kept.
             notes: dict of numbers and texts that are kept beside the variables.
         """
-        self.latest = self._path(number)
+        self.latest = path = self._path(number)
         arrays = {name: variable.numpy() for name, variable in self._variables.items()}
         arrays |= {f"notes/{name}": np.array(note) for name, note in notes.items()}
-        with files.atomic(self.latest) as aside:
+        with files.atomic(path) as aside:
             with open(aside, "wb") as file:
                 np.savez(file, run_digest=np.array(self._run_digest), **arrays)
         for old in self._numbers()[_KEPT:]:
             self._path(old).unlink()
 
-    def restore(self):
+    def restore(self) -> tuple[dict[str, Any] | None, list[pathlib.Path]]:
         """Restores the last checkpoint that can be read; without any, everything stays as it was built.
 
         Returns:

@@ -1,5 +1,6 @@
 """Claims of run directories: one process at a time works on a run, and a new run takes a new name."""
 
+from collections.abc import Iterator
 import contextlib
 import errno
 import fcntl
@@ -7,11 +8,12 @@ import os
 import pathlib
 
 from tf_metamapg import checks
+from tf_metamapg.runs import files
 from tf_metamapg.runs.run_directory import RunDirectory
 
 
 @contextlib.contextmanager
-def claim(path, resume):
+def claim(path: files.PathLike, resume: bool) -> Iterator[RunDirectory]:
     """Takes a directory for a run, for as long as the context lasts; no other process can take it meanwhile.
 
     Args:
@@ -39,7 +41,7 @@ def claim(path, resume):
 
 
 @contextlib.contextmanager
-def claim_next(parent, name):
+def claim_next(parent: files.PathLike, name: str) -> Iterator[RunDirectory]:
     """Takes the first of parent/name-1, parent/name-2, … that does not exist; see `claim`."""
     parent, number = pathlib.Path(parent), 1
     missing = _missing(parent)

@@ -1,6 +1,8 @@
 """One experiment from start to end: meta-train, adapt on held-out tasks, and leave a run directory."""
 
+from collections.abc import Callable
 import time
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from tf_metamapg.runs import publication
 from tf_metamapg.runs import run_directory
 from tf_metamapg.runs.checkpoints import Checkpointer
 from tf_metamapg.runs.metrics import MetricsLog
+from tf_metamapg.runs.run_directory import RunDirectory
+from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.trainer import MetaTrainer
 
@@ -26,7 +30,7 @@ class MetaTrainingStopped(RuntimeError):
     """A run cannot go on; the message says where it stopped and where it can be taken up."""
 
 
-def build(experiment):
+def build(experiment: Experiment) -> MetaTrainer:
     """The trainer of an experiment, whose meta-gradient has been traced: errors in it are found early.
 
     Args:
@@ -44,8 +48,9 @@ def build(experiment):
 
 
 def train(
-    experiment, trainer, config, directory, started, resume=False, allow_other_versions=False, opened=lambda: None
-):
+    experiment: Experiment, trainer: MetaTrainer, config: str, directory: RunDirectory, started: float,
+    resume: bool = False, allow_other_versions: bool = False, opened: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Meta-trains, evaluates on held-out tasks and writes everything to the run directory.
 
     Args:

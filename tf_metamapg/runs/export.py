@@ -41,6 +41,7 @@ unit; `vector` of a parameter vector. `policies/layers.py` computes with them. T
 names them, by the names of its layers; the state of a recurrent cell of Keras is its last `output`, `state_0`, ….
 """
 
+from collections.abc import Sequence
 import contextlib
 import os
 import shutil
@@ -50,13 +51,16 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
 from tf_metamapg.runs import files
 
 # What TensorFlow and Python raise where there is no space left.
 DISK_ERRORS = (OSError, tf.errors.OutOfRangeError, tf.errors.ResourceExhaustedError)
 
 
-def export_policy(path, policy, params):
+def export_policy(path: files.PathLike, policy: contracts.Policy, params: Params) -> None:
     """Writes one agent's policy as a SavedModel, and beside it its parameters, as `path`.npz.
 
     Args:
@@ -71,7 +75,7 @@ def export_policy(path, policy, params):
             shutil.copyfile(arrays, aside)
 
 
-def check_exportable(policies):
+def check_exportable(policies: Sequence[contracts.Policy | None]) -> None:
     """Saves new policies for a trial, so that what cannot be exported is known before it has been trained.
 
     Args:
@@ -94,7 +98,10 @@ def check_exportable(policies):
                 ) from error
 
 
-def export_policies(directory, policies, joint_params, seed_index):
+def export_policies(
+    directory: files.PathLike, policies: Sequence[contracts.Policy | None], joint_params: JointParams,
+    seed_index: int,
+) -> None:
     """Writes the policies of the agents of one seed as `agent_0`, `agent_1`, …
 
     Args:
@@ -120,6 +127,7 @@ def _saved(policy, params):
     Yields:
         the two paths.
     """
+    policy = contracts.checked_kind("policy", policy, contracts.ExportablePolicy, "one that can be exported")
     model = policy.model()
     model.set_weights([leaf.numpy() for leaf in params])
     module = tf.Module()

@@ -1,5 +1,6 @@
 """Figures of results."""
 
+from collections.abc import Sequence
 import io
 
 import matplotlib.figure
@@ -11,14 +12,16 @@ from tf_metamapg.runs import files
 from tf_metamapg.runs import statistics
 
 
-def save_adaptation_figure(path, mean_reward, title, agent_names):
+def save_adaptation_figure(
+    path: files.PathLike, mean_reward: np.ndarray, title: str, agent_names: Sequence[str]
+) -> None:
     """Writes what `adaptation_figure` draws as a PNG file."""
     figure = adaptation_figure(mean_reward, title, agent_names)
     with files.atomic(path) as aside:
         figure.savefig(aside, format="png", dpi=150)
 
 
-def check_drawable(title, agent_names):
+def check_drawable(title: str, agent_names: Sequence[str]) -> None:
     """Draws an empty figure for a trial.
 
     Raises:
@@ -30,7 +33,7 @@ def check_drawable(title, agent_names):
         raise checks.InvalidInputError(f"figure {checks.brief(title)}: cannot be drawn ({error})") from error
 
 
-def adaptation_figure(mean_reward, title, agent_names):
+def adaptation_figure(mean_reward: np.ndarray, title: str, agent_names: Sequence[str]) -> matplotlib.figure.Figure:
     """The curve of Figure 3: mean reward per step against inner updates, one panel per agent.
 
     Every seed is a faint line, the mean over seeds a strong one, with its 95% interval.

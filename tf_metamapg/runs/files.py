@@ -1,14 +1,18 @@
 """Files that appear whole or not at all, also if the machine stops."""
 
+from collections.abc import Iterator
 import contextlib
 import errno
 import json
 import os
 import shutil
+from typing import Any
+
+PathLike = str | os.PathLike[str]
 
 
 @contextlib.contextmanager
-def atomic(path):
+def atomic(path: PathLike) -> Iterator[str]:
     """Gives a temporary path beside `path` to write a file or a directory to, and renames it at the end.
 
     A reader of `path` finds the old content or all of the new, also if the writer fails or is killed. Only
@@ -32,19 +36,19 @@ def atomic(path):
     _remove(discarded)
 
 
-def write_text(path, text):
+def write_text(path: PathLike, text: str) -> None:
     """Writes a text file whole."""
     with atomic(path) as aside:
         with open(aside, "w", encoding="utf-8") as file:
             file.write(text)
 
 
-def write_json(path, value):
+def write_json(path: PathLike, value: Any) -> None:
     """Writes a value as JSON, whole."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def remove_partial(directory):
+def remove_partial(directory: PathLike) -> None:
     """Removes what writers that were killed have left in a directory."""
     for name in os.listdir(directory):
         if name.endswith(".partial"):

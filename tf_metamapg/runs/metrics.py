@@ -1,5 +1,6 @@
 """The metrics of a run: a CSV file with every seed, and TensorBoard events with the means over seeds."""
 
+from collections.abc import Sequence
 import csv
 import hashlib
 import io
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg.runs import files
+from tf_metamapg.training.trainer import Metrics
 
 _TERMS = ("current_policy", "self_shaping", "opponent_shaping")
 
@@ -24,8 +26,9 @@ class MetricsLog:
     """
 
     def __init__(
-        self, csv_path, events_directory, seeds, chain_length, n_agents, game_metrics=(), *, n_meta_updates_done, digest
-    ):
+        self, csv_path: files.PathLike, events_directory: files.PathLike, seeds: Sequence[int], chain_length: int,
+        n_agents: int, game_metrics: Sequence[str] = (), *, n_meta_updates_done: int, digest: str | None,
+    ) -> None:
         """Opens the log; what stands there beyond `n_meta_updates_done` is dropped.
 
         Args:
@@ -66,7 +69,7 @@ class MetricsLog:
         for start in range(0, len(rows), n_rows):
             self._write_events(rows[start : start + n_rows])
 
-    def write(self, meta_update, metrics):
+    def write(self, meta_update: int, metrics: Metrics) -> None:
         """Appends what one meta-update reported.
 
         Args:
@@ -85,7 +88,7 @@ class MetricsLog:
         self._hash.update(lines)
         self._write_events(rows)
 
-    def flush(self):
+    def flush(self) -> str:
         """Leaves nothing in buffers, neither the log's own nor the system's.
 
         Returns:
@@ -95,7 +98,7 @@ class MetricsLog:
         self._events.flush()
         return self._hash.hexdigest()
 
-    def close(self):
+    def close(self) -> None:
         """Flushes and closes the files."""
         self._file.close()
         self._events.close()

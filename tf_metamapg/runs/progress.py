@@ -15,7 +15,7 @@ _shown: weakref.WeakSet = weakref.WeakSet()
 class Progress:
     """A bar where stdout is a terminal, and a plain line now and then where it is not."""
 
-    def __init__(self, n_steps, n_done=0, what="meta-update"):
+    def __init__(self, n_steps: int, n_done: int = 0, what: str = "meta-update") -> None:
         """
         Args:
             n_steps: how many steps there are.
@@ -31,7 +31,7 @@ class Progress:
             self._bar = tqdm.tqdm(total=n_steps, initial=n_done, desc=what, unit="", file=sys.stdout)
             _shown.add(self)
 
-    def step(self, text):
+    def step(self, text: str) -> None:
         """One step is done, and `text` says how it stands."""
         self._n_done += 1
         if self._bar is not None:
@@ -41,19 +41,19 @@ class Progress:
             self._last_line = time.monotonic()
             print(f"{self._what} {self._n_done}/{self._n_steps}: {text}", flush=True)
 
-    def close(self):
+    def close(self) -> None:
         """Leaves the bar as it stands."""
         _shown.discard(self)
         if self._bar is not None:
             self._bar.close()
 
 
-def is_shown():
+def is_shown() -> bool:
     """Whether the last line of a terminal is a bar."""
     return bool(_shown)
 
 
-def close_all():
+def close_all() -> None:
     """Leaves all bars as they stand, so that what is said next has a line of its own."""
     for bar in list(_shown):
         bar.close()

@@ -3,18 +3,27 @@
 import os
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.runs import export
 from tf_metamapg.runs import figures
 from tf_metamapg.runs import files
 from tf_metamapg.runs import report
+from tf_metamapg.runs.run_directory import RunDirectory
+from tf_metamapg.runs.settings import Experiment
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.trainer import MetaTrainer
 
 
-def summary(experiment, trainer, validation, meta_test, started):
+def summary(
+    experiment: Experiment, trainer: MetaTrainer, validation: tuple[np.ndarray, dict[str, np.ndarray]],
+    meta_test: tuple[np.ndarray, dict[str, np.ndarray]], started: float,
+) -> dict[str, Any]:
     """The results of a run, and what they are results of: a dict, as it stands in `summary.json`."""
     problem, run = experiment.problem, experiment.run
     best = int(np.argmax(experiment.scores(validation[0])))
@@ -43,7 +52,9 @@ def summary(experiment, trainer, validation, meta_test, started):
     }
 
 
-def publish(experiment, trainer, directory, results):
+def publish(
+    experiment: Experiment, trainer: MetaTrainer, directory: RunDirectory, results: dict[str, Any]
+) -> list[str]:
     """Writes the results, and then what may fail without harm to them.
 
     Returns:
@@ -79,13 +90,13 @@ def publish(experiment, trainer, directory, results):
     return failed
 
 
-def exported(problem):
+def exported(problem: Problem) -> list[contracts.Policy | None]:
     """The policies to export; None for agents of a population, which start from another policy in every task."""
     return [
         policy if population is None else None for policy, population in zip(problem.policies, problem.populations)
     ]
 
 
-def labels(problem):
+def labels(problem: Problem) -> tuple[str, list[str]]:
     """(the title of figures, the agents' names)."""
     return f"{problem.game.spec.name}, held-out tasks", [type(agent).__name__ for agent in problem.agents]

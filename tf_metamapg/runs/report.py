@@ -1,14 +1,18 @@
 """What a person sees when a run has ended."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from tf_metamapg.runs import statistics
+from tf_metamapg.runs.run_directory import RunDirectory
 
 # Which inner updates of a long chain a table shows, beside the last.
 _SHOWN = (0, 1, 2, 3, 4, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
 
 
-def text(directory, summary, compared):
+def text(directory: RunDirectory, summary: dict[str, Any], compared: Sequence[int]) -> str:
     """The results of a run, and where they are.
 
     Args:

@@ -1,10 +1,12 @@
 """The run directory: which run it holds, who is working on it, and where its files are."""
 
+from collections.abc import Sequence
 import hashlib
 import importlib.metadata
 import json
 import pathlib
 import platform
+from typing import Any
 
 from tf_metamapg import checks
 from tf_metamapg.runs import files
@@ -25,7 +27,7 @@ class RunDirectory:
         summary: the results, and what they are results of.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: files.PathLike) -> None:
         self.path = pathlib.Path(path)
         self.config = self.path / "config.gin"
         self.run_info = self.path / "run.json"
@@ -36,7 +38,7 @@ class RunDirectory:
         self.initial_policies = self.path / "initial_policies"
         self.summary = self.path / "summary.json"
 
-    def start(self, config, seeds, jit_compile):
+    def start(self, config: str, seeds: Sequence[int], jit_compile: bool) -> None:
         """Writes what a run is known by.
 
         Args:
@@ -51,7 +53,7 @@ class RunDirectory:
         # Last, since a directory with a config is one that can be resumed.
         files.write_text(self.config, config)
 
-    def read_info(self):
+    def read_info(self) -> dict[str, Any]:
         """What stands in run.json.
 
         Raises:
@@ -66,12 +68,12 @@ class RunDirectory:
             ) from error
         return info
 
-    def has_progress(self):
+    def has_progress(self) -> bool:
         """Whether there are rows of meta-updates, or results."""
         n_lines = len(self.metrics.read_bytes().splitlines()) if self.metrics.exists() else 0
         return n_lines > 1 or self.summary.exists()
 
-    def check_same_run(self, config, may_change, allow_other_versions):
+    def check_same_run(self, config: str, may_change: Sequence[str], allow_other_versions: bool) -> None:
         """Makes sure that the directory holds a run that can go on with a config.
 
         Args:
@@ -103,7 +105,7 @@ class RunDirectory:
                 f"{_of(changed, now)}; its numbers may change: add --allow_other_versions to go on all the same"
             )
 
-    def go_on(self, config):
+    def go_on(self, config: str) -> None:
         """Notes the config and the versions that a run is resumed with."""
         info = self.read_info()
         if [info["versions"], *info["resumed_with"]][-1] != versions():
@@ -112,7 +114,7 @@ class RunDirectory:
         files.write_text(self.config, config)
 
 
-def digest(config, may_change, seeds, jit_compile):
+def digest(config: str, may_change: Sequence[str], seeds: Sequence[int], jit_compile: bool) -> str:
     """A text that is the same for runs whose meta-updates give the same numbers.
 
     Args:
@@ -126,7 +128,7 @@ def digest(config, may_change, seeds, jit_compile):
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def bindings(config):
+def bindings(config: str) -> dict[str, str]:
     """{what is bound: value}, as texts, of a config as gin writes it, where a value may go over several lines."""
     found, name = {}, None
     for line in config.splitlines():
@@ -141,7 +143,7 @@ def bindings(config):
     return found
 
 
-def versions():
+def versions() -> dict[str, str]:
     """{package: version} of what a run's numbers are computed with."""
     packages = ("tensorflow", "tensorflow-probability", "keras", "numpy", "gin-config", "tf_metamapg")
     return {package: importlib.metadata.version(package) for package in packages}

@@ -27,7 +27,7 @@ class EvaluationSettings:
     # keeps what it has learned at the end.
     validate_every: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.check_integer("evaluation_chain_length", self.evaluation_chain_length, minimum=0)
         checks.check_integer("n_evaluation_tasks", self.n_evaluation_tasks, minimum=1)
         if self.validate_every is not None:
@@ -48,7 +48,7 @@ class RunSettings:
     checkpoint_every: int = 50  # meta-updates between checkpoints
     export_all_seeds: bool = False  # whether to export every seed's policies beside those of the best seed
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Every seed has models of its own to be built.
         checks.check_integer("n_seeds", self.n_seeds, minimum=1, maximum=100_000)
         checks.check_integer("first_seed", self.first_seed, minimum=0)
@@ -77,7 +77,7 @@ class Experiment:
     evaluation: EvaluationSettings
     run: RunSettings
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sizes = (("n_tasks", self.trainer.n_tasks), ("n_evaluation_tasks", self.evaluation.n_evaluation_tasks))
         for phases, (name, n_tasks) in zip(
             ((random.META_TRAIN,), (random.META_VALIDATION, random.META_TEST)), sizes
@@ -107,7 +107,9 @@ class Experiment:
         return self.compared(mean_reward)[:, self.trained_links].mean(axis=1)
 
 
-def compiling_pays(problem, trainer, evaluation, run) -> bool:
+def compiling_pays(
+    problem: Problem, trainer: TrainerSettings, evaluation: EvaluationSettings, run: RunSettings
+) -> bool:
     """Whether compiling with XLA is likely to save more time than it takes, from what was measured on two cores.
 
     Args:

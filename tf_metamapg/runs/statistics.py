@@ -1,10 +1,11 @@
 """Means over seeds and their confidence intervals."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 import tensorflow_probability as tfp
 
 
-def mean_and_interval(values, confidence=0.95):
+def mean_and_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """The mean over seeds and the half-width of its confidence interval, from Student's t.
 
     Args:
@@ -24,6 +25,6 @@ def mean_and_interval(values, confidence=0.95):
     return mean, quantile * values.std(axis=0, ddof=1) / np.sqrt(n_seeds)
 
 
-def normal_quantile(probability):
+def normal_quantile(probability: float) -> float:
     """The quantile of the standard normal distribution: 2.576 for a probability of 0.995."""
     return float(tfp.distributions.Normal(np.float64(0), np.float64(1)).quantile(np.float64(probability)))

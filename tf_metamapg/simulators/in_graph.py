@@ -56,8 +56,11 @@ class InGraphSimulator(descriptions.Described):
         """
         kind = type(self).__name__
         contracts.check_kind(f"{kind}.game", game, contracts.Game, "a game that is played step by step")
+        self._measured_game: contracts.MeasuredGame | None = None
         if game.spec.metrics:
-            contracts.check_kind(f"{kind}.game", game, contracts.MeasuredGame, "a game with the metrics of its spec")
+            self._measured_game = contracts.checked_kind(
+                f"{kind}.game", game, contracts.MeasuredGame, "a game with the metrics of its spec"
+            )
         arguments.check_policies(
             f"{kind}.policies", policies, contracts.StepPolicy, "a policy that acts step by step", game.spec
         )
@@ -104,13 +107,15 @@ class InGraphSimulator(descriptions.Described):
             present = own_masks or (None,) * spec.n_agents
             observations = tuple(game.observe(tasks, state, agent) for agent in agents)
             observations = tuple(map(masks.masked, observations, present))
-            joint_action, next_recurrent_states, start = [], [], 0
-            for policy, sampler, *seen, mask in zip(self.policies, samplers, observations, recurrent_states, present):
-                action, recurrent_state = sampler(*seen, own_numbers[start : start + policy.n_uniforms])
+            actions, next_recurrent_states, start = [], [], 0
+            for policy, sampler, seen, recurrent_state, mask in zip(
+                self.policies, samplers, observations, recurrent_states, present
+            ):
+                action, next_one = sampler(seen, recurrent_state, own_numbers[start : start + policy.n_uniforms])
                 start += policy.n_uniforms
-                joint_action.append(masks.masked(action, mask))
-                next_recurrent_states.append(recurrent_state)
-            joint_action = tuple(joint_action)
+                actions.append(masks.masked(action, mask))
+                next_recurrent_states.append(next_one)
+            joint_action = tuple(actions)
             next_state, rewards, continues = game.step(tasks, state, joint_action, own_numbers[start:])
             record = Trajectory(
                 observations, joint_action, tuple(map(masks.masked, rewards, present)),
@@ -140,9 +145,9 @@ class InGraphSimulator(descriptions.Described):
 
     def _metrics(self, tasks, state, joint_action, present):
         """What the game measures at a step, of the agents that are there: by name tuples over agents."""
-        if not self.spec.metrics:
+        if self._measured_game is None:
             return ()
-        metrics = self._game.metrics(tasks, state, joint_action)
+        metrics = self._measured_game.metrics(tasks, state, joint_action)
         return {name: tuple(map(masks.masked, metrics[name], present)) for name in self.spec.metrics}
 
     def _empty(self, shape):
