@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tf_metamapg import checks
 from tf_metamapg.games.coin_game import CoinGame
 from tf_metamapg.games.coin_rules import CoinRules
 from tf_metamapg.games.coin_views import SIZE
@@ -38,6 +39,9 @@ def always_defect(rules: CoinRules, view: str = "board") -> np.ndarray:
 
 def _distances(rules, view):
     """How far it is to the own and to the other's coin after each action: two arrays [n_observations, A]."""
+    checks.check(isinstance(rules, CoinRules), "rules", rules, "CoinRules, such as lola_rules()")
+    is_numbered = isinstance(view, str) and view in ("board", "board_and_takers")
+    checks.check(is_numbered, "view", view, "'board' or 'board_and_takers'")
     game = CoinGame(rules, view)
     state = one_of_each_board(game)
     place = np.stack([state.rows[0].numpy().ravel(), state.columns[0].numpy().ravel()], axis=-1)

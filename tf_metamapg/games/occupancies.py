@@ -11,7 +11,7 @@ def expected_visits(
     strategies: Iterable[tf.Tensor], views: np.ndarray, state_transitions: Callable[[tf.Tensor], tf.Tensor],
     discount: float, start: np.ndarray, ends: np.ndarray | None = None,
 ) -> tf.Tensor:
-    """The discounted number of visits to each state s, (I − γPᵀ)⁻¹ d₀, times the probability of each joint action there.
+    """The discounted number of visits to each state, (I − γPᵀ)⁻¹ d₀, times the probabilities of joint actions there.
 
     Args:
         strategies: for each agent a tensor [S, N, n_observations, A_i] of action probabilities.
