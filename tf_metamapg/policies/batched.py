@@ -8,8 +8,11 @@ stands in the graph once for each of them.
 import contextlib
 import logging
 
+import keras
 import tensorflow as tf
 
+from tf_metamapg.contracts import Params
+from tf_metamapg.contracts import Structure
 from tf_metamapg.policies import functional
 
 
@@ -21,7 +24,7 @@ class Batched:
         vectorizes: whether it is vectorized in graphs.
     """
 
-    def __init__(self, layer, vectorizes):
+    def __init__(self, layer: keras.layers.Layer, vectorizes: bool) -> None:
         """
         Args:
             layer: a built Keras layer or model with trainable variables.
@@ -30,16 +33,16 @@ class Batched:
         self.layer = layer
         self.vectorizes = vectorizes
 
-    def values(self):
+    def values(self) -> Params:
         """The values of its variables: their own, or those that `functional.bound` gives them."""
         return tuple(variable.value for variable in self.layer.trainable_variables)
 
-    def axes(self, values):
+    def axes(self, values: Params) -> tf.TensorShape:
         """The axes that values have in front of the shapes of variables."""
         n_axes = len(values[0].shape) - len(self.layer.trainable_variables[0].shape)
         return values[0].shape[:n_axes]
 
-    def __call__(self, values, *inputs):
+    def __call__(self, values: Params, *inputs: Structure) -> Structure:
         """Calls the layer.
 
         Args:
@@ -66,7 +69,7 @@ class Batched:
             return self.layer(*inputs)
 
 
-def vectorizes(layer, inputs):
+def vectorizes(layer: keras.layers.Layer, inputs: tuple[Structure, ...]) -> bool:
     """Whether TensorFlow can vectorize a layer, which is tried.
 
     Args:

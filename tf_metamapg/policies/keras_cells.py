@@ -1,12 +1,17 @@
 """Policies that are any recurrent cell of Keras, or of the user's."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.numerics import scan
 from tf_metamapg.policies import encoders
@@ -22,7 +27,9 @@ from tf_metamapg.policies.recurrent import Recurrent
 class Cell(keras.layers.Layer):
     """A recurrent cell of Keras as one of `layers.py`: its output, in front, counts as a part of its state."""
 
-    def __init__(self, cell, vectorizes, output_size, initial_state, **kwargs):
+    def __init__(
+        self, cell: keras.layers.Layer, vectorizes: bool, output_size: int, initial_state: Structure, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.cell = cell
         self._batched = Batched(cell, vectorizes)
@@ -31,16 +38,16 @@ class Cell(keras.layers.Layer):
         self.state_names = ("output", *(f"state_{index}" for index in range(len(tf.nest.flatten(initial_state)))))
         self.built = True
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Sequence[int]) -> tuple[tf.Tensor, ...]:
         """What the cell says: a tuple of tensors [*shape, size]; zeros for the output."""
         leaves = [tf.zeros([1, self.units], self.compute_dtype), *tf.nest.flatten(self._initial_state)]
         return tuple(tf.broadcast_to(leaf[0], [*shape, leaf.shape[-1]]) for leaf in leaves)
 
-    def call(self, inputs, state):
+    def call(self, inputs: tf.Tensor, state: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """One step: inputs [..., B, features] and state → the next state."""
         return self._step(self._batched.values(), state, inputs)
 
-    def over_time(self, inputs, state):
+    def over_time(self, inputs: tf.Tensor, state: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """All steps: inputs [T, ..., B, features] and state before the first → states [T, ..., B, size]."""
         return scan.scan(self._step, self._batched.values(), state, inputs)
 
@@ -51,7 +58,9 @@ class Cell(keras.layers.Layer):
 
 
 @descriptions.maker
-def keras_recurrent_policy(game, agent_index, make_cell):
+def keras_recurrent_policy(
+    game: contracts.AnyGame, agent_index: int, make_cell: Callable[[int], keras.layers.Layer]
+) -> NetworkPolicy:
     """The policy of one agent as any recurrent cell of Keras, with a dense layer behind for the outputs.
 
     Args:

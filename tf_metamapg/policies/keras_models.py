@@ -1,10 +1,16 @@
 """Policies that are any Keras model of the user's."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import heads
@@ -20,14 +26,14 @@ class FeedForward(keras.Model):
 
     state_names = ()
 
-    def __init__(self, model, vectorizes, n_axes, **kwargs):
+    def __init__(self, model: keras.layers.Layer, vectorizes: bool, n_axes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
         self._batched = Batched(model, vectorizes)
         self._n_axes = n_axes  # of an observation
         self.built = True
 
-    def call(self, observations):
+    def call(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., B, *observation], or [B, *observation] → outputs [..., B, n_outputs]."""
         values = self._batched.values()
         axes = self._batched.axes(values)
@@ -35,16 +41,16 @@ class FeedForward(keras.Model):
             observations = tf.broadcast_to(observations, [*axes, *observations.shape]) if axes else observations
         return self._batched(values, observations)
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Sequence[int]) -> Structure:
         """Nothing."""
         del shape
         return ()
 
-    def step(self, observations, state):
+    def step(self, observations: tf.Tensor, state: Structure) -> tuple[tf.Tensor, Structure]:
         """Observations [..., B, *observation] and nothing → (outputs [..., B, n_outputs], nothing)."""
         return self.call(observations), state
 
-    def unroll(self, observations):
+    def unroll(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., K, T, *observation] → outputs [..., K, T, n_outputs]."""
         n_front = len(observations.shape) - self._n_axes
         *axes, n_trajectories, horizon = observations.shape[:n_front]
@@ -54,7 +60,9 @@ class FeedForward(keras.Model):
 
 
 @descriptions.maker
-def keras_policy(game, agent_index, make_model):
+def keras_policy(
+    game: contracts.AnyGame, agent_index: int, make_model: Callable[[int], keras.Model]
+) -> CategoricalPolicy | NetworkPolicy:
     """The policy of one agent as any Keras model.
 
     Args:

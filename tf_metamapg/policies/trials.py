@@ -1,14 +1,18 @@
 """Tries what a user's function makes, so that what is no part of a policy is refused in one line before it is used."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Structure
 
 
-def made(parameter, make, allowed, seed):
+def made(parameter: str, make: Callable[[int], keras.layers.Layer], allowed: str, seed: int) -> keras.layers.Layer:
     """What a function makes from a seed, which must be a layer of Keras."""
     is_function = callable(make) and not isinstance(make, keras.layers.Layer)
     checks.check(is_function, parameter, make, f"a function that makes {allowed} from a seed")
@@ -17,7 +21,9 @@ def made(parameter, make, allowed, seed):
     return layer
 
 
-def results(parameter, layer, inputs, dtype, again):
+def results(
+    parameter: str, layer: keras.layers.Layer, inputs: tuple[Structure, ...], dtype: str, again: keras.layers.Layer
+) -> Structure:
     """What a layer makes of inputs.
 
     Args:
@@ -55,7 +61,10 @@ def results(parameter, layer, inputs, dtype, again):
     return returned
 
 
-def check_vectors(parameter, layer, what, values, sizes, dtype):
+def check_vectors(
+    parameter: str, layer: keras.layers.Layer, what: str, values: Sequence[tf.Tensor], sizes: Sequence[int | str],
+    dtype: str,
+) -> None:
     """Raises `InvalidInputError` unless values are tensors [B, size] of a dtype."""
     are_right = len(values) == len(sizes) and all(
         tf.is_tensor(value) and value.dtype == dtype and len(value.shape) == 2 and size in (value.shape[-1], "size")

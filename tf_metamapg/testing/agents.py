@@ -1,5 +1,7 @@
 """What every agent must keep: updates that are differentiated right, through whatever its state holds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -9,7 +11,9 @@ from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.numerics import random
+from tf_metamapg.policies.tabular import TabularPolicy
 from tf_metamapg.testing.modes import central_differences
 from tf_metamapg.testing.modes import flat
 from tf_metamapg.testing.modes import MODES
@@ -23,11 +27,11 @@ N_TASKS = 2
 class AgentTests:
     """Tests of an agent, among naive ones; mix them into a `tf.test.TestCase`."""
 
-    def make_agent(self):
+    def make_agent(self) -> contracts.Agent:
         """The agent under test."""
         raise NotImplementedError
 
-    def make_estimator(self, game, policies):
+    def make_estimator(self, game: StochasticGame, policies: Sequence[TabularPolicy]) -> contracts.Estimator:
         """An estimator that the agent can learn with; exact values by default."""
         return ExactEstimator(game, policies)
 

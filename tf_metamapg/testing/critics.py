@@ -1,5 +1,6 @@
 """What every critic must keep: it lowers variance, and changes no expectation."""
 
+from collections.abc import Sequence
 import functools
 
 import numpy as np
@@ -16,7 +17,7 @@ from tf_metamapg.testing.tiny_games import TinyGame
 class CriticTests:
     """Tests of a critic; mix them into a `tf.test.TestCase`."""
 
-    def make_critic(self, spec, policies):
+    def make_critic(self, spec: contracts.GameSpec, policies: Sequence[contracts.StepPolicy]) -> contracts.Critic:
         """The critic under test."""
         raise NotImplementedError
 

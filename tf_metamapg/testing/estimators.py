@@ -1,5 +1,7 @@
 """What every estimator must keep, proved by enumerating all trajectories of tiny games."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -8,6 +10,10 @@ from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Trajectory
+from tf_metamapg.games.stochastic import StochasticGame
+from tf_metamapg.policies.tabular import TabularPolicy
 from tf_metamapg.testing.modes import flat
 from tf_metamapg.testing.tiny_games import TinyGame
 from tf_metamapg.theorem import last_link
@@ -19,7 +25,9 @@ SIZES = ((1, False), (1, True), (2, False), (2, True), (3, True))
 class EstimatorTests:
     """Tests of an estimator that makes its samples of trajectories; mix them into a `tf.test.TestCase`."""
 
-    def make_estimator(self, game, policies, n_trajectories, horizon):
+    def make_estimator(
+        self, game: StochasticGame, policies: Sequence[TabularPolicy], n_trajectories: int, horizon: int
+    ) -> contracts.PlayingEstimator:
         """The estimator under test, without a bias: K trajectories of T steps, λ = 1, any critic."""
         raise NotImplementedError
 
@@ -157,7 +165,7 @@ def _all(leaf, n):
     return tf.tile(leaf, [n, *[1] * (len(leaf.shape) - 1)])[:, tf.newaxis]
 
 
-def garbage(trajectory):
+def garbage(trajectory: Trajectory) -> Trajectory:
     """A trajectory whose padded steps hold NaN, and other numbers than zero."""
 
     def spoiled(leaf, mask):
@@ -170,6 +178,6 @@ def garbage(trajectory):
     })
 
 
-def repeated(joint_params, n_tasks):
+def repeated(joint_params: JointParams, n_tasks: int) -> JointParams:
     """Parameters [1, 1, ...] for all tasks: leaves [1, N, ...]."""
     return tf.nest.map_structure(lambda leaf: tf.repeat(leaf, n_tasks, axis=1), joint_params)

@@ -21,7 +21,7 @@ class GameTests:
     # How many standard errors a mean may be away from what it estimates.
     n_standard_errors = 5.0
 
-    def make_game(self):
+    def make_game(self) -> contracts.Game:
         """The game under test."""
         raise NotImplementedError
 

@@ -1,9 +1,14 @@
 """How functions are run by the tests: eagerly, as graphs, and compiled by XLA."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
 
 import numpy as np
+from numpy.typing import ArrayLike
 import tensorflow as tf
+
+from tf_metamapg.contracts import Structure
 
 MODES = {
     "eager": lambda function: function,
@@ -12,7 +17,9 @@ MODES = {
 }
 
 
-def central_differences(function, leaves, step=1e-5):
+def central_differences(
+    function: Callable[..., ArrayLike], leaves: Sequence[np.ndarray], step: float = 1e-5
+) -> np.ndarray:
     """The derivatives of the entries of a vector-valued function in float64, by central differences.
 
     Args:
@@ -35,7 +42,9 @@ def central_differences(function, leaves, step=1e-5):
     return np.stack(columns, axis=-1)
 
 
-def relative_differences(function, leaves, step=1e-5):
+def relative_differences(
+    function: Callable[..., ArrayLike], leaves: Sequence[np.ndarray], step: float = 1e-5
+) -> np.ndarray:
     """The derivatives x ∂f/∂x, by central differences of f(x (1 ± step)), which leave zeros and signs as they are.
 
     Args:
@@ -48,7 +57,7 @@ def relative_differences(function, leaves, step=1e-5):
     )
 
 
-def flat(structure):
+def flat(structure: Structure) -> np.ndarray:
     """All numbers of a structure of tensors, one after the other: array [P]."""
     leaves = [np.asarray(leaf).ravel() for leaf in tf.nest.flatten(structure)]
     return np.concatenate(leaves) if leaves else np.zeros([0])

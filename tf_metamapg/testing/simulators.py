@@ -1,5 +1,7 @@
 """What every simulator must keep."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -15,7 +17,9 @@ N_TRAJECTORIES, HORIZON = 4000, 2
 class SimulatorTests:
     """Tests of a simulator that can play `tiny_games.TinyGame`; mix them into a `tf.test.TestCase`."""
 
-    def make_simulator(self, tiny, policies, n_trajectories, horizon):
+    def make_simulator(
+        self, tiny: TinyGame, policies: Sequence[contracts.StepPolicy], n_trajectories: int, horizon: int
+    ) -> contracts.Simulator:
         """The simulator under test, for the game of a `TinyGame`."""
         raise NotImplementedError
 

@@ -1,10 +1,12 @@
 """Tiny games all of whose trajectories can be enumerated, with their probabilities as functions of the policies."""
 
+from collections.abc import Callable
 import itertools
 
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.numerics import masks
@@ -24,7 +26,7 @@ class TinyGame:
         trajectory: Trajectory with fields [1, M, 1, T], one task for each of the M that are possible.
     """
 
-    def __init__(self, n_agents, ends, horizon=2):
+    def __init__(self, n_agents: int, ends: bool, horizon: int = 2) -> None:
         """
         Args:
             n_agents: number of agents.
@@ -50,7 +52,7 @@ class TinyGame:
         self.trajectory = self._as_trajectory([steps for _, steps in paths], horizon)
 
     @property
-    def n_trajectories(self):
+    def n_trajectories(self) -> int:
         """M."""
         return len(self._chances)
 
@@ -89,12 +91,12 @@ class TinyGame:
             (tf.constant(mask),) * n_agents if self.game.spec.ends else (),
         )
 
-    def sets(self, size):
+    def sets(self, size: int) -> Trajectory:
         """All ordered sets of trajectories, as tasks of their own: Trajectory with fields [1, M^size, size, T]."""
         members = np.array(list(itertools.product(range(self.n_trajectories), repeat=size)))
         return tf.nest.map_structure(lambda leaf: tf.gather(leaf[:, :, 0], members, axis=1), self.trajectory)
 
-    def probs(self, joint_params, size=1):
+    def probs(self, joint_params: JointParams, size: int = 1) -> tf.Tensor:
         """P of each set of trajectories, [M^size], differentiable in parameters [1, 1, ...]."""
         total = tf.math.log(tf.constant(self._chances))
         for agent, (policy, (leaf,)) in enumerate(zip(self.policies, joint_params)):
@@ -107,17 +109,17 @@ class TinyGame:
             sets = tf.reshape(sets[:, tf.newaxis] * probs, [-1])
         return sets
 
-    def returns(self):
+    def returns(self) -> np.ndarray:
         """Σ_t γᵗ r_t of every trajectory and agent: array [M, n_agents]."""
         horizon = self.trajectory.rewards[0].shape[-1]
         discounts = self.game.spec.discount ** np.arange(horizon)
         return np.stack([np.dot(rewards[0, :, 0], discounts) for rewards in self.trajectory.rewards], axis=-1)
 
-    def values(self, joint_params):
+    def values(self, joint_params: JointParams) -> tf.Tensor:
         """The expected returns of all agents within the horizon, [n_agents], differentiable in `joint_params`."""
         return tf.tensordot(tf.constant(self.returns().T), self.probs(joint_params), axes=1)
 
-    def derivatives(self, function):
+    def derivatives(self, function: Callable[[JointParams], tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:
         """First and second derivatives of scalars that are functions of `joint_params`.
 
         Args:
