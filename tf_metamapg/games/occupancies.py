@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg.numerics import linear
 
 def expected_visits(
     strategies: Iterable[tf.Tensor], views: np.ndarray, state_transitions: Callable[[tf.Tensor], tf.Tensor],
@@ -33,7 +34,7 @@ def expected_visits(
     nan_or_one = tf.where(tf.reduce_all(is_finite, axis=[-2, -1], keepdims=True), 1.0, float("nan"))
     joint_probs = tf.where(is_finite, joint_probs, tf.zeros_like(joint_probs))
     transitions = state_transitions(joint_probs if ends is None else joint_probs * tf.constant(1.0 - ends))
-    visits = tf.linalg.solve(
+    visits = linear.solve(
         tf.eye(len(start), dtype=tf.float64) - discount * tf.linalg.matrix_transpose(transitions),
         tf.constant(start)[:, tf.newaxis] * tf.ones_like(joint_probs[..., :1]),
     )
