@@ -72,15 +72,17 @@ def members():
     policies = {"Policy", "ExportablePolicy"}
     steps, finite = policies | {"StepPolicy"}, policies | {"StepPolicy", "ExactPolicy"}
     # Protocols go by the names that a member has: whatever samples could sample tasks, and an estimator knows a game.
-    finite_game, samplers = {"AnyGame", "Game", "ExactGame", "EntropyGame"}, {"TaskDistribution"}
+    finite_game = {"AnyGame", "Game", "MeasuredGame", "ExactGame", "MeasuredExactGame", "EntropyGame"}
+    samplers = {"TaskDistribution"}
     exact = mapg.ExactEstimator(game, tabular)
     table = {
         "MatrixGame": (mapg.MatrixGame(mapg.chicken()), finite_game),
         "IteratedMatrixGame": (game, finite_game),
         "StochasticGame": (mapg.StochasticGame(np.ones([1, 1, 1]), np.ones([1, 1, 1])), finite_game),
+        "CoinGame": (mapg.CoinGame(mapg.pola_rules()), {"AnyGame", "Game", "MeasuredGame"}),
+        "ExactCoinGame": (mapg.ExactCoinGame(mapg.pola_rules(), "board"), finite_game),
         "LinearQuadraticGame": (vectors, {"AnyGame", "Game"}),
         "DifferentiableGame": (bilinear, {"AnyGame", "ExactGame"}),
-        "a game with metrics": (Measured(mapg.chicken()), {*finite_game, "MeasuredGame"}),
         "DefaultTasks": (mapg.DefaultTasks(game), samplers),
         "PayoffNoise": (mapg.PayoffNoise(game), samplers),
         "TabularPolicy": (tabular[0], finite),

@@ -41,6 +41,10 @@ SETTINGS = (
 )
 META_PARAMS = "MetaParams(initial=(float32 [1, 5, 1],), update=float32 [1, 1])"
 # Not objects that a user holds: functions, modules, classes to be subclassed, and what is raised.
+RULES = (
+    "CoinRules(name='coin game (LOLA)', two_coins=False, red_first=True, empty_cells=True, players_apart=True, "
+    "can_stay=False, own_first=False, sees_last_rewards=False)"
+)
 FUNCTIONS = {
     name for name in mapg.__all__
     if not inspect.isclass(getattr(mapg, name)) or inspect.isabstract(getattr(mapg, name))
@@ -86,7 +90,14 @@ def held():
         "StochasticGame": (
             mapg.StochasticGame(np.ones([2, 2, 2]), np.full([3, 2, 2, 3], 1 / 3)),
             "StochasticGame(payoffs=float64 [2, 2, 2], transitions=float64 [3, 2, 2, 3], views=None, discount=0.96, "
-            "dtype='float32', name='stochastic game', start=None, ends=None)",
+            "dtype='float32', name='stochastic game', start=None, ends=None, metrics=None)",
+        ),
+        "CoinGame": (
+            mapg.CoinGame(mapg.lola_rules()), f"CoinGame(rules={RULES}, view='image', discount=0.96, dtype='float32')"
+        ),
+        "ExactCoinGame": (
+            mapg.ExactCoinGame(mapg.lola_rules(), "board"),
+            f"ExactCoinGame(rules={RULES}, view='board', discount=0.96, dtype='float64')",
         ),
         "LinearQuadraticGame": (vector_game, VECTOR_GAME),
         "DifferentiableGame": (

@@ -30,11 +30,13 @@ SPACES = (contracts.Discrete(5),) * 2
 # Arguments that must be given, by constructor.
 GIVEN = {
     "Box": {"shape": (2,)},
+    "CoinGame": {"rules": mapg.lola_rules()},
     "DefaultTasks": {"game": DILEMMA},
     "DiceEstimator": IN_DILEMMA,
     "DifferentiableGame": {"values": lambda x: (x[..., 0],), "n_params": [1]},
     "Discrete": {"n": 2},
     "ExactEstimator": IN_DILEMMA,
+    "ExactCoinGame": {"rules": mapg.lola_rules()},
     "GameSpec": {
         "name": "game", "discount": 0.9, "dtype": "float32", "observations": SPACES, "actions": SPACES
     },
@@ -55,6 +57,7 @@ GIVEN = {
     "ScoreFunctionEstimator": IN_DILEMMA,
     "StochasticGame": {"payoffs": np.zeros([2, 2, 3]), "transitions": np.full([3, 2, 3, 3], 1 / 3)},
     "ValueNetwork": CRITIC,
+    "always_cooperate": {"rules": mapg.lola_rules()}, "always_defect": {"rules": mapg.lola_rules()},
     "gru_policy": PLAYED, "lstm_policy": PLAYED, "mlp_policy": PLAYED, "tabular_policy": PLAYED,
     "vector_policy": {"game": mapg.tandem_game(), "agent_index": 0},
 }
@@ -71,7 +74,8 @@ SAMPLED_ESTIMATORS = ("DiceEstimator", "LoadedDiceEstimator", "ScoreFunctionEsti
 ESTIMATORS = ("ExactEstimator", *SAMPLED_ESTIMATORS)
 MATRIX_GAMES = ("IteratedMatrixGame", "MatrixGame")
 TABLES = (*MATRIX_GAMES, "StochasticGame")
-DISCOUNTED = ("IteratedMatrixGame", "LinearQuadraticGame", "StochasticGame")
+COIN_GAMES, COIN_PLAYERS = ("CoinGame", "ExactCoinGame"), ("always_cooperate", "always_defect")
+DISCOUNTED = (*COIN_GAMES, "IteratedMatrixGame", "LinearQuadraticGame", "StochasticGame")
 GAMES = ("DifferentiableGame", "LinearQuadraticGame", *TABLES)
 POLICY_MAKERS = ("gru_policy", "lstm_policy", "mlp_policy", "tabular_policy", "vector_policy")
 
@@ -137,8 +141,8 @@ TABLE = (
     (DISCOUNTED, "discount", NUMBERS, "a finite number"),
     # Texts.
     (GAMES, "name", (None, 3, ["name"]), "a text"),
-    ((*GAMES, "bilinear_game", "tandem_game"), "dtype", ("float16", "int32", "double", "", None, 64, np.float32),
-     "'float32' or 'float64'"),
+    ((*GAMES, *COIN_GAMES, "bilinear_game", "tandem_game"), "dtype",
+     ("float16", "int32", "double", "", None, 64, np.float32), "'float32' or 'float64'"),
     ("mlp_policy", "activation", ("tanhh", 3, []), "the name of a Keras activation"),
     # Parts: games, policies, optimisers and what makes them.
     (("DefaultTasks", "PayoffNoise", *POLICY_MAKERS, *ESTIMATORS), "game", (*OTHERS, mapg.MatrixGame),
@@ -156,6 +160,12 @@ TABLE = (
      r"None or an opponent model, such as MaximumLikelihood\(\); (this is a class|see contracts.OpponentModel)"),
     (META_AGENTS, "value_weights", OTHERS, "a function of the chain length"),
     ("DifferentiableGame", "values", (None, 3, "values", [abs]), "a function of the vectors of all agents"),
+    ((*COIN_GAMES, *COIN_PLAYERS), "rules", (*OTHERS, mapg.lola_rules), r"CoinRules, such as lola_rules\(\)"),
+    ("CoinGame", "view", ("pixels", 3, None, ["image"]), "one of 'image', 'vector', 'board', 'board_and_takers'"),
+    ("ExactCoinGame", "view", ("image", "vector", 3, None), "'board' or 'board_and_takers', as only .*"),
+    (COIN_PLAYERS, "view", ("image", "vector", 3, None), "'board' or 'board_and_takers'"),
+    ("StochasticGame", "metrics", (3, "share", [1]), "a dict of arrays by name"),
+    ("StochasticGame", "metrics", ({"share": np.zeros([2, 2, 3])},), r"of shape \(2, 3, 2, 3\)"),
     # Sequences of sizes.
     ("Box", "shape", ((), [], 3, "ab", None, {2}), "a tuple of sizes, such as .* for vectors of three numbers"),
     ("Box", "shape", tuple((2, size) for size in (0, -1, 1.0, "3", None, True)), "an integer ≥ 1"),
@@ -282,7 +292,7 @@ class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
             with self.subTest(value=value), self.assertRaises(checks.InvalidInputError) as caught:
                 make(**{**given, argument: value})
             # Of settings the arguments of `train` are named, and of makers of games those of what they make.
-            self.assertRegex(str(caught.exception), rf"^(\w+\.)?{argument}(\[\d\])* [^\n]*: must be {allowed}$")
+            self.assertRegex(str(caught.exception), rf"^(\w+\.)?{argument}(\[[^]]+\])* [^\n]*: must be {allowed}$")
 
     def test_every_argument_is_in_the_table(self):
         arguments = {

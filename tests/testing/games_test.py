@@ -29,6 +29,18 @@ class StochasticGameTest(testing.GameTests, tf.test.TestCase):
         )
 
 
+class CoinGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.CoinGame(mapg.lola_rules())
+
+
+class ExactCoinGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.ExactCoinGame(mapg.pola_rules(), "board", discount=0.9)
+
+
 class LinearQuadraticGameTest(testing.GameTests, tf.test.TestCase):
 
     def make_game(self):

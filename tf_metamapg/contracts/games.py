@@ -86,6 +86,17 @@ class ExactGame(AnyGame, Protocol):
 
 
 @runtime_checkable
+class MeasuredExactGame(ExactGame, Protocol):
+    """A game whose metrics are known in closed form, too."""
+
+    def exact_metrics(
+        self, tasks: Structure, strategies: tuple[tf.Tensor, ...]
+    ) -> dict[str, tuple[tf.Tensor, ...]]:
+        """By name, for each agent, E Σ_t γᵗ m_t over E Σ_t γᵗ, tensors [S, N]: the discounted mean per step."""
+        ...
+
+
+@runtime_checkable
 class EntropyGame(ExactGame, Protocol):
     """A game in which the entropy of the agents' actions is known in closed form, too."""
 

@@ -43,10 +43,8 @@ class ExactEstimator(descriptions.Described):
             "ExactEstimator.policies", policies, contracts.ExactPolicy,
             "a policy over finitely many observations that is not recurrent, or a vector", game.spec,
         )
-        checks.check(
-            not game.spec.metrics, "ExactEstimator.game", game,
-            "a game without metrics, which are known from samples only",
-        )
+        if game.spec.metrics:
+            _measured("ExactEstimator.game", game)
         self._game = game
         self.spec = game.spec
         self.default_tasks = game.default_tasks
@@ -106,9 +104,12 @@ class ExactEstimator(descriptions.Described):
     def metrics(
         self, joint_params: JointParams, tasks: Structure, sample: Structure
     ) -> dict[str, tuple[tf.Tensor, ...]]:
-        """None."""
-        del joint_params, tasks, sample
-        return {}
+        """The game's metrics, discounted means per step: by name, tuples over agents of tensors [S, N]."""
+        del sample
+        if not self.spec.metrics:
+            return {}
+        game = _measured("estimator.game", self._game)
+        return game.exact_metrics(*self._tasks_and_strategies(joint_params, tasks))
 
     def entropies(self, joint_params: JointParams, tasks: Structure, sample: Structure) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats: tuple over agents of tensors [S, N].
@@ -126,3 +127,9 @@ class ExactEstimator(descriptions.Described):
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
         tasks = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(joint_params))
         return tasks, tuple(policy.strategy(params) for policy, params in zip(self.policies, joint_params))
+
+
+def _measured(parameter, game):
+    return contracts.checked_kind(
+        parameter, game, contracts.MeasuredExactGame, "a game whose metrics have exact values, too"
+    )

@@ -5,9 +5,18 @@ are known in closed form. What stands in `__all__` is in gin and in the flat nam
 other folders of members.
 """
 
+from tf_metamapg.games.coin_game import CoinGame
+from tf_metamapg.games.coin_rules import lola_rules
+from tf_metamapg.games.coin_rules import loqa_rules
+from tf_metamapg.games.coin_rules import m_fos_rules
+from tf_metamapg.games.coin_rules import pax_rules
+from tf_metamapg.games.coin_rules import pola_rules
+from tf_metamapg.games.coin_strategies import always_cooperate
+from tf_metamapg.games.coin_strategies import always_defect
 from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.differentiable import DifferentiableGame
 from tf_metamapg.games.differentiable import tandem_game
+from tf_metamapg.games.exact_coin_game import ExactCoinGame
 from tf_metamapg.games.finite import FiniteGame
 from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
@@ -23,17 +32,26 @@ from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise
 
 __all__ = [
+    "CoinGame",
     "DefaultTasks",
     "DifferentiableGame",
+    "ExactCoinGame",
     "FiniteGame",
     "IteratedMatrixGame",
     "LinearQuadraticGame",
     "MatrixGame",
     "PayoffNoise",
     "StochasticGame",
+    "always_cooperate",
+    "always_defect",
     "bilinear_game",
     "chicken",
+    "lola_rules",
+    "loqa_rules",
+    "m_fos_rules",
     "matching_pennies",
+    "pax_rules",
+    "pola_rules",
     "prisoners_dilemma",
     "public_goods",
     "rock_paper_scissors",

@@ -1,6 +1,7 @@
 """What games with finitely many states and actions have in common: views, rewards, ends and exact values."""
 
 import abc
+from collections.abc import Mapping
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.games import occupancies
 from tf_metamapg.numerics import tables
 
 
@@ -31,6 +33,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
     def __init__(
         self, payoffs: np.ndarray, views: ArrayLike, discount: float, dtype: str, name: str,
         start: np.ndarray | None = None, ends: np.ndarray | None = None,
+        metrics: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """
         Args:
@@ -42,9 +45,11 @@ class FiniteGame(descriptions.Described, abc.ABC):
             start: array [M] of probabilities of the state before the first step; by default it is state 0.
             ends: array [M, J] of the probability that the game ends after each joint action, in row-major order; by
                 default it never does.
+            metrics: by name, array [n_agents, M, A_0, .., A_{n-1}] of what else is reported of each agent, as a mean
+                per step.
 
         Raises:
-            InvalidInputError: if discount, dtype or name cannot be used.
+            InvalidInputError: if discount, dtype, name or the names of metrics cannot be used.
         """
         kind = type(self).__name__
         contracts.check_game_numbers(kind, discount, dtype, name, ends is not None)
@@ -56,11 +61,14 @@ class FiniteGame(descriptions.Described, abc.ABC):
         self.spec = contracts.GameSpec(
             name=name, discount=float(discount), dtype=dtype, ends=ends is not None,
             observations=(contracts.Discrete(self._n_observations),) * n_agents,
-            actions=tuple(map(contracts.Discrete, self._n_actions)),
+            actions=tuple(map(contracts.Discrete, self._n_actions)), metrics=tuple(metrics or ()),
         )
         self.default_tasks = payoffs
         self._start = start
         self._ends = ends
+        self._metrics = {
+            name: np.reshape(table, [n_agents, self.n_states, -1]) for name, table in (metrics or {}).items()
+        }
         self.n_reset_uniforms = 0 if start is None else 1
         self.n_step_uniforms = self.n_transition_uniforms + (0 if ends is None else 1)
         # Rewards that do not depend on the state are those of one state that stands for all.
@@ -121,6 +129,17 @@ class FiniteGame(descriptions.Described, abc.ABC):
         checks.check_agent_index("agent_index", agent_index, self.spec.n_agents)
         return tables.select(self._views[agent_index], state)
 
+    def metrics(
+        self, tasks: tf.Tensor, state: tf.Tensor, joint_action: tuple[tf.Tensor, ...]
+    ) -> dict[str, tuple[tf.Tensor, ...]]:
+        """See `contracts.MeasuredGame.metrics`."""
+        del tasks
+        row = self._row(state, self._joint_action_index(joint_action))
+        return {
+            name: tuple(tables.select(of_agent.ravel().astype(self.spec.dtype), row) for of_agent in table)
+            for name, table in self._metrics.items()
+        }
+
     def _joint_action_index(self, joint_action):
         """The row-major index of a joint action."""
         index = joint_action[0]
@@ -159,12 +178,10 @@ class FiniteGame(descriptions.Described, abc.ABC):
         """
         strategies = self._checked_probs(strategies)
         payoffs = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(strategies))
-        occupancies, nan_or_one = self._occupancies(strategies)
         n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
         table = tf.reshape(payoffs, [n_seeds, n_tasks, self.spec.n_agents, self._n_reward_states, -1])
-        values = tf.reduce_sum(occupancies[:, :, tf.newaxis] * tf.cast(table, occupancies.dtype), axis=[-2, -1])
-        values *= tf.cast(nan_or_one, values.dtype)[..., tf.newaxis]
-        return tuple(tf.unstack(tf.cast(values, self.spec.dtype), self.spec.n_agents, axis=-1))
+        values = self._totals(self._occupancies(strategies), tf.unstack(table, axis=2))
+        return tuple(tf.cast(value, self.spec.dtype) for value in values)
 
     def exact_lengths(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ over the steps of an episode, the same for every agent; see `exact_values`.
@@ -177,9 +194,20 @@ class FiniteGame(descriptions.Described, abc.ABC):
         if not self.spec.ends:
             ones = tf.ones(strategies[0].shape[:2], self.spec.dtype)
             return (ones / (1.0 - self.spec.discount),) * self.spec.n_agents
-        occupancies, nan_or_one = self._occupancies(strategies)
-        lengths = tf.reduce_sum(occupancies, axis=[-2, -1]) * tf.cast(nan_or_one, occupancies.dtype)
+        lengths = tf.reduce_sum(self._occupancies(strategies), axis=[-2, -1])
         return (tf.cast(lengths, self.spec.dtype),) * self.spec.n_agents
+
+    def exact_metrics(
+        self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]
+    ) -> dict[str, tuple[tf.Tensor, ...]]:
+        """See `contracts.MeasuredExactGame.exact_metrics`."""
+        del tasks
+        expected_visits = self._occupancies(self._checked_probs(strategies))
+        lengths = tf.reduce_sum(expected_visits, axis=[-2, -1])
+        return {
+            name: tuple(tf.cast(total / lengths, self.spec.dtype) for total in self._totals(expected_visits, table))
+            for name, table in self._metrics.items()
+        }
 
     def exact_entropies(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ H(πⁱ(·|o_t)), in nats; see `exact_values`.
@@ -189,36 +217,26 @@ class FiniteGame(descriptions.Described, abc.ABC):
         """
         del tasks
         strategies = self._checked_probs(strategies)
-        occupancies, nan_or_one = self._occupancies(strategies)
-        visits = tf.reduce_sum(occupancies, axis=-1) * tf.cast(nan_or_one, occupancies.dtype)[..., tf.newaxis]
+        visits = tf.reduce_sum(self._occupancies(strategies), axis=-1)
         entropies = []
-        for probs, view in zip(map(_as_float64, strategies), self._views):
+        for probs, view in zip(map(occupancies.as_float64, strategies), self._views):
             by_observation = -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1)
             by_state = tf.gather(by_observation, view, axis=-1)
             entropies.append(tf.cast(tf.reduce_sum(visits * by_state, axis=-1), self.spec.dtype))
         return tuple(entropies)
 
-    def _occupancies(self, action_probs):
-        """How often each state and joint action is expected, discounted.
-
-        Returns:
-            (float64 tensor [S, N, M, J]; [S, N], NaN where a probability is not finite and 1 elsewhere).
-        """
-        joint_probs = self._joint_probs(map(_as_float64, action_probs))
-        # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, such
-        # probabilities are kept from it, and values and gradients are NaN for that seed and task alone.
-        is_finite = tf.math.is_finite(joint_probs)
-        nan_or_one = tf.where(tf.reduce_all(is_finite, axis=[-2, -1]), 1.0, float("nan"))
-        joint_probs = tf.where(is_finite, joint_probs, tf.zeros_like(joint_probs))
-        identity = tf.eye(self.n_states, dtype=joint_probs.dtype)
-        going_on = joint_probs if self._ends is None else joint_probs * tf.constant(1.0 - self._ends)
-        start = identity[:, :1] if self._start is None else tf.constant(self._start)[:, tf.newaxis]
-        # The discounted number of visits to each state serves every agent.
-        visits = tf.linalg.solve(
-            identity - self.spec.discount * tf.linalg.matrix_transpose(self._state_transitions(going_on)),
-            start * tf.ones_like(joint_probs[..., :1]),
+    def _occupancies(self, strategies):
+        """How often each state and joint action is expected, discounted: float64 tensor [S, N, M, J]."""
+        start = np.eye(self.n_states)[0] if self._start is None else self._start
+        return occupancies.expected_visits(
+            strategies, self._views, self._state_transitions, self.spec.discount, start, self._ends
         )
-        return visits * joint_probs, nan_or_one
+
+    def _totals(self, expected_visits, by_agent):
+        """The sums of tables [.., M or 1, J] over all states and joint actions: a float64 tensor [S, N] for each."""
+        return [
+            tf.reduce_sum(expected_visits * tf.cast(table, expected_visits.dtype), axis=[-2, -1]) for table in by_agent
+        ]
 
     def _checked_probs(self, strategies):
         """What exact values are a function of, as tensors."""
@@ -230,20 +248,3 @@ class FiniteGame(descriptions.Described, abc.ABC):
             checked.append(arguments.tensor(f"strategies[{agent}]", probs, dtype, shape))
             sizes = arguments.seeds_and_tasks(checked)
         return checked
-
-    def _joint_probs(self, action_probs):
-        """The probabilities of joint actions in every state, in row-major order: [S, N, M, J]."""
-        joint_probs = tf.ones([1, 1, 1, 1], tf.float64)
-        for probs, view in zip(action_probs, self._views):
-            own_probs = tf.gather(probs, view, axis=-2)
-            joint_probs = joint_probs[..., tf.newaxis] * own_probs[..., tf.newaxis, :]
-            joint_probs = tf.reshape(joint_probs, [*tf.unstack(tf.shape(own_probs)[:3]), -1])
-        return joint_probs
-
-
-def _as_float64(probs):
-    """Probabilities that sum to one as exactly as float64 can; those that were computed in float32 do within 10⁻⁷."""
-    if probs.dtype == tf.float64:
-        return probs
-    probs = tf.cast(probs, tf.float64)
-    return probs / tf.reduce_sum(probs, axis=-1, keepdims=True)

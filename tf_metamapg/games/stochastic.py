@@ -1,25 +1,24 @@
 """Stochastic games that are given by tables."""
 
+from collections.abc import Mapping
 import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-import tensorflow as tf
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
-from tf_metamapg.games.finite import FiniteGame
+from tf_metamapg.games.branches import Branches
+from tf_metamapg.games.branches import BranchingGame
 
 
-class StochasticGame(FiniteGame):
+class StochasticGame(BranchingGame):
     """A game whose next state is drawn from a table of probabilities; its episodes may start and end at random."""
-
-    n_transition_uniforms = 1
 
     def __init__(
         self, payoffs: ArrayLike, transitions: ArrayLike, views: ArrayLike | None = None, discount: float = 0.96,
         dtype: str = "float32", name: str = "stochastic game", start: ArrayLike | None = None,
-        ends: ArrayLike | None = None,
+        ends: ArrayLike | None = None, *, metrics: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         """
         Args:
@@ -35,6 +34,8 @@ class StochasticGame(FiniteGame):
             start: array-like [M] of probabilities of the state before the first step. By default it is state 0.
             ends: array-like [M, A_0, .., A_{n-1}], the probability that the game ends after a joint action. By default
                 it never does.
+            metrics: by name, array-like [n_agents, M, A_0, .., A_{n-1}] of what else is reported of each agent, as a
+                mean per step.
 
         Raises:
             InvalidInputError: if one of these does not hold.
@@ -55,7 +56,7 @@ class StochasticGame(FiniteGame):
             start_probs = arguments.table(f"{kind}.start", start)
             _check_shape(f"{kind}.start", start_probs, (n_states,))
             start_probs = _probs(f"{kind}.start", start_probs)
-        self._transitions = probs.reshape([n_states, n_joint_actions, n_states])
+        probs = probs.reshape([n_states, n_joint_actions, n_states])
         end_probs = None
         if ends is not None:
             end_probs = arguments.table(f"{kind}.ends", ends)
@@ -64,25 +65,18 @@ class StochasticGame(FiniteGame):
             checks.check(is_probs, f"{kind}.ends", end_probs.tolist(), "probabilities")
             end_probs = end_probs.reshape([n_states, n_joint_actions])
             # The equations that exact values solve are about all states: where the game never is, it ends.
-            is_reached = _reached_states(self._transitions, end_probs, start_probs)
+            is_reached = _reached_states(probs, end_probs, start_probs)
             end_probs = np.where(is_reached[:, np.newaxis], end_probs, 1.0)
-        super().__init__(rewards, seen, discount, dtype, name, start_probs, end_probs)
+        measures = _checked_metrics(f"{kind}.metrics", metrics or {}, (n_agents, n_states, *n_actions))
+        super().__init__(
+            Branches.from_table(probs), rewards, seen, discount, dtype, name, start_probs, end_probs, measures
+        )
         if discount == 1.0:
-            forever = np.flatnonzero(_states_without_end(self._transitions, end_probs))
+            forever = np.flatnonzero(_states_without_end(probs, end_probs))
             checks.check(
                 forever.size == 0, f"{kind}.discount", discount,
                 f"< 1, as some joint actions never end the game once it is in state {min(forever, default=0)}",
             )
-
-    def _next_state(self, state, joint_action, uniforms):
-        """Drawn with one uniform number."""
-        cumulative = np.concatenate(np.cumsum(self._transitions, axis=-1)[..., :-1])
-        row = self._row(state, joint_action)
-        exceeded = uniforms[0][..., tf.newaxis] >= tf.gather(tf.constant(cumulative, self.spec.dtype), row)
-        return tf.reduce_sum(tf.cast(exceeded, tf.int32), axis=-1)
-
-    def _state_transitions(self, joint_probs):
-        return tf.einsum("snmj,mjk->snmk", joint_probs, tf.constant(self._transitions, joint_probs.dtype))
 
 
 def _reached_states(transitions, ends, start):
@@ -143,3 +137,11 @@ def _checked_views(parameter, views, n_agents, n_states):
         f"integers in 0..{n_states - 1} of shape ({n_agents}, {n_states})",
     )
     return array
+
+
+def _checked_metrics(parameter, metrics, shape):
+    checks.check(isinstance(metrics, dict), parameter, metrics, "a dict of arrays by name")
+    tables = {name: arguments.table(f"{parameter}[{name!r}]", table) for name, table in metrics.items()}
+    for name, table in tables.items():
+        _check_shape(f"{parameter}[{name!r}]", table, shape)
+    return tables
