@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_metamapg.numerics import linear
 
+
 def expected_visits(
     strategies: Iterable[tf.Tensor], views: np.ndarray, state_transitions: Callable[[tf.Tensor], tf.Tensor],
     discount: float, start: np.ndarray, ends: np.ndarray | None = None,
