@@ -17,16 +17,22 @@ from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.differentiable import DifferentiableGame
 from tf_metamapg.games.differentiable import tandem_game
 from tf_metamapg.games.exact_coin_game import ExactCoinGame
+from tf_metamapg.games.exchange import ExchangeGame
 from tf_metamapg.games.finite import FiniteGame
 from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
+from tf_metamapg.games.navigation import NavigationGame
+from tf_metamapg.games.openspiel import openspiel_payoffs
+from tf_metamapg.games.openspiel import OpenSpielGame
 from tf_metamapg.games.payoffs import chicken
 from tf_metamapg.games.payoffs import matching_pennies
+from tf_metamapg.games.payoffs import pola_prisoners_dilemma
 from tf_metamapg.games.payoffs import prisoners_dilemma
 from tf_metamapg.games.payoffs import public_goods
 from tf_metamapg.games.payoffs import rock_paper_scissors
 from tf_metamapg.games.payoffs import stag_hunt
+from tf_metamapg.games.public_goods import PublicGoodsGame
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise
@@ -36,11 +42,15 @@ __all__ = [
     "DefaultTasks",
     "DifferentiableGame",
     "ExactCoinGame",
+    "ExchangeGame",
     "FiniteGame",
     "IteratedMatrixGame",
     "LinearQuadraticGame",
     "MatrixGame",
+    "NavigationGame",
+    "OpenSpielGame",
     "PayoffNoise",
+    "PublicGoodsGame",
     "StochasticGame",
     "always_cooperate",
     "always_defect",
@@ -50,7 +60,9 @@ __all__ = [
     "loqa_rules",
     "m_fos_rules",
     "matching_pennies",
+    "openspiel_payoffs",
     "pax_rules",
+    "pola_prisoners_dilemma",
     "pola_rules",
     "prisoners_dilemma",
     "public_goods",

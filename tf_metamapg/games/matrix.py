@@ -6,6 +6,7 @@ observations are, in this order, start, CC, CD, DC, DD, where the first letter i
 action; what is CD to one agent is DC to the other.
 """
 
+from collections.abc import Sequence
 import itertools
 
 import numpy as np
@@ -72,8 +73,7 @@ class IteratedMatrixGame(FiniteGame):
             InvalidInputError: if one of these does not hold.
         """
         table = _checked_payoffs("IteratedMatrixGame.payoffs", payoffs)
-        views = [_view(agent_index, table.shape[1:]) for agent_index in range(table.shape[0])]
-        super().__init__(table, views, discount, dtype, name)
+        super().__init__(table, memory_one_views(table.shape[1:]), discount, dtype, name)
 
     def _next_state(self, state, joint_action, uniforms):
         """The joint action alone is remembered."""
@@ -84,8 +84,20 @@ class IteratedMatrixGame(FiniteGame):
         return tf.pad(joint_probs, [[0, 0], [0, 0], [0, 0], [1, 0]])
 
 
+def memory_one_views(n_actions: Sequence[int]) -> np.ndarray:
+    """What each agent observes in every state, which are the start and the last joint action.
+
+    Args:
+        n_actions: how many actions each agent has.
+
+    Returns:
+        int array [n_agents, 1 + number of joint actions].
+    """
+    return np.stack([_view(agent_index, n_actions) for agent_index in range(len(n_actions))])
+
+
 def _view(agent_index, n_actions):
-    """The observation of one agent in every state: int32 array [n_observations]."""
+    """The observation of one agent in every state: int array [n_observations]."""
     own_first = [agent_index] + [other for other in range(len(n_actions)) if other != agent_index]
     joint_actions = np.array(list(itertools.product(*map(range, n_actions))))
     seen = np.ravel_multi_index(

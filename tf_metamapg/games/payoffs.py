@@ -63,7 +63,9 @@ def public_goods(n_agents: int = 3, multiplier: float = 1.6) -> np.ndarray:
     """The public goods game: who cooperates (action 0) gives 1 to a pot that is multiplied and shared by all.
 
     Agent i gets (multiplier / n) · (number of cooperators) − [i cooperates]. For 1 < multiplier < n to
-    defect dominates, though all do best if all cooperate.
+    defect dominates, though all do best if all cooperate. In units of what it costs to cooperate, c, it is the
+    prisoner's dilemma of n agents of Boyd & Richerson 1988, The Evolution of Reciprocity in Sizable Groups, B x / n − c
+    with x cooperators and multiplier = B / c; of two agents it is a prisoner's dilemma, T > R > P > S.
 
     Args:
         n_agents: n ≥ 2.
@@ -81,6 +83,24 @@ def public_goods(n_agents: int = 3, multiplier: float = 1.6) -> np.ndarray:
         index: Any = (slice(None), *joint_action)
         table[index] = multiplier * cooperates.mean() - cooperates
     return table
+
+
+def pola_prisoners_dilemma(contribution_factor: float = 1.33) -> np.ndarray:
+    """The prisoner's dilemma of Zhao et al. 2022, Proximal Learning with Opponent-Learning Awareness (POLA).
+
+    It is `public_goods` of two agents; by default CC 0.33, 0.33; CD −0.335, 0.665; DC 0.665, −0.335; DD 0, 0. They play
+    it with policies that remember the whole game, such as `gru_policy`.
+
+    Args:
+        contribution_factor: what each unit in the pot becomes, in (1, 2).
+
+    Raises:
+        InvalidInputError: if it is not.
+    """
+    parameter = "pola_prisoners_dilemma.contribution_factor"
+    checks.check_number(parameter, contribution_factor)
+    checks.check(1.0 < contribution_factor < 2.0, parameter, contribution_factor, "in (1, 2), for a dilemma")
+    return public_goods(2, contribution_factor)
 
 
 def _symmetric(row_agent):
