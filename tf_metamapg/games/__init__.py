@@ -32,7 +32,7 @@ from tf_metamapg.games.payoffs import prisoners_dilemma
 from tf_metamapg.games.payoffs import public_goods
 from tf_metamapg.games.payoffs import rock_paper_scissors
 from tf_metamapg.games.payoffs import stag_hunt
-from tf_metamapg.games.public_goods import PublicGoodsGame
+from tf_metamapg.games.contributions import PublicGoodsGame
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise

@@ -1,8 +1,8 @@
 """Navigation in the plane to a goal that nobody sees: continuous actions, and an end.
 
 The two-dimensional navigation of Finn et al. 2017, Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks,
-with one point that several agents push. A task is where the goal is; what adapts to it are the policies, as nothing that
-an agent sees tells.
+with one point that several agents push. A task is where the goal is; what adapts to it are the policies, as agents do
+not see it.
 """
 
 from collections.abc import Sequence

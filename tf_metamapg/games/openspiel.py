@@ -72,7 +72,8 @@ class OpenSpielGame(BranchingGame):
         views = [[numbers[agent][node.seen[agent]] for node in nodes] for agent in range(n_agents)]
         payoffs, ends, branches = _tables(nodes, [max(map(len, by_text.values())) for by_text in seen])
         super().__init__(
-            branches, payoffs, views, discount, dtype, checks.one_line(game, 100), start=np.array(start), ends=ends
+            branches, payoffs, views, discount, dtype, checks.one_line(game, 100),
+            start=np.pad(start, [0, len(nodes) - len(start)]), ends=ends,
         )
 
 
@@ -83,7 +84,8 @@ def openspiel_payoffs(game: str) -> np.ndarray:
         game: what `pyspiel.load_game` takes, such as 'matrix_pd'.
 
     Returns:
-        float64 array [n_agents, A_0, .., A_{n-1}] for `MatrixGame` or `IteratedMatrixGame`; actions in OpenSpiel's order.
+        float64 array [n_agents, A_0, .., A_{n-1}], for `MatrixGame` or `IteratedMatrixGame`; actions have OpenSpiel's
+        order.
 
     Raises:
         InvalidInputError: if it is no such game.
@@ -108,7 +110,8 @@ def _explored(parameter, text, max_states, allowed):
         legal_actions = tuple(tuple(state.legal_actions(agent)) for agent in agents)
         shape = tuple(map(len, legal_actions))
         n_joint_actions = max(n_joint_actions, math.prod(shape))
-        rewards, ends, branches = np.zeros([len(agents), *shape]), np.zeros(shape), {}
+        rewards, ends = np.zeros([len(agents), *shape]), np.zeros(shape)
+        branches: dict[tuple[int, ...], list[tuple[int, float]]] = {}
         for places in np.ndindex(shape):
             n_entries = len(states) * n_joint_actions
             checks.check(n_entries <= _MOST_ENTRIES, parameter, text, f"smaller, as it takes {n_entries} table entries")
@@ -177,7 +180,7 @@ def _tables(nodes, n_actions):
     payoffs, ends, edges = [], [], []
     for state, node in enumerate(nodes):
         places = [np.arange(size) % len(legal) for size, legal in zip(n_actions, node.legal_actions)]
-        payoffs.append(node.rewards[np.ix_(range(len(n_actions)), *places)])
+        payoffs.append(node.rewards[np.ix_(np.arange(len(n_actions)), *places)])
         ends.append(node.ends[np.ix_(*places)].ravel())
         for joint_action, joint_places in enumerate(itertools.product(*places)):
             row, branches = state * math.prod(n_actions) + joint_action, node.branches[tuple(map(int, joint_places))]

@@ -1,8 +1,8 @@
 """Public goods, round after round, until the game ends at random: how much each contributes is a matter of degree.
 
-Isaac & Walker 1988, Group Size Effects in Public Goods Provision: The Voluntary Contributions Mechanism. As in experiments
-(Dal Bó 2005, Cooperation under the Shadow of the Future), that the game goes on with some probability takes the place of
-a discount.
+Isaac & Walker 1988, Group Size Effects in Public Goods Provision: The Voluntary Contributions Mechanism. That the game
+goes on with some probability takes the place of a discount, as in the experiments of Dal Bó 2005, Cooperation under the
+Shadow of the Future.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ class PublicGoodsGame(BranchingGame):
     """Public goods with contributions of several levels, and an end.
 
     In each round every agent has an endowment e, of which it contributes a share: action a of L gives 1 − a / (L − 1)
-    of it, all with action 0 and nothing with the last. Agent i gets e − cᵢ + (multiplier / n) Σⱼ cⱼ, and after the round
-    the game ends with a probability. What all contributed last is seen before the next round, as in
+    of it, all with action 0 and nothing with the last. Agent i gets e − cᵢ + (multiplier / n) Σⱼ cⱼ, and then the game
+    may end. What all contributed last is seen before the next round, as in
     `IteratedMatrixGame`: observation 0 is the start, then 1 + the row-major index of the last joint action, with one's
     own action first.
 
@@ -49,10 +49,10 @@ class PublicGoodsGame(BranchingGame):
         kind = type(self).__name__
         for parameter, value in (("n_agents", n_agents), ("n_levels", n_levels)):
             checks.check_integer(f"{kind}.{parameter}", value, minimum=2)
-        for parameter, value in (
+        for parameter, number in (
             ("multiplier", multiplier), ("endowment", endowment), ("end_probability", end_probability)
         ):
-            checks.check_positive(f"{kind}.{parameter}", value)
+            checks.check_positive(f"{kind}.{parameter}", number)
         checks.check(end_probability <= 1.0, f"{kind}.end_probability", end_probability, "in (0, 1]")
         for parameter, value in (("n_agents", n_agents), ("n_levels", n_levels)):
             checks.check(
