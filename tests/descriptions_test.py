@@ -99,6 +99,23 @@ def held():
             mapg.ExactCoinGame(mapg.lola_rules(), "board"),
             f"ExactCoinGame(rules={RULES}, view='board', discount=0.96, dtype='float64')",
         ),
+        "ExchangeGame": (
+            mapg.ExchangeGame(), "ExchangeGame(discount=0.96, dtype='float32', name='exchange game')",
+        ),
+        "NavigationGame": (
+            mapg.NavigationGame(3),
+            "NavigationGame(n_agents=3, goal=(0.5, 0.0), radius=0.1, step_size=0.1, action_cost=0.01, discount=0.96, "
+            "dtype='float32', name='navigation')",
+        ),
+        "PublicGoodsGame": (
+            mapg.PublicGoodsGame(2),
+            "PublicGoodsGame(n_agents=2, multiplier=1.6, end_probability=0.1, n_levels=3, endowment=1.0, discount=1.0, "
+            "dtype='float32', name='public goods game')",
+        ),
+        "OpenSpielGame": (
+            mapg.OpenSpielGame("matrix_pd"),
+            "OpenSpielGame(game='matrix_pd', discount=1.0, dtype='float64', max_states=2000)",
+        ),
         "LinearQuadraticGame": (vector_game, VECTOR_GAME),
         "DifferentiableGame": (
             bilinear,

@@ -52,6 +52,7 @@ GIVEN = {
     "MatrixGame": {"payoffs": mapg.payoffs.prisoners_dilemma()},
     "NoBaseline": CRITIC,
     "NormalPolicies": {"policy": POLICIES[0]},
+    "OpenSpielGame": {"game": "matrix_pd"}, "openspiel_payoffs": {"game": "matrix_pd"},
     "PayoffNoise": {"game": DILEMMA},
     "Personas": {"policy": POLICIES[0]},
     "ScoreFunctionEstimator": IN_DILEMMA,
@@ -75,8 +76,11 @@ ESTIMATORS = ("ExactEstimator", *SAMPLED_ESTIMATORS)
 MATRIX_GAMES = ("IteratedMatrixGame", "MatrixGame")
 TABLES = (*MATRIX_GAMES, "StochasticGame")
 COIN_GAMES, COIN_PLAYERS = ("CoinGame", "ExactCoinGame"), ("always_cooperate", "always_defect")
-DISCOUNTED = (*COIN_GAMES, "IteratedMatrixGame", "LinearQuadraticGame", "StochasticGame")
-GAMES = ("DifferentiableGame", "LinearQuadraticGame", *TABLES)
+ENDING = ("OpenSpielGame", "PublicGoodsGame")
+DISCOUNTED = (
+    *COIN_GAMES, "ExchangeGame", "IteratedMatrixGame", "LinearQuadraticGame", "NavigationGame", "StochasticGame"
+)
+NAMED = ("DifferentiableGame", "ExchangeGame", "LinearQuadraticGame", "NavigationGame", "PublicGoodsGame", *TABLES)
 POLICY_MAKERS = ("gru_policy", "lstm_policy", "mlp_policy", "tabular_policy", "vector_policy")
 
 
@@ -138,10 +142,31 @@ TABLE = (
     ("LinearQuadraticGame", "action_cost", NUMBERS, "a finite number"),
     ("LinearQuadraticGame", "noise", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
     (DISCOUNTED, "discount", (-0.1, 1.0, 1, 1.5), r"in \[0, 1\)"),
-    (DISCOUNTED, "discount", NUMBERS, "a finite number"),
+    (ENDING, "discount", (-0.1, 1.1, 2), r"in \[0, 1\]"),
+    ((*DISCOUNTED, *ENDING), "discount", NUMBERS, "a finite number"),
+    ("pola_prisoners_dilemma", "contribution_factor", NUMBERS, "a finite number"),
+    ("pola_prisoners_dilemma", "contribution_factor", (0.5, 1.0, 2.0, 3), r"in \(1, 2\), for a dilemma"),
+    ("PublicGoodsGame", "n_agents n_levels", (1, *COUNTS), "an integer ≥ 2"),
+    ("PublicGoodsGame", "n_agents n_levels", (11, 2**31 - 1), "such that there are at most 1024 joint actions"),
+    ("PublicGoodsGame", "multiplier endowment end_probability", (0.0, -0.1), "> 0"),
+    ("PublicGoodsGame", "multiplier endowment end_probability", NUMBERS, "a finite number"),
+    ("PublicGoodsGame", "end_probability", (1.1, 2), r"in \(0, 1\]"),
+    ("NavigationGame", "n_agents", COUNTS, "an integer ≥ 1"),
+    ("NavigationGame", "goal", (None, "there", {}), "an array of numbers"),
+    ("NavigationGame", "goal", (0.5, (0.5,), [[0.5, 0.5]], (0.5, 0.5, 0.5)), "a vector of two numbers"),
+    ("NavigationGame", "goal", ((math.nan, 0.0), (0.0, math.inf)), "finite"),
+    ("NavigationGame", "radius step_size", (0.0, -0.1), "> 0"),
+    ("NavigationGame", "radius step_size", NUMBERS, "a finite number"),
+    ("NavigationGame", "action_cost", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
+    ("OpenSpielGame", "max_states", COUNTS, "an integer ≥ 1"),
+    ("OpenSpielGame openspiel_payoffs", "game", (3, None, ["matrix_pd"]), "the name of a game of OpenSpiel, such .*"),
+    ("OpenSpielGame openspiel_payoffs", "game", ("", "matrix_PD"), "a game that OpenSpiel has; see .*"),
+    ("OpenSpielGame openspiel_payoffs", "game", ("kuhn_poker", "chess"), "a game of simultaneous moves, .*"),
+    ("OpenSpielGame", "game", ("goofspiel",), "of at most 2000 states; see max_states"),
+    ("openspiel_payoffs", "game", ("goofspiel",), "a game of one step, such as 'matrix_pd'; see also OpenSpielGame"),
     # Texts.
-    (GAMES, "name", (None, 3, ["name"]), "a text"),
-    ((*GAMES, *COIN_GAMES, "bilinear_game", "tandem_game"), "dtype",
+    (NAMED, "name", (None, 3, ["name"]), "a text"),
+    ((*NAMED, *COIN_GAMES, "OpenSpielGame", "bilinear_game", "tandem_game"), "dtype",
      ("float16", "int32", "double", "", None, 64, np.float32), "'float32' or 'float64'"),
     ("mlp_policy", "activation", ("tanhh", 3, []), "the name of a Keras activation"),
     # Parts: games, policies, optimisers and what makes them.

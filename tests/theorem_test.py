@@ -110,13 +110,13 @@ def relative_error(actual, expected):
 
 class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
 
-    @parameterized.product(n_agents=[2, 3], chain_length=[1, 2, 3])
+    @parameterized.parameters(*((n, length) for n in (2, 3) for length in (1, 2, 3)), (4, 1), (5, 1))
     def test_terms_against_finite_differences(self, n_agents, chain_length):
         setting = Setting(n_agents)
         weights = theorem.mean_over_chain(chain_length)
         chain = setting.chain(chain_length)
         for agent in range(n_agents):
-            terms = theorem.meta_gradients(chain, agent, weights)
+            terms = MetaMAPG().meta_gradients(chain, agent)
             table = setting.initial_params[agent][0].numpy()
             total = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights), table)
             own = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights, chain.links), table)
@@ -128,7 +128,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreater(np.max(np.abs(total - own)), 1e-3)
             self.assertGreater(np.max(np.abs(own)), 1e-3)
 
-    @parameterized.product(n_agents=[2, 3], chain_length=[0, 1, 2, 3])
+    @parameterized.parameters(*((n, length) for n in (2, 3) for length in (0, 1, 2, 3)), (5, 2))
     def test_total_is_that_of_one_outer_tape_around_the_whole_chain(self, n_agents, chain_length):
         setting = Setting(n_agents)
         weights = theorem.mean_over_chain(chain_length)

@@ -13,7 +13,7 @@ from tf_metamapg.games import payoffs
 
 C, D = 0, 1
 # The numbers of actions of the agents.
-GAMES = ((2, 2), (3, 3), (2, 3), (3, 2), (2, 2, 2), (2, 3, 2), (3, 1, 2), (4,))
+GAMES = ((2, 2), (3, 3), (2, 3), (3, 2), (2, 2, 2), (2, 3, 2), (3, 1, 2), (4,), (2, 2, 2, 2, 2))
 
 
 def _random_table(n_actions, seed=0):
@@ -219,7 +219,7 @@ class ExactValuesTest(tf.test.TestCase, parameterized.TestCase):
         values = _exact_values(game, game.default_tasks, probs)
         self.assertAllClose((1 - 0.96) * values, mean_rewards, rtol=1e-12, atol=1e-12)
 
-    @parameterized.parameters(((2, 2),), ((2, 3),), ((2, 3, 2),))
+    @parameterized.parameters(((2, 2),), ((2, 3),), ((2, 3, 2),), ((2,) * 5,))
     def test_derivatives(self, n_actions):
         # Of every agent's value along random directions in all payoffs and probabilities: the first by a
         # complex step of the oracle, the second by central differences (fourth order) of that.

@@ -1,4 +1,4 @@
-"""Proves games of OpenSpiel against OpenSpiel: values of random policies by its own evaluation, samples by its rules."""
+"""Proves games of OpenSpiel against OpenSpiel: values by its own evaluation of policies, samples by its rules."""
 
 import sys
 from unittest import mock

@@ -18,6 +18,8 @@ SYMMETRIC = (
     ("public_goods_of_two", lambda: payoffs.public_goods(2, 1.5)),
     ("public_goods_of_three", payoffs.public_goods),
     ("public_goods_of_four", lambda: payoffs.public_goods(4, 2.5)),
+    ("public_goods_of_five", lambda: payoffs.public_goods(5, 3.0)),
+    ("pola_prisoners_dilemma", payoffs.pola_prisoners_dilemma),
 )
 TABLES = (*SYMMETRIC, ("matching_pennies", payoffs.matching_pennies))
 
@@ -152,7 +154,7 @@ class PublicGoodsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(payoffs.public_goods(), payoffs.public_goods(n_agents=3, multiplier=1.6))
         self.assertAllClose(payoffs.public_goods()[:, C, D, D], [1.6 / 3 - 1, 1.6 / 3, 1.6 / 3], rtol=1e-14, atol=0.0)
 
-    @parameterized.parameters((2, 1.5), (3, 1.6), (4, 2.5), (4, 3.9), (4, 1.1))
+    @parameterized.parameters((2, 1.5), (3, 1.6), (4, 2.5), (4, 3.9), (4, 1.1), (5, 3.0))
     def test_to_defect_dominates_though_all_do_best_if_all_cooperate(self, n_agents, multiplier):
         table = payoffs.public_goods(n_agents, multiplier)
         for agent in range(n_agents):
@@ -166,6 +168,32 @@ class PublicGoodsTest(tf.test.TestCase, parameterized.TestCase):
         totals = table.sum(axis=0)
         self.assertEqual(np.unravel_index(np.argmax(totals), totals.shape), (C,) * n_agents)
         self.assertAllGreater(table[(slice(None), *(C,) * n_agents)] - table[(slice(None), *(D,) * n_agents)], 0.0)
+
+    @parameterized.product(n_agents=[2, 3, 4, 5], benefit=[3.5, 10.0], cost=[2.0, 3.0])
+    def test_it_is_the_dilemma_of_boyd_and_richerson(self, n_agents, benefit, cost):
+        """B x / n − c for who cooperates and B x / n for who does not, of x cooperators: the same in units of c."""
+        table = cost * payoffs.public_goods(n_agents, benefit / cost)
+        for joint_action in itertools.product((C, D), repeat=n_agents):
+            shared = benefit * joint_action.count(C) / n_agents
+            expected = [shared - cost if action == C else shared for action in joint_action]
+            self.assertAllClose(table[(slice(None), *joint_action)], expected, rtol=1e-14, atol=1e-14)
+
+    @parameterized.parameters(1.1, 1.33, 1.9)
+    def test_of_two_it_is_the_prisoners_dilemma(self, multiplier):
+        reward, sucker, temptation, punishment = _of_agent_0(payoffs.public_goods(2, multiplier))
+        self.assertGreater(temptation, reward)
+        self.assertGreater(reward, punishment)
+        self.assertGreater(punishment, sucker)
+        same = payoffs.prisoners_dilemma(reward, sucker, temptation, punishment)
+        self.assertAllEqual(payoffs.public_goods(2, multiplier), same)
+
+    def test_payoffs_of_pola(self):
+        self.assertAllClose(
+            _of_agent_0(payoffs.pola_prisoners_dilemma()), [0.33, -0.335, 0.665, 0.0], rtol=1e-12, atol=1e-15
+        )
+        self.assertAllClose(
+            _of_agent_0(payoffs.pola_prisoners_dilemma(1.6)), [0.6, -0.2, 0.8, 0.0], rtol=1e-12, atol=1e-15
+        )
 
     def test_to_cooperate_dominates_where_it_pays_for_oneself(self):
         self.assertEqual(_pure_equilibria(payoffs.public_goods(3, multiplier=3.5)), [(C, C, C)])

@@ -19,6 +19,24 @@ class IteratedMatrixGameTest(testing.GameTests, tf.test.TestCase):
         return mapg.IteratedMatrixGame(mapg.public_goods(3), discount=0.9, dtype="float64")
 
 
+class IteratedMatrixGameOfFiveTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.IteratedMatrixGame(mapg.public_goods(5, multiplier=3.0), discount=0.8)
+
+
+class PublicGoodsGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.PublicGoodsGame(3, end_probability=0.3)
+
+
+class OpenSpielGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.OpenSpielGame("goofspiel(num_cards=3,imp_info=True,points_order=random)")
+
+
 class StochasticGameTest(testing.GameTests, tf.test.TestCase):
 
     def make_game(self):
@@ -39,6 +57,18 @@ class ExactCoinGameTest(testing.GameTests, tf.test.TestCase):
 
     def make_game(self):
         return mapg.ExactCoinGame(mapg.pola_rules(), "board", discount=0.9)
+
+
+class ExchangeGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.ExchangeGame()
+
+
+class NavigationGameTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.NavigationGame(goal=(0.15, 0.0))
 
 
 class LinearQuadraticGameTest(testing.GameTests, tf.test.TestCase):

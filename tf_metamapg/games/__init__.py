@@ -13,6 +13,7 @@ from tf_metamapg.games.coin_rules import pax_rules
 from tf_metamapg.games.coin_rules import pola_rules
 from tf_metamapg.games.coin_strategies import always_cooperate
 from tf_metamapg.games.coin_strategies import always_defect
+from tf_metamapg.games.contributions import PublicGoodsGame
 from tf_metamapg.games.differentiable import bilinear_game
 from tf_metamapg.games.differentiable import DifferentiableGame
 from tf_metamapg.games.differentiable import tandem_game
@@ -32,7 +33,6 @@ from tf_metamapg.games.payoffs import prisoners_dilemma
 from tf_metamapg.games.payoffs import public_goods
 from tf_metamapg.games.payoffs import rock_paper_scissors
 from tf_metamapg.games.payoffs import stag_hunt
-from tf_metamapg.games.contributions import PublicGoodsGame
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise

@@ -54,12 +54,9 @@ class PublicGoodsGame(BranchingGame):
         ):
             checks.check_positive(f"{kind}.{parameter}", number)
         checks.check(end_probability <= 1.0, f"{kind}.end_probability", end_probability, "in (0, 1]")
-        for parameter, value in (("n_agents", n_agents), ("n_levels", n_levels)):
-            checks.check(
-                # The first of these tells without computing a number of many digits.
-                max(n_agents, n_levels) <= _MOST_JOINT_ACTIONS and n_levels**n_agents <= _MOST_JOINT_ACTIONS,
-                f"{kind}.{parameter}", value, f"such that there are at most {_MOST_JOINT_ACTIONS} joint actions",
-            )
+        allowed = f"such that there are at most {_MOST_JOINT_ACTIONS} joint actions"
+        checks.check(n_agents < _MOST_JOINT_ACTIONS.bit_length(), f"{kind}.n_agents", n_agents, allowed)
+        checks.check(n_levels**n_agents <= _MOST_JOINT_ACTIONS, f"{kind}.n_levels", n_levels, allowed)
         shares = 1.0 - np.indices([n_levels] * n_agents) / (n_levels - 1)  # [n, A, .., A]
         payoffs = endowment * (1.0 - shares + multiplier * shares.mean(axis=0))
         n_joint_actions = n_levels**n_agents
