@@ -23,7 +23,7 @@ def gains(contributions, multiplier, endowment):
 
 
 def series(strategies, n_levels, *, multiplier, end_probability, endowment, discount):
-    """(values, mean contribution of each) by sums over rounds until nothing is left; states are what was played last."""
+    """(values, mean contribution of each) by sums over rounds until nothing is left; a state is what was last."""
     n_agents = len(strategies)
     joint_actions = list(itertools.product(range(n_levels), repeat=n_agents))
     before, values, shares, length = {None: 1.0}, np.zeros(n_agents), np.zeros(n_agents), 0.0

@@ -34,7 +34,8 @@ class NavigationGameTest(tf.test.TestCase, parameterized.TestCase):
         step = MODES[mode](lambda state, *joint_action: game.step(goals, state, joint_action, tf.zeros([0, *shape])))
         metrics = MODES[mode](lambda state, *joint_action: game.metrics(goals, state, joint_action))
         state, ends = game.reset(goals, tf.zeros([0, *shape], tf.float64)), 0
-        expected = {index: walk(goals[index[:2]], pushes[(slice(None), slice(None), *index)], **rules) for index in np.ndindex(*shape)}
+        last = np.moveaxis(pushes, [0, 1], [3, 4])  # [S, N, K, T, n, 2]
+        expected = {index: walk(goals[index[:2]], last[index], **rules) for index in np.ndindex(*shape)}
         for time in range(len(pushes)):
             joint_action = list(map(tf.constant, pushes[time]))
             measured = metrics(state, *joint_action)
