@@ -20,9 +20,8 @@ class PublicGoodsGame(BranchingGame):
 
     In each round every agent has an endowment e, of which it contributes a share: action a of L gives 1 − a / (L − 1)
     of it, all with action 0 and nothing with the last. Agent i gets e − cᵢ + (multiplier / n) Σⱼ cⱼ, and then the game
-    may end. What all contributed last is seen before the next round, as in
-    `IteratedMatrixGame`: observation 0 is the start, then 1 + the row-major index of the last joint action, with one's
-    own action first.
+    may end. What all contributed last is seen before the next round, as in `IteratedMatrixGame`: observation 0 is the
+    start, then 1 + the row-major index of the last joint action, with one's own action first.
 
     Values with a discount γ are those of a game that does not end with the discount γ (1 − end_probability). The metric
     `contribution` is the share of the endowment that is contributed.
