@@ -7,6 +7,9 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import descriptions
 
+# How many rows of inputs layers are tried with.
+BATCH_SIZE = 2
+
 
 def made(parameter, make, allowed, seed):
     """What a function makes from a seed, which must be a layer of Keras."""
@@ -21,21 +24,20 @@ def results(parameter, layer, inputs, dtype, again):
     """What a layer makes of inputs.
 
     Args:
-        parameter: the name of the function that has made the layer.
+        parameter: the name of the layer.
         layer: the layer, built.
         inputs: what it is called with.
         dtype: what all its variables must be of.
-        again: another layer, made from the same seed.
+        again: another layer that was made from the same seed.
 
     Raises:
         InvalidInputError: if it cannot be called, has variables that are not learned, or differs from the other.
     """
 
     def check(condition, allowed):
-        checks.check(condition, f"{parameter}(...)", layer, allowed)
+        checks.check(condition, parameter, layer, allowed)
 
     variables = layer.trainable_variables
-    check(len(variables) > 0, "one with variables that are learned")
     for variable in variables:
         check(variable.dtype == dtype, f"of {dtype} as the game is, not {variable.dtype} in {variable.path}")
     with keras.StatelessScope() as scope:
@@ -47,20 +49,29 @@ def results(parameter, layer, inputs, dtype, again):
     for variable in layer.non_trainable_variables:
         is_used = tf.as_dtype(variable.dtype).is_floating or scope.get_current_value(variable) is not None
         check(not is_used, f"one all of whose variables are learned; {variable.path} is not")
-    pairs = zip(variables, again.trainable_variables)
-    checks.check(
-        all(np.array_equal(one, other) for one, other in pairs), parameter, layer,
-        "a function of its seed alone: every initializer needs a seed",
-    )
+    check(len(variables) > 0, "one with variables that are learned")
+    is_same = all(np.array_equal(one, other) for one, other in zip(variables, again.trainable_variables))
+    check(is_same, "the same whenever it is made from the same seed; every initializer needs one")
     return returned
 
 
 def check_vectors(parameter, layer, what, values, sizes, dtype):
-    """Raises `InvalidInputError` unless values are tensors [B, size] of a dtype."""
+    """Raises `InvalidInputError` unless what a layer returns are tensors [B, size] of a dtype.
+
+    Args:
+        parameter: the name of the layer.
+        layer: the layer.
+        what: what the values are, as in "outputs are".
+        values: list of what should be tensors.
+        sizes: a number for each, or a text for any number.
+        dtype: the name of their dtype.
+    """
     are_right = len(values) == len(sizes) and all(
-        tf.is_tensor(value) and value.dtype == dtype and len(value.shape) == 2 and size in (value.shape[-1], "size")
+        tf.is_tensor(value) and value.dtype == dtype and value.shape.rank == 2 and value.shape[0] == BATCH_SIZE
+        and (isinstance(size, str) or value.shape[1] == size)
         for value, size in zip(values, sizes)
     )
     expected = ", ".join(f"[B, {size}]" for size in sizes)
-    shown = descriptions.describe(values, longest=80)
-    checks.check(are_right, parameter, layer, f"one whose {what} {dtype} {expected}, not {shown}")
+    shown = ", ".join(descriptions.describe(value, longest=40) for value in values)
+    allowed = f"one whose {what} {dtype} {expected}, not {shown} for B = {BATCH_SIZE}"
+    checks.check(are_right, parameter, layer, allowed)
