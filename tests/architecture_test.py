@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 import tf_metamapg
+from tf_metamapg import contracts
 from tf_metamapg import testing
 
 ROOT = pathlib.Path(tf_metamapg.__file__).parent
@@ -33,7 +34,7 @@ TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items(
 MODULES = sorted(PATHS)
 # What a folder says of itself: see `test_folders_are_a_docstring_or_a_registry`.
 FOLDERS = {name for name in PATHS if name.endswith(".__init__")}
-REGISTRIES = {f"{folder.__name__.rpartition('.')[2]}.__init__" for folder in (*tf_metamapg.MEMBERS, testing)}
+REGISTRIES = {f"{folder.__name__.rpartition('.')[2]}.__init__" for folder in (*tf_metamapg.MEMBERS, contracts, testing)}
 
 
 def _imports(tree):
@@ -109,7 +110,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertFalse([full for full in _imports(tree) if full.startswith(".")], name)
 
     def test_folders_are_a_docstring_or_a_registry(self):
-        """A folder of members, or of tests for them, enters each in its `__all__`; the others have no names at all."""
+        """A folder of members, of contracts or of tests enters each in its `__all__`; others have no names."""
         self.assertContainsSubset(REGISTRIES, FOLDERS)
         for name in FOLDERS:
             docstring, *statements = TREES[name].body
@@ -137,12 +138,14 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
     def test_functions_are_compiled_in_few_places(self):
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
-            {"training.trainer", "runs.export", "benchmarks.workloads", "reproductions.gradient_quality",
-             "testing.agents", "testing.modes"},
+            {
+                "training.trainer", "training.compiler", "runs.export", "benchmarks.workloads",
+                "reproductions.gradient_quality", "testing.agents", "testing.modes",
+            },
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
-            {"training.trainer", "configs", "benchmarks.workloads", "testing.modes"}
+            {"training.trainer", "training.compiler", "configs", "benchmarks.workloads", "testing.modes"}
             | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()},
         )
         for name, tree in TREES.items():
@@ -162,6 +165,13 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(list(_imported_modules(start)), [f"commands.{command}"])
         first = [name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in _imports(node)]
         self.assertEqual(first, ["os", "signal", "sys", "time"])
+
+    def test_functions_take_few_arguments_by_position(self):
+        for name, tree in TREES.items():
+            for node in ast.walk(tree):
+                if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+                    names = {argument.arg for argument in (*node.args.posonlyargs, *node.args.args)}
+                    self.assertLessEqual(len(names - {"self", "cls"}), 8, f"{name}, line {node.lineno}")
 
     def test_modules_are_short(self):
         for name, path in PATHS.items():

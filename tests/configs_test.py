@@ -5,6 +5,7 @@ import pathlib
 import re
 
 from absl.testing import parameterized
+import pytest
 import tensorflow as tf
 
 from tests import command_line
@@ -20,6 +21,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreaterEqual(len(CONFIGS), 3)
 
     @parameterized.named_parameters((path.stem, path) for path in CONFIGS)
+    @pytest.mark.slow
     def test_runs(self, path):
         run_dir = pathlib.Path(self.get_temp_dir()) / "run"
         outcome = command_line.run(

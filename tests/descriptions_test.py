@@ -101,6 +101,9 @@ def held():
             f"CategoricalPolicy by mlp_policy(game={GAME}, agent_index=0, hidden_units=[8, 8, 8, 8, … of 6], "
             "activation='tanh')",
         ),
+        "gru_policy": (
+            mapg.gru_policy(game, 0, units=3), f"NetworkPolicy by gru_policy(game={GAME}, agent_index=0, units=3)",
+        ),
         "lstm_policy": (
             mapg.lstm_policy(game, 0, units=3), f"NetworkPolicy by lstm_policy(game={GAME}, agent_index=0, units=3)",
         ),

@@ -12,6 +12,7 @@ import signal
 import time
 
 from absl.testing import parameterized
+import pytest
 import tensorflow as tf
 
 from tests import command_line
@@ -45,6 +46,7 @@ def wait_for_handlers(process):
         time.sleep(0.001)
 
 
+@pytest.mark.slow
 class EnvironmentTest(tf.test.TestCase, parameterized.TestCase):
 
     def setUp(self):

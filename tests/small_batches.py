@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
+from tf_metamapg import adaptation
 from tf_metamapg import contracts
 from tf_metamapg.numerics import random
 
@@ -75,6 +76,10 @@ def settings():
         "score function, network": (
             (meta_mapg, mapg.Fixed()), dilemma, (mlp, lstm), sampled(score, network)
         ),
+        "score function, actor-critics": (
+            (mapg.PPO(0.001, critic_units=5, n_epochs=2), mapg.AdvantageActorCritic(0.001, critic_units=5)), dilemma,
+            (mapg.gru_policy, tabular), sampled(score, none),
+        ),
         "score function, vectors": (
             (meta_mapg, meta_mapg), vectors, (mlp, lstm), sampled(score, network)
         ),
@@ -99,7 +104,7 @@ def settings():
 def broadcast_products(graph):
     """The batch matrix products of a graph, and of all functions in it, whose batch axes are not equal."""
     found = []
-    for inner in _function_graphs(graph):
+    for inner in function_graphs(graph):
         for operation in inner.get_operations():
             if operation.type.startswith("BatchMatMul"):
                 first, second = (operand.shape for operand in operation.inputs)
@@ -108,7 +113,7 @@ def broadcast_products(graph):
     return found
 
 
-def _function_graphs(graph):
+def function_graphs(graph):
     """A graph and those of all functions that it calls."""
     seen, waiting = set(), [graph]
     while waiting:
@@ -134,9 +139,12 @@ def measure(mode, n_seeds, n_tasks, agents, game, policies, make_estimator):
     if isinstance(estimator, contracts.PlayingEstimator):
         critic_params = mapg.for_each_task(estimator.critic.initial_params(seeds), n_tasks)
 
+    update_params = adaptation.init_update_params(agents, estimator, n_seeds, chain_length=1)
+
     def everything(initial_params, tasks, keys, critic_params):
         chain = mapg.adapt(
-            estimator, agents, initial_params, tasks, [keys, random.fold_in(keys, 1)], critic_params=critic_params
+            estimator, agents, initial_params, tasks, [keys, random.fold_in(keys, 1)], update_params=update_params,
+            critic_params=critic_params,
         )
         gradients = agents[0].meta_gradients(chain, agent_index=0)
         first, last = chain.links

@@ -42,8 +42,8 @@ SAMPLED_ESTIMATORS = (*DICE_ESTIMATORS, ScoreFunctionEstimator)
 class TrajectorySets(TinyGame):
     """All sets of joint trajectories of a tiny game, and what the estimators make of them."""
 
-    def __init__(self, n_agents=2, horizon=3, size=1):
-        super().__init__(n_agents, horizon, DISCOUNT)
+    def __init__(self, n_agents=2, horizon=3, size=1, ending="endless"):
+        super().__init__(n_agents, horizon, DISCOUNT, ending)
         # All sets of `size` trajectories, each with the probability that it is what is sampled.
         self.members = self.oracle.all_sets(size)
         self.probs = self.oracle.set_probs(self.logits, self.members)

@@ -5,6 +5,7 @@ looks ahead to, with two agents or five, exact or sampled, all come here.
 """
 
 from collections.abc import Callable
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -109,7 +110,8 @@ def adapt(
         critic_params: parameters of the estimator's critic, leaves [S, N, ...]; see `SampledEstimator.sample`.
         compile_fn: what is applied to every function that does the work of one link, here and in the
             meta-gradient, such as a `tf.function` with `jit_compile`. All links share what has been compiled, so
-            that a longer chain does not take longer to compile.
+            that a longer chain does not take longer to compile. Functions are `functools.partial`s of what stays the
+            same, so that what has been compiled once can be found again.
 
     Returns:
         Chain of L + 1 links, differentiable with respect to `initial_params` and `update_params`.
@@ -153,9 +155,7 @@ def extend(estimator, agents, update_params, tasks, agent_states, keys, *, criti
         tuple of as many Links as there are keys.
     """
     sample = sampling(estimator, compile_fn)
-    update = compile_fn(
-        lambda link, tasks, step_params: inner_update(Objectives(estimator, tasks, link), agents, step_params)
-    )
+    update = compile_fn(functools.partial(_update, estimator, tuple(agents)))
     links = []
     for step, link_keys in enumerate(keys):
         if links:
@@ -163,6 +163,10 @@ def extend(estimator, agents, update_params, tasks, agent_states, keys, *, criti
             agent_states = update(links[-1], tasks, step_params)
         links.append(sample(agent_states, tasks, link_keys, critic_params))
     return tuple(links)
+
+
+def _update(estimator, agents, link, tasks, step_params):
+    return inner_update(Objectives(estimator, tasks, link), agents, step_params)
 
 
 def check_chain(chain, agent_index: int) -> None:

@@ -1,5 +1,6 @@
 """Links of chains: what the agents are at one, what was sampled there, and their objectives as functions of it."""
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -177,7 +178,7 @@ def _checked_states(parameter, agent_states, policies):
 def sampling(estimator, compile_fn):
     """`sample_link`, compiled; where games are played outside of the graph, only what is made of trajectories is."""
     if estimator.in_graph:
-        return compile_fn(lambda *link_arguments: sample_link(estimator, *link_arguments))
+        return compile_fn(functools.partial(sample_link, estimator))
     make_sample = compile_fn(estimator.make_sample)
 
     def sample(agent_states, tasks, keys, critic_params):

@@ -15,6 +15,7 @@ once at least, is opponent-shaping. For L = 1 these are ∂Vⁱ/∂φⁱ · dφ�
 w_0 Vⁱ is the value of a policy that has not been updated, and is counted as current policy.
 """
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -78,22 +79,16 @@ def meta_gradients(
     for index, weight in enumerate(value_weights):
         checks.check_number(f"value_weights[{index}]", weight)
 
-    at_last_link = chain.compile_fn(
-        lambda *link_arguments: _last_link(chain.estimator, agent_index, *link_arguments)
-    )
-    at_inner_link = chain.compile_fn(
-        lambda is_first, *link_arguments: _inner_link(
-            chain.estimator, chain.agents, agent_index, is_first, *link_arguments
-        )
-    )
+    at_last_link = chain.compile_fn(functools.partial(_last_link, chain.estimator, own=agent_index))
+    at_inner_link = chain.compile_fn(functools.partial(_inner_link, chain.estimator, chain.agents, own=agent_index))
     # No weight, in place of one that is zero, spares a derivative.
     weights = [tf.constant(weight, chain.estimator.spec.dtype) if weight else None for weight in value_weights]
     cotangents = at_last_link(chain.tasks, chain.links[-1], weights[-1])
-    by_step: list[Structure] = []  # gradients in what each update is made with, by term, from the last to the first
+    by_step: list[Structure] = []  # by update, for each term, gradients in what the update is made with
     for step in reversed(range(len(chain.links) - 1)):
         step_params = tuple(adaptation.at_step(of_agent, step) for of_agent in chain.update_params)
         cotangents, of_step = at_inner_link(
-            step == 0, chain.tasks, chain.links[step], weights[step], step_params, cotangents
+            chain.tasks, chain.links[step], weights[step], step_params, cotangents, is_first=step == 0
         )
         by_step.insert(0, of_step)
 
@@ -106,7 +101,7 @@ def meta_gradients(
     ))
 
 
-def _last_link(estimator, own, tasks, link, weight):
+def _last_link(estimator, tasks, link, weight, *, own):
     """The Cotangents of the last link, where nobody is shaped any more: those of w_L Vⁱ."""
     with tf.GradientTape() as outer_tape:
         outer_tape.watch(link.agent_states)
@@ -118,17 +113,18 @@ def _last_link(estimator, own, tasks, link, weight):
     return Cotangents(none, of_own, tf.nest.map_structure(tf.zeros_like, own_state), of_opponents, value)
 
 
-def _inner_link(estimator, agents, own, is_first, tasks, link, weight, step_params, following):
+def _inner_link(estimator, agents, tasks, link, weight, step_params, following, *, own, is_first):
     """One step of the recursion, from link l + 1 to link l.
 
     Args:
-        estimator, agents, own: see `meta_gradients`.
-        is_first: whether nothing comes before the link, so that nobody asks for cotangents of the opponents.
+        estimator, agents: of the chain.
         tasks: the tasks, with leading axes [S, N].
         link: Link l.
         weight: w_l; None for zero.
         step_params: for each agent what its update between l and l + 1 is made with, leaves [S, ...].
         following: the Cotangents of link l + 1.
+        own: i.
+        is_first: whether nothing comes before the link, so that nobody asks for cotangents of the opponents.
 
     Returns:
         (Cotangents of link l, for each term the gradients in the agent's own `step_params`).

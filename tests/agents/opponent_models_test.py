@@ -42,13 +42,16 @@ class Setting:
     Each agent has numbers of its own for what it sees of the states.
     """
 
-    def __init__(self, n_actions, n_states=3, shape=(2, 2), n_trajectories=200, horizon=8, dtype="float64"):
+    def __init__(
+        self, n_actions, n_states=3, shape=(2, 2), n_trajectories=200, horizon=8, dtype="float64", ends=None
+    ):
         rng = np.random.default_rng(0)
         self.n_actions, self.shape, self.n_agents = n_actions, shape, len(n_actions)
         self.game = stochastic.StochasticGame(
             payoffs=rng.normal(size=[self.n_agents, *n_actions]),
             transitions=rng.dirichlet(np.full(n_states, 3.0), size=[n_states, *n_actions]),
             views=[rng.permutation(n_states) for _ in n_actions], discount=0.9, dtype=dtype,
+            ends=ends,
         )
         self.policies = [tabular.tabular_policy(self.game, agent) for agent in range(self.n_agents)]
         self.estimator = DiceEstimator(self.game, self.policies, n_trajectories, horizon)
@@ -123,7 +126,7 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
         setting = Setting((2, 2), shape=(1, 1), n_trajectories=20, horizon=4)
         link = setting.link()
         estimated = MaximumLikelihood(max_iterations=3).estimate(setting.estimator, link, agent_index=1)
-        self.assertIs(estimated.joint_params[1], link.joint_params[1])
+        self.assertIs(estimated.joint_params[1][0], link.joint_params[1][0])
         self.assertIs(estimated.sample, link.sample)
         self.assertIs(estimated.keys, link.keys)
         self.assertNotAllClose(estimated.joint_params[0][0], link.joint_params[0][0], atol=1e-3)
@@ -202,6 +205,29 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLess(errors[-1], math.sqrt(quantile(0.9995) / smallest))
         # As 1/√K it shrinks to a tenth; the errors of two samples leave some room.
         self.assertLess(errors[1], errors[0] / 3)
+
+
+class EndingTest(tf.test.TestCase):
+
+    def test_what_is_done_counts_until_the_end(self):
+        """What stands in later steps, the first observation and the first action, would be most of what is seen."""
+        setting = Setting((2, 3), ends=np.full([3, 2, 3], 0.6))
+        link = setting.link()
+        trajectory = link.sample.trajectory
+        estimates = PRECISE.estimate(setting.estimator, link, agent_index=0).joint_params
+        mask = trajectory.mask[1].numpy()
+        self.assertLess(np.mean(mask), 0.3)
+        actions = np.where(mask, trajectory.actions[1], -1)
+        observations = np.where(mask, trajectory.observations[1], -1)
+        for s, n in np.ndindex(2, 2):
+            expected, occurred = setting.by_hand(1, s, n, observations, actions)
+            self.assertTrue(occurred.all())
+            self.assertAllClose(estimates[1][0][s, n], expected, rtol=0.0, atol=1e-5)
+        policy = setting.policies[1]
+        mean = policy.log_likelihood(trajectory.observations[1], trajectory.actions[1], trajectory.mask[1])
+        log_probs = policy.log_probs(setting.joint_params[1], trajectory.observations[1], trajectory.actions[1]).numpy()
+        expected = np.sum(log_probs * mask, axis=(2, 3)) / np.sum(mask, axis=(2, 3))
+        self.assertAllClose(mean(setting.joint_params[1]), expected, rtol=1e-6, atol=0.0)
 
 
 class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
@@ -374,7 +400,7 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
         plain = gradients(None, link)
         self.assertAllEqual(gradients(truthful, link), plain)
         self.assertLen(truthful.asked, 1)
-        self.assertIs(truthful.asked[0][0], link)
+        tf.nest.map_structure(self.assertIs, truthful.asked[0][0], link)
         self.assertEqual(truthful.asked[0][1], 0)
         shifted = link.with_joint_params((link.joint_params[0], (link.joint_params[1][0] + 0.5,)))
         of_wrong = gradients(wrong, link)
@@ -433,7 +459,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
         link = links.sample_link(estimator, states(setting.joint_params), setting.tasks, keys)
         message = (
             "estimator = ExactEstimator: must be one that samples, such as LoadedDiceEstimator, for agents with an "
-            "opponent model, with simulator and critic and make_sample; see contracts.PlayingEstimator"
+            "opponent model; this lacks simulator, critic, make_sample; see contracts.PlayingEstimator"
         )
         with self.assertRaises(checks.InvalidInputError) as caught:
             MaximumLikelihood().estimate(estimator, link, agent_index=0)
@@ -452,9 +478,10 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     def test_opponent_model(self, kind, opponent_model):
         with self.assertRaises(checks.InvalidInputError) as caught:
             kind(opponent_model=opponent_model)
+        hint = "this is a class" if isinstance(opponent_model, type) else "see contracts.OpponentModel"
         self.assert_message(
             caught, f"{kind.__name__}.opponent_model = {opponent_model!r}: must be None or an opponent model, such as "
-            "MaximumLikelihood()",
+            f"MaximumLikelihood(); {hint}",
         )
 
     @parameterized.parameters(MetaMAPG, MetaPG, LOLADiCE)

@@ -10,6 +10,7 @@ from unittest import mock
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import command_line
@@ -30,6 +31,7 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
         ("meta_updates", workloads.META_WORKLOADS, "tabular", 2),
         ("agents", workloads.LOLA_WORKLOADS, "dice_128", 3),
     )
+    @pytest.mark.slow
     def test_measure(self, table, name, n_rollouts):
         workload = table[name]._replace(n_tasks=2, **SMALL)
         started = time.time() - 100.0

@@ -12,6 +12,7 @@ from unittest import mock
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import command_line
@@ -96,6 +97,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             mean = np.mean([float(row[f"average_reward_{agent}"]) for row in of_agent for agent in range(2)])
             self.assertIn(f"| {mean:.3f} (".replace("-", "−"), table)
 
+    @pytest.mark.slow
     def test_dice_ipd(self):
         numbers, table = self.reproduced(
             dice_ipd, n_seeds=2, n_updates=9, n_trajectories=4, horizon=5, jit_compile=False
@@ -106,6 +108,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn(f"| {steps} | {np.mean(values):.3f} ± ".replace("-", "−"), table)
             self.assertAllInRange(values, -3.0, 0.0)
 
+    @pytest.mark.slow
     def test_gradient_quality(self):
         numbers, table = self.reproduced(
             gradient_quality, n_policies=2, n_samples=300, n_draws=2, meta_sample_sizes=(4, 8), horizon=5,
@@ -132,6 +135,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
 
     # `configs_test` runs all configs.
     @mock.patch.object(figure_3, "METHODS", {name: figure_3.METHODS[name] for name in ("LOLA-DiCE", "Meta-MAPG")})
+    @pytest.mark.slow
     def test_figure_3_and_what_was_killed_goes_on(self):
         bindings = [
             binding for binding in command_line.TINY if "n_meta_updates" not in binding
@@ -151,6 +155,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
     @mock.patch.object(
         shape_naive_learner, "SHAPERS", {name: shape_naive_learner.SHAPERS[name] for name in ("LOLA (b)", "Meta-MAPG")}
     )
+    @pytest.mark.slow
     def test_shape_naive_learner(self):
         numbers, table = self.reproduced(shape_naive_learner, bindings=(*command_line.TINY, "train.validate_every = 1"))
         self.assertLen(numbers, 2 * 2 * 2)
@@ -168,6 +173,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
                 mean = np.mean([float(entry[column]) for entry in of_shaper])
                 self.assertStartsWith(cell, f"{mean:.3f}".replace("-", "−"))
 
+    @pytest.mark.slow
     @mock.patch.object(personas, "RATES", (0.1, 3.0))
     @mock.patch.object(personas, "META_AGENTS", {
         name: (*bindings, "train.n_meta_updates = 1") for name, bindings in personas.META_AGENTS.items()
@@ -205,6 +211,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(f"| {best:g} |", row)
 
     @mock.patch.object(personas_choice, "CONFIGS", {"rock-paper-scissors": "personas_rps_tabular"})
+    @pytest.mark.slow
     def test_personas_choice(self):
         bindings = [
             binding for binding in command_line.TINY if "n_seeds" not in binding and "meta_updates" not in binding

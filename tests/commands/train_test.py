@@ -9,6 +9,7 @@ import sys
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import command_line
@@ -301,6 +302,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
         for name in ("--gin_file", "--gin_param", "--run_dir", "resume", *configs):
             self.assertIn(name, outcome.stdout)
 
+    @pytest.mark.slow
     def test_ends_quietly_when_nobody_reads(self):
         process = command_line.start("--help")
         process.stdout.close()
@@ -471,6 +473,7 @@ class FailsLater(mapg.IteratedMatrixGame):
         outcome = command_line.run(*arguments, "--resume", "--gin_param=import no_such_module")
         self.assert_refused(outcome, ["--resume with --run_dir", "there is no run"])
 
+    @pytest.mark.slow
     def test_run_from_end_to_end(self):
         """One run, what it leaves, who may use its directory, and the same run again."""
         every_seed = "train.export_all_seeds = True"

@@ -33,6 +33,12 @@ def _observations(shape=SHAPE):
     return np.random.default_rng(1).normal(size=[*shape, N_FEATURES])
 
 
+def _mask():
+    """Every trajectory ends at a time of its own."""
+    lengths = np.random.default_rng(2).integers(1, SHAPE[3] + 1, size=SHAPE[:3])
+    return np.arange(SHAPE[3]) < lengths[..., np.newaxis]
+
+
 def _returns_to_go(rewards):
     horizon = rewards.shape[-1]
     return np.stack(
@@ -40,10 +46,13 @@ def _returns_to_go(rewards):
     )
 
 
-def _values(critic, rewards, observations, dtype="float64"):
+def _values(critic, rewards, observations, dtype="float64", mask=None):
     """What a critic says of trajectories of one agent, [S, N, K, T]."""
     rewards = tf.convert_to_tensor(rewards, dtype)
-    trajectory = Trajectory((tf.constant(observations, dtype),), (tf.zeros(rewards.shape, tf.int32),), (rewards,))
+    trajectory = Trajectory(
+        (tf.constant(observations, dtype),), (tf.zeros(rewards.shape, tf.int32),), (rewards,),
+        () if mask is None else (tf.constant(mask),),
+    )
     return critic.values((), None, trajectory, 0)
 
 
@@ -114,6 +123,32 @@ class BaselinesTest(tf.test.TestCase, parameterized.TestCase):
         shape = (2, 3, 1, 5)
         baseline = _values(make_critic(_spec(), ()), _rewards(shape), _observations(shape))
         self.assertAllEqual(baseline, np.zeros(shape))
+
+    def test_leave_one_out_is_over_the_others_that_are_still_there(self):
+        mask, rewards = _mask(), np.where(_mask(), _rewards(), 0.0)
+        to_go = _returns_to_go(rewards)
+        baseline = _values(LeaveOneOutBaseline(_spec(), ()), rewards, _observations(), mask=mask)
+        n_alone = 0
+        for s, n, k, t in np.argwhere(mask):
+            others = [to_go[s, n, other, t] for other in range(SHAPE[2]) if other != k and mask[s, n, other, t]]
+            n_alone += not others
+            self.assertAllClose(baseline[s, n, k, t], np.mean(others) if others else 0.0, rtol=1e-12, atol=1e-12)
+        self.assertGreater(n_alone, 0)
+
+    def test_least_squares_are_of_the_steps_that_count(self):
+        mask, rewards = _mask(), np.where(_mask(), _rewards(), 0.0)
+        observations, to_go = np.where(mask[..., None], _observations(), 0.0), _returns_to_go(rewards)
+        baseline = _values(LinearFeatureBaseline(_spec(), ()), rewards, observations, mask=mask)
+        powers = (np.arange(5)[:, None] / 5) ** np.arange(4)
+        for s, n, k in np.ndindex(SHAPE[:3]):
+            inputs = [np.concatenate([one, one**2, powers], axis=1) for one in observations[s, n]]
+            others = [other for other in range(SHAPE[2]) if other % 2 != k % 2]
+            stacked = np.concatenate([inputs[other][mask[s, n, other]] for other in others])
+            targets = np.concatenate([to_go[s, n, other][mask[s, n, other]] for other in others])
+            squares = stacked.T @ stacked
+            squares += 1e-3 * np.mean(np.diag(squares)) * np.eye(len(squares))
+            expected = inputs[k] @ np.linalg.solve(squares, stacked.T @ targets)
+            self.assertAllClose(baseline[s, n, k][mask[s, n, k]], expected[mask[s, n, k]], rtol=1e-7, atol=1e-7)
 
     @parameterized.parameters(NoBaseline, LeaveOneOutBaseline, LinearFeatureBaseline)
     def test_baselines_learn_nothing(self, make_critic):

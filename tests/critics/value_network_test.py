@@ -35,11 +35,12 @@ def _tabular(game):
     return [tabular_policy(game, agent) for agent in range(2)]
 
 
-def _trajectory(observations, rewards=None):
+def _trajectory(observations, rewards=None, mask=None):
     """Both agents see and get the same: arrays [S, N, K, T]."""
     observations = tf.constant(observations, tf.int32)
     rewards = tf.zeros(observations.shape, tf.float64) if rewards is None else tf.constant(rewards, tf.float64)
-    return Trajectory((observations,) * 2, (tf.zeros_like(observations),) * 2, (rewards,) * 2)
+    mask = () if mask is None else (tf.constant(mask),) * 2
+    return Trajectory((observations,) * 2, (tf.zeros_like(observations),) * 2, (rewards,) * 2, mask)
 
 
 class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
@@ -123,6 +124,21 @@ class ValueNetworkTest(tf.test.TestCase, parameterized.TestCase):
             errors = critic.values(params[agent], None, trajectory, agent) - critic.returns_to_go(trajectory, agent)
             expected = np.mean((errors / np.sum(0.8 ** np.arange(5))) ** 2, axis=(2, 3))
             self.assertAllClose(critic.loss(params[agent], None, trajectory, agent), expected, rtol=1e-12, atol=0.0)
+
+    def test_the_loss_is_over_the_steps_that_count(self):
+        game = _game()
+        critic = ValueNetwork(game.spec, _tabular(game), units=3)
+        generator = np.random.default_rng(0)
+        mask = np.arange(5) < generator.integers(1, 6, size=[2, 3, 4, 1])
+        observations = np.where(mask, generator.integers(5, size=[2, 3, 4, 5]), 0)
+        rewards = np.where(mask, generator.normal(size=[2, 3, 4, 5]), 0.0)
+        trajectory, masked = _trajectory(observations, rewards), _trajectory(observations, rewards, mask)
+        params = adaptation.for_each_task(critic.initial_params([0, 1]), 3)[0]
+        errors = critic.values(params, None, trajectory, 0) - critic.returns_to_go(trajectory, 0)
+        squares = (errors / np.sum(0.8 ** np.arange(5))) ** 2
+        expected = np.sum(squares * mask, axis=(2, 3)) / np.sum(mask, axis=(2, 3))
+        self.assertAllClose(critic.loss(params, None, masked, 0), expected, rtol=1e-12, atol=0.0)
+        self.assertNotAllClose(critic.loss(params, None, trajectory, 0), expected, rtol=1e-3)
 
     def test_seeds_and_agents_have_networks_of_their_own(self):
         game = _game()

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests import oracle as oracle_lib
 from tests.tiny_game import TinyGame
+from tests.trajectory_sets import TimeBaseline
 import tf_metamapg
 from tf_metamapg import adaptation
 from tf_metamapg import checks
@@ -29,17 +30,19 @@ from tf_metamapg.estimators.sampled import SampledEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 
 DISCOUNT = 0.8
+ENDINGS = ("together", "apart")
 CRITICS = {False: NoBaseline, True: LeaveOneOutBaseline}
 ESTIMATORS = [
-    member for _, member in inspect.getmembers(tf_metamapg, inspect.isclass) if "inner_update" in dir(member)
+    member for _, member in inspect.getmembers(tf_metamapg, inspect.isclass)
+    if "inner_update" in dir(member) and not inspect.isabstract(member)
 ]
 
 
 class Enumeration(TinyGame):
     """A tiny game whose agents adapt, and all chains of sets that can be sampled."""
 
-    def __init__(self, n_agents, horizon, discount=DISCOUNT):
-        super().__init__(n_agents, horizon, discount)
+    def __init__(self, n_agents, horizon, discount=DISCOUNT, ending="endless", of_coins=False):
+        super().__init__(n_agents, horizon, discount, ending, of_coins)
         self.rates = np.linspace(0.7, 1.3, n_agents)
         self.agents = [PolicyGradient(rate) for rate in self.rates]
         self.nothing_learned = ((),) * n_agents  # of the updates
@@ -149,9 +152,11 @@ class SampledUpdatesTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
         (2, 1, 1, False), (2, 1, 3, True), (2, 2, 2, False), (2, 2, 2, True), (2, 2, 3, True), (2, 3, 1, False),
         (3, 1, 2, True), (3, 1, 3, False), (3, 2, 1, False),
+        *((2, 2, size, leave_one_out, ending) for size, leave_one_out in ((1, False), (2, True)) for ending in ENDINGS),
+        *((3, 2, 1, False, ending) for ending in ENDINGS),
     )
-    def test_it_is_unbiased_and_so_is_each_term(self, n_agents, horizon, size, leave_one_out):
-        setting = Enumeration(n_agents, horizon)
+    def test_it_is_unbiased_and_so_is_each_term(self, n_agents, horizon, size, leave_one_out, ending="endless"):
+        setting = Enumeration(n_agents, horizon, ending=ending)
         estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
         chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size))
         self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
@@ -182,10 +187,13 @@ class SampledUpdatesTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertAllClose(by_order, by_set, rtol=0.0, atol=1e-12)
 
-    @parameterized.parameters((2, 1, 1, False), (2, 1, 2, True), (2, 2, 1, False), (3, 1, 1, False))
-    def test_a_chain_of_two_updates_is_unbiased(self, n_agents, horizon, size, leave_one_out):
+    @parameterized.parameters(
+        (2, 1, 1, False), (2, 1, 2, True), (2, 2, 1, False), (3, 1, 1, False), (2, 2, 1, False, "together"),
+        (2, 2, 1, False, "apart"),
+    )
+    def test_a_chain_of_two_updates_is_unbiased(self, n_agents, horizon, size, leave_one_out, ending="endless"):
         """Each link before a valued one has a score term; link 1 is valued and sampled from."""
-        setting = Enumeration(n_agents, horizon)
+        setting = Enumeration(n_agents, horizon, ending=ending)
         estimator = setting.estimator(ScoreFunctionEstimator, leave_one_out)
         chain, probs = setting.all_chains(estimator, *setting.oracle.multisets(size), chain_length=2)
         self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
@@ -275,6 +283,34 @@ class ExpectedUpdatesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllInRange(biases[0] / biases[1], 1.4, 2.6)
         self.assertAllInRange(biases[1] / biases[2], 1.7, 2.3)
 
+    @parameterized.product(
+        base=[DiceEstimator, LoadedDiceEstimator], n_agents=[2, 3], ending=["endless", *ENDINGS],
+        critic=[NoBaseline, TimeBaseline],
+    )
+    def test_terms_of_a_set_with_the_expected_frequencies_have_no_bias(self, base, n_agents, ending, critic):
+        """Where every trajectory is there as often as expected, an estimated inner update is the expected one."""
+        setting = Enumeration(n_agents, horizon=2, ending=ending, of_coins=True)
+        estimator = base(setting.game, setting.policies, n_trajectories=1, horizon=1, critic=critic)
+        n_chains, tasks = len(setting.oracle.actions), setting.tasks(len(setting.oracle.actions), 1)
+        first = setting.link(estimator, np.repeat(setting.exact_set()[None], n_chains, axis=0))
+        updated = setting.updated(estimator, tasks, first)
+        adapted = np.stack([state.params[0].numpy()[:, 0, :, 0] for state in updated], axis=1)
+        self.assertAllClose(
+            adapted[0], setting.oracle.expected_update(setting.logits, setting.rates), rtol=0.0, atol=1e-12
+        )
+        # Again one trajectory stands for the last link.
+        last_sets = np.arange(n_chains)[:, None]
+        last = setting.link(estimator, last_sets)._replace(agent_states=updated)
+        chain, probs = setting.chain(estimator, tasks, (first, last)), setting.oracle.probs_at(adapted, last_sets)
+        self.assertAllClose(probs.sum(), 1.0, rtol=1e-12, atol=0.0)
+        for agent in range(n_agents):
+            terms = expected_terms(chain, probs, agent)
+            limits = setting.oracle.expected_terms(setting.logits, setting.rates, agent)
+            self.assertAllEqual(terms[0], np.zeros_like(terms[0]))
+            for term, limit in zip(terms[1:], limits):
+                self.assertAllClose(term, limit, rtol=0.0, atol=1e-9)
+                self.assertGreater(np.max(np.abs(limit)), 1e-3)
+
     @parameterized.product(agent=[0, 2], base=[DiceEstimator, LoadedDiceEstimator])
     def test_shaping_of_two_opponents_nears_its_limit(self, agent, base):
         setting = Enumeration(n_agents=3, horizon=1)
@@ -334,7 +370,8 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
         # By name, as gin makes a subclass of the same name of whatever it may configure.
         names = {(known.__module__, known.__name__) for known in ESTIMATORS}
         for estimator_class in _subclasses(SampledEstimator):
-            if estimator_class.__module__.startswith("tf_metamapg.") and not inspect.isabstract(estimator_class):
+            is_own = estimator_class.__module__.startswith("tf_metamapg.estimators.")
+            if is_own and not inspect.isabstract(estimator_class):
                 self.assertIn((estimator_class.__module__, estimator_class.__name__), names)
 
     @parameterized.parameters(*ESTIMATORS)

@@ -1,6 +1,7 @@
 """Proves that no product of the package leaves it to TensorFlow to broadcast batch axes, which corrupts memory."""
 
 import ast
+import inspect
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import sys
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import small_batches
@@ -48,6 +50,7 @@ class MatmulTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(function(tf.ones([5, 3]), tf.ones([3, 2])), np.full([5, 2], 3.0))
 
 
+@pytest.mark.slow
 class EveryMemberTest(tf.test.TestCase):
     """Two seeds with one task each are what broke; one seed with two tasks is its mirror image."""
 
@@ -94,14 +97,14 @@ class CompletenessTest(tf.test.TestCase):
         source = pathlib.Path(small_batches.__file__).read_text("utf-8")
         used = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
         members = set()
-        for base, n_members in ((GradientAgent, 9), (SGD, 4), (ConstantRate, 3), (Critic, 4), (SampledEstimator, 3)):
+        for base, n_members in ((GradientAgent, 11), (SGD, 4), (ConstantRate, 3), (Critic, 4), (SampledEstimator, 3)):
             kind = {
                 name for name in mapg.__all__
                 if isinstance(getattr(mapg, name), type) and issubclass(getattr(mapg, name), base)
+                and not inspect.isabstract(getattr(mapg, name))
             }
-            # What others are made of stands for nothing by itself.
-            self.assertLen(kind - {"GradientAgent"}, n_members)
-            members |= kind - {"GradientAgent"}
+            self.assertLen(kind, n_members)
+            members |= kind
         policies = {name for name in mapg.__all__ if name.endswith("_policy")}
         self.assertLessEqual(members | policies | {"ExactEstimator", "MaximumLikelihood"}, used)
 

@@ -3,26 +3,19 @@
 import dataclasses
 import functools
 
-from absl.testing import parameterized
 import keras
 import numpy as np
 import tensorflow as tf
 
-import tf_metamapg as mapg
 from tests.policies import conformance
-from tests.policies.conformance import constants
 from tests.policies.conformance import features
 from tests.policies.conformance import image_game
 from tests.policies.conformance import Kind
 from tests.policies.conformance import matrix_game
-from tests.policies.conformance import random_leaves
 from tests.policies.conformance import sigmoid
 from tests.policies.conformance import SpacesGame
 from tests.policies.conformance import vector_game
-from tf_metamapg import checks
-from tf_metamapg.testing.modes import MODES
-from tf_metamapg.testing.modes import central_differences
-from tf_metamapg.testing.modes import flat
+import tf_metamapg as mapg
 
 layers = keras.layers
 IMAGES_AND_ACTIONS = functools.partial(SpacesGame, mapg.Box(conformance.IMAGE), mapg.Discrete(3))

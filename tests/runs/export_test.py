@@ -9,6 +9,7 @@ import sys
 from absl.testing import parameterized
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -79,6 +80,7 @@ def _expected(policy, params, observations):
     return {name: np.swapaxes(value[0, 0], 0, 1) for name, value in named.items()}
 
 
+@pytest.mark.slow
 class LoadersTest(tf.test.TestCase, parameterized.TestCase):
     """In a process that has neither this package nor TensorFlow Probability; see `strangers.py`."""
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tf_metamapg import configs
 from tf_metamapg import contracts
 from tf_metamapg.checks import InvalidInputError
-from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import claims
 
 CONFIG = pathlib.Path(__file__).parent / "countdown.gin"
 N_SEEDS, CHAIN_LENGTH, EVALUATION_CHAIN_LENGTH = 2, 1, 2
@@ -35,7 +35,7 @@ class GameMetricsTest(tf.test.TestCase):
         super().setUpClass()
         cls.path = pathlib.Path(tempfile.mkdtemp(dir=tf.compat.v1.test.get_temp_dir())) / "run"
         stdout = io.StringIO()
-        with contextlib.redirect_stdout(stdout), run_directory.claim(cls.path, resume=False) as directory:
+        with contextlib.redirect_stdout(stdout), claims.claim(cls.path, resume=False) as directory:
             cls.summary = configs.train([CONFIG], [], directory, False, False, time.time())
         cls.said = stdout.getvalue()
 

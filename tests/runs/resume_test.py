@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 
+import pytest
 import tensorflow as tf
 
 from tests import command_line
@@ -33,6 +34,7 @@ train.run(["bin/train", *sys.argv[1:]], time.time())
 N_META_UPDATES, CHECKPOINT_EVERY = 28, 5
 
 
+@pytest.mark.slow
 class ResumeTest(tf.test.TestCase):
 
     @classmethod
@@ -130,6 +132,7 @@ class ResumeTest(tf.test.TestCase):
             self.assertAllEqual(probabilities[2], probabilities[0])
 
 
+@pytest.mark.slow
 class ResumedWithChangesTest(tf.test.TestCase):
     """One finished run; what may have changed when it is resumed, and what may not."""
 

@@ -8,6 +8,7 @@ import sys
 from unittest import mock
 
 from absl.testing import parameterized
+import pytest
 import tensorflow as tf
 
 from tf_metamapg.checks import InvalidInputError
@@ -19,7 +20,7 @@ from tf_metamapg.runs.run_directory import RunDirectory
 # Takes a run directory and keeps it until its standard input ends. Says what it has got.
 HOLDER = """
 import sys
-from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import claims
 
 parent = sys.argv[1]
 with claims.claim_next(parent, "ipd") as directory:
@@ -150,6 +151,7 @@ class ClaimTest(tf.test.TestCase, parameterized.TestCase):
         with claims.claim(self.path, resume=True):
             pass
 
+    @pytest.mark.slow
     def test_names_are_taken_once(self):
         """Four processes that start at once, one of which is killed."""
         parent = self.root / "runs"

@@ -1,14 +1,21 @@
 """Proves that sampled trajectories follow the game and the policies, and are constants with numbers of their own."""
 
+import collections
 import itertools
 import math
 
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
+from tests.small_batches import function_graphs
+from tests.tiny_game import TinyGame
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.estimators import scoring
+from tf_metamapg.estimators.dice import DiceEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import matrix
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import tabular
@@ -18,6 +25,7 @@ from tf_metamapg.simulators.in_graph import Uniforms
 # The numbers of actions of the agents.
 GAMES = ((2, 2), (3, 2), (2, 3, 2))
 DISCOUNT = 0.8
+BOOL = tf.bool.as_datatype_enum
 
 MODES = (
     ("eager", lambda function: function),
@@ -228,6 +236,120 @@ class PlayTest(tf.test.TestCase, parameterized.TestCase):
         for leaf in tf.nest.flatten(trajectory):
             self.assertEqual(leaf.shape, [1, 1, 5, 1])
         self.assertAllEqual(trajectory.observations[1], np.zeros([1, 1, 5, 1]))
+
+
+class EndingTest(tf.test.TestCase, parameterized.TestCase):
+    """Games that start at random and end: for all agents together, or for each at a time of its own."""
+
+    def sample(self, tiny, n_trajectories, horizon, shape=(1, 1), mode=lambda function: function):
+        joint_params = tiny.joint_params(list(map(tf.constant, tiny.logits)), shape)
+        simulator = InGraphSimulator(tiny.game, tiny.policies, n_trajectories, horizon)
+        return mode(simulator.sample)(joint_params, tiny.tasks(*shape), random.root_keys(range(shape[0])))
+
+    @parameterized.product(mode=[0, 1, 2], ending=["together", "apart"], n_agents=[2, 3])
+    def test_nothing_is_recorded_of_who_has_left(self, mode, ending, n_agents):
+        tiny = TinyGame(n_agents, 6, DISCOUNT, ending)
+        trajectory = self.sample(tiny, 20, 6, (2, 3), MODES[mode][1])
+        for agent, mask in enumerate(trajectory.mask):
+            self.assertEqual((mask.dtype, mask.shape), (tf.bool, [2, 3, 20, 6]))
+            self.assertTrue(np.all(mask[..., 0]))
+            # Who has left does not come back.
+            self.assertFalse(np.any(~mask.numpy()[..., :-1] & mask.numpy()[..., 1:]))
+            self.assertBetween(np.mean(mask), 0.2, 0.8)
+            metrics = trajectory.metrics.values() if tiny.game.spec.metrics else ()
+            for field in (trajectory.observations, trajectory.actions, trajectory.rewards, *metrics):
+                leaf = field[agent].numpy()
+                self.assertAllEqual(leaf[~mask.numpy()], np.zeros_like(leaf[~mask.numpy()]))
+                self.assertTrue(np.all(np.isfinite(leaf)))
+        if ending == "together":
+            self.assertAllEqual(trajectory.mask[0], trajectory.mask[1])
+        else:
+            self.assertNotAllEqual(trajectory.mask[0], trajectory.mask[1])
+            for rate, action, mask in zip(trajectory.metrics["first_action"], trajectory.actions, trajectory.mask):
+                self.assertAllEqual(rate, (action.numpy() == 0) & mask.numpy())
+        expected = self.sample(tiny, 20, 6, (2, 3))
+        tf.nest.map_structure(self.assertAllEqual, trajectory, expected)
+
+    @parameterized.product(ending=["together", "apart"], n_agents=[2, 3])
+    def test_trajectories_have_their_probabilities(self, ending, n_agents):
+        """Every one is among those that the oracle knows, and as often as it says, by χ² at confidence 99.9 %."""
+        tiny, n_trajectories = TinyGame(n_agents, 2, DISCOUNT, ending), 20_000
+        trajectory = self.sample(tiny, n_trajectories, 2)
+
+        def keys(actions, rewards, present):
+            """What tells trajectories apart: [M, T, n] each, of which rewards say what the state was."""
+            return [
+                (one_actions.tobytes(), np.round(one_rewards, 9).tobytes(), one_present.tobytes())
+                for one_actions, one_rewards, one_present in zip(
+                    actions.astype(np.int32), rewards + 0.0, present.astype(bool)
+                )
+            ]
+
+        counts = collections.Counter(keys(*(
+            np.stack(field, axis=-1)[0, 0] for field in (trajectory.actions, trajectory.rewards, trajectory.mask)
+        )))
+        own = tiny.oracle
+        probs = collections.Counter()
+        for key, prob in zip(keys(own.actions, own.rewards, own.present), own.probs(tiny.logits)):
+            probs[key] += prob
+        self.assertLen(probs, len(own.actions))
+        self.assertEmpty(set(counts) - set(probs))
+        expected = n_trajectories * np.array(list(probs.values()))
+        actual = np.array([counts[key] for key in probs])
+        statistic = np.sum((actual - expected) ** 2 / expected)
+        quantile = tfp.distributions.Chi2(np.float64(len(probs) - 1)).quantile
+        self.assertLess(statistic, quantile(0.999))
+
+    def test_a_game_of_one_step(self):
+        trajectory = self.sample(TinyGame(2, 1, DISCOUNT, "apart"), 5, 1)
+        for mask in trajectory.mask:
+            self.assertAllEqual(mask, np.ones([1, 1, 5, 1], bool))
+
+
+class OperationsTest(tf.test.TestCase, parameterized.TestCase):
+    """Of a game that does not end, nothing is computed for masks."""
+
+    def graph(self, ending, estimator_class):
+        """The graph of all that an estimator computes, with derivatives, for sizes that are all different."""
+        tiny = TinyGame(2, 2, DISCOUNT, ending)
+        estimator = estimator_class(tiny.game, tiny.policies, n_trajectories=5, horizon=7)
+        later = tf.ones([2, 3], tf.float64)
+
+        def everything(joint_params, tasks, keys):
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(joint_params)
+                sample = estimator.sample(joint_params, tasks, keys)
+                objectives = estimator.objectives(joint_params, tasks, sample)
+                through_samples = estimator.current_policy_objective(joint_params, sample, 0, later)
+                entropies = estimator.entropies(joint_params, tasks, sample)
+            return [tape.gradient(each, joint_params) for each in (objectives, through_samples, entropies)], [
+                sample, estimator.values(joint_params, tasks, sample),
+                estimator.mean_rewards(joint_params, tasks, sample), estimator.metrics(joint_params, tasks, sample),
+            ]
+
+        joint_params = tiny.joint_params(list(map(tf.constant, tiny.logits)), [2, 3])
+        function = tf.function(everything, autograph=False)
+        return function.get_concrete_function(joint_params, tiny.tasks(2, 3), random.root_keys([0, 1])).graph
+
+    def mask_operations(self, graph):
+        """What there is only for masks: lists of bools, bools of every step, and bools in other shapes."""
+        found = []
+        for inner in function_graphs(graph):
+            for operation in inner.get_operations():
+                attributes = operation.node_def.attr
+                is_of_lists = operation.type.startswith("TensorList") and attributes["element_dtype"].type == BOOL
+                bools = [out for out in operation.outputs if out.dtype == tf.bool]
+                is_of_steps = any(out.shape.rank == 4 and out.shape[2:] == [5, 7] for out in bools)
+                is_expanded = operation.type == "Reshape" and operation.inputs[0].dtype == tf.bool
+                if is_of_lists or is_of_steps or is_expanded:
+                    found.append(operation.type)
+        return found
+
+    @parameterized.parameters(DiceEstimator, LoadedDiceEstimator, ScoreFunctionEstimator)
+    def test_masks_are_for_games_that_end(self, estimator_class):
+        self.assertEmpty(self.mask_operations(self.graph("endless", estimator_class)))
+        found = self.mask_operations(self.graph("together", estimator_class))
+        self.assertContainsSubset(["TensorListReserve", "Reshape", "Transpose"], found)
 
 
 class DrawUniformsTest(tf.test.TestCase, parameterized.TestCase):

@@ -1,5 +1,7 @@
 """What Meta-PG and Meta-MAPG have in common: an initial policy that is learned."""
 
+import functools
+
 from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import theorem
@@ -42,7 +44,7 @@ class MetaAgent(PolicyGradient):
         adaptation.check_chain(chain, agent_index)
         if self._opponent_model is not None:
             estimate = chain.compile_fn(
-                lambda link: self._opponent_model.estimate(chain.estimator, link, agent_index)
+                functools.partial(self._opponent_model.estimate, chain.estimator, agent_index=agent_index)
             )
             chain = chain._replace(links=tuple(map(estimate, chain.links)))
         weights = self._value_weights(len(chain.links) - 1)

@@ -101,38 +101,29 @@ class SampledEstimator(descriptions.Described, abc.ABC):
 
     @abc.abstractmethod
     def surrogates(self, log_probs, step_weights):
-        """The agents' surrogate objectives.
+        """The agents' surrogate objectives: tuple over agents of tensors [S, N].
 
         Args:
             log_probs: tuple over agents of tensors [S, N, K, T].
             step_weights: tuple over agents of what `step_weights` returned, held constant.
-
-        Returns:
-            tuple over agents of tensors [S, N].
         """
 
     @abc.abstractmethod
     def current_policy_surrogate(self, own_log_probs, later_values):
-        """What the first term of Eq. 7 is the derivative of, at one link of a chain.
+        """What the first term of Eq. 7 is the derivative of, at one link of a chain: tensor [S, N].
 
         Args:
             own_log_probs: tensor [S, N, K, T] of the meta-agent's log-probabilities at the link.
             later_values: tensor [S, N], what the meta-agent gets at the links after it.
-
-        Returns:
-            tensor [S, N].
         """
 
     @abc.abstractmethod
     def entropy_surrogate(self, log_probs, entropies):
-        """What agents add to their objectives whose actions should stay random.
+        """What an agent adds to its objective whose actions should stay random: tensor [S, N].
 
         Args:
             log_probs: tuple over agents of tensors [S, N, K, T].
             entropies: tensor [S, N, K, T] of one agent, γᵗ H(π(·|o_t)) as a function of its parameters.
-
-        Returns:
-            tensor [S, N].
         """
 
     def sample(self, joint_params, tasks, keys, critic_params=()):

@@ -25,7 +25,7 @@ class LinearQuadraticGame(descriptions.Described):
     n_reset_uniforms = 0
 
     def __init__(
-        self, dynamics, controls, costs, start, action_cost=0.1, noise=0.0, discount=0.96, dtype="float32",
+        self, dynamics, controls, costs, start, *, action_cost=0.1, noise=0.0, discount=0.96, dtype="float32",
         name="linear-quadratic game",
     ):
         """

@@ -52,18 +52,21 @@ class StochasticGame(FiniteGame):
             start = arguments.table(f"{kind}.start", start)
             _check_shape(f"{kind}.start", start, (n_states,))
             start = _probs(f"{kind}.start", start)
+        self._transitions = transitions.reshape([n_states, n_joint_actions, n_states])
         if ends is not None:
             ends = arguments.table(f"{kind}.ends", ends)
             _check_shape(f"{kind}.ends", ends, (n_states, *n_actions))
             is_probs = np.all((ends >= 0.0) & (ends <= 1.0))
             checks.check(is_probs, f"{kind}.ends", ends.tolist(), "probabilities")
             ends = ends.reshape([n_states, n_joint_actions])
-        self._transitions = transitions.reshape([n_states, n_joint_actions, n_states])
+            # The equations that exact values solve are about all states: where the game never is, it ends.
+            is_reached = _reached_states(self._transitions, ends, start)
+            ends = np.where(is_reached[:, np.newaxis], ends, 1.0)
         super().__init__(payoffs, views, discount, dtype, name, start, ends)
         if discount == 1.0:
-            forever = _states_without_end(self._transitions, ends, start)
+            forever = np.flatnonzero(_states_without_end(self._transitions, ends))
             checks.check(
-                not forever, f"{kind}.discount", discount,
+                forever.size == 0, f"{kind}.discount", discount,
                 f"< 1, as some joint actions never end the game once it is in state {min(forever, default=0)}",
             )
 
@@ -78,25 +81,26 @@ class StochasticGame(FiniteGame):
         return tf.einsum("snmj,mjk->snmk", joint_probs, tf.constant(self._transitions, joint_probs.dtype))
 
 
-def _states_without_end(transitions, ends, start):
-    """The states that can be reached and from which some choice of joint actions never ends the game: a set.
+def _reached_states(transitions, ends, start):
+    """Whether some joint actions lead to each state: bool array [M]."""
+    goes_to = np.any((transitions > 0.0) & (ends < 1.0)[..., np.newaxis], axis=1)
+    is_reached = np.arange(len(transitions)) == 0 if start is None else start > 0.0
+    for _ in transitions:
+        is_reached = is_reached | np.any(goes_to[is_reached], axis=0)
+    return is_reached
+
+
+def _states_without_end(transitions, ends):
+    """The states from which some choice of joint actions never ends the game: bool array [M].
 
     It is the largest set in each of whose states some joint action ends the game with probability zero, and leads to no
     state outside. Where it is empty, a game of finitely many states ends with probability one, whatever is played.
     """
-    n_states = len(transitions)
-    reached, new = set(), {0} if start is None else set(np.flatnonzero(start).tolist())
-    while new:
-        reached |= new
-        ways = transitions[list(new)] * (ends[list(new)] < 1.0)[..., np.newaxis]
-        new = set(np.flatnonzero(ways.sum(axis=(0, 1))).tolist()) - reached
-    inside = np.isin(np.arange(n_states), list(reached))
-    while True:
-        stays = (ends == 0.0) & ((transitions * ~inside).sum(axis=-1) == 0.0)
-        shrunk = inside & stays.any(axis=-1)
-        if np.array_equal(shrunk, inside):
-            return set(np.flatnonzero(inside).tolist())
-        inside = shrunk
+    is_inside = np.ones(len(transitions), bool)
+    for _ in transitions:
+        stays = (ends == 0.0) & ~np.any((transitions > 0.0) & ~is_inside, axis=-1)
+        is_inside = is_inside & np.any(stays, axis=-1)
+    return is_inside
 
 
 def _check_shape(parameter, table, shape):

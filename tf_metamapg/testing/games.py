@@ -138,7 +138,7 @@ class GameTests:
         keys = random.root_keys([5])
         tasks = DefaultTasks(game).sample(keys, n_tasks)
         exact, sampled = ExactEstimator(game, policies), ScoreFunctionEstimator(game, policies, 10, horizon)
-        sample = tf.function(sampled.sample, autograph=False)(joint_params, tasks, keys)
+        sample = MODES["graph"](sampled.sample)(joint_params, tasks, keys)
         left = game.spec.discount**horizon  # of the values beyond the horizon, at most
         for name, estimates in (
             ("values", lambda estimator, own: estimator.values(joint_params, tasks, own)),

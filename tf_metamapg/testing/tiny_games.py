@@ -111,11 +111,11 @@ class TinyGame:
         """Σ_t γᵗ r_t of every trajectory and agent: array [M, n_agents]."""
         horizon = self.trajectory.rewards[0].shape[-1]
         discounts = self.game.spec.discount ** np.arange(horizon)
-        return np.stack([rewards[0, :, 0].numpy() @ discounts for rewards in self.trajectory.rewards], axis=-1)
+        return np.stack([np.dot(rewards[0, :, 0], discounts) for rewards in self.trajectory.rewards], axis=-1)
 
     def values(self, joint_params):
         """The expected returns of all agents within the horizon, [n_agents], differentiable in `joint_params`."""
-        return tf.linalg.matvec(tf.constant(self.returns().T), self.probs(joint_params))
+        return tf.tensordot(tf.constant(self.returns().T), self.probs(joint_params), axes=1)
 
     def derivatives(self, function):
         """First and second derivatives of scalars that are functions of `joint_params`.

@@ -20,6 +20,7 @@ from tf_metamapg.contracts import MetaParams
 from tf_metamapg.numerics import random
 from tf_metamapg.training import gradient_norms
 from tf_metamapg.training.best import Best
+from tf_metamapg.training.compiler import Compiler
 from tf_metamapg.training.critic_learner import CriticLearner
 from tf_metamapg.training.draws import Draws
 from tf_metamapg.training.settings import Problem
@@ -87,8 +88,7 @@ class MetaTrainer(descriptions.Described):
             "critic": {"params": self._critic.variables, "optimizer": self._critic.optimizer.variables},
         }
 
-        # Without AutoGraph, which takes seconds and finds nothing to convert.
-        self._compile_fn = functools.partial(tf.function, jit_compile=settings.jit_compile, autograph=False)
+        self._compile_fn = Compiler(jit_compile=settings.jit_compile)
         # Games that are played outside of the graph leave only the parts to be compiled.
         in_graph = problem.estimator.in_graph
         whole = functools.partial(tf.function, autograph=False) if in_graph else adaptation.identity

@@ -1,0 +1,76 @@
+"""Which tests are `fast`: all that take less than a third of a second, as `seconds.json` has it.
+
+    pytest -n 0 -m "" --measure
+
+measures all tests anew, or those of some files, and writes what the others take: seconds of the processor, of the test
+and of what its class sets up. A test that has not been measured yet is fast.
+"""
+
+import collections
+import json
+import os
+import pathlib
+
+import pytest
+
+SECONDS = pathlib.Path(__file__).parent / "seconds.json"
+LONGEST = 0.33
+
+_measured, _set_up = {}, collections.defaultdict(float)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--measure", action="store_true", help="write what each test takes to tests/seconds.json")
+
+
+def pytest_configure(config):
+    if config.getoption("measure") and config.getoption("numprocesses"):
+        raise pytest.UsageError("--measure: in one process, with -n 0")
+
+
+def pytest_collection_modifyitems(items):
+    longer = json.loads(SECONDS.read_text("utf-8"))
+    for item in items:
+        if item.nodeid not in longer and item.get_closest_marker("slow") is None:
+            item.add_marker("fast")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    started = _seconds()
+    try:
+        return (yield)
+    finally:
+        _set_up[_class_of(item.nodeid)] = max(_set_up[_class_of(item.nodeid)], _seconds() - started)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    started = _seconds()
+    try:
+        return (yield)
+    finally:
+        _measured[item.nodeid] = _seconds() - started
+
+
+def pytest_sessionfinish(session):
+    if session.config.getoption("measure"):
+        files = {_file_of(test) for test in _measured}
+        total = {test: seconds + _set_up[_class_of(test)] for test, seconds in _measured.items()}
+        longer = {test: s for test, s in json.loads(SECONDS.read_text("utf-8")).items() if _file_of(test) not in files}
+        longer |= {test: round(seconds, 1) for test, seconds in total.items() if seconds >= LONGEST}
+        SECONDS.write_text(json.dumps(dict(sorted(longer.items())), indent=0) + "\n", "utf-8")
+
+
+def _file_of(test):
+    return test.partition("::")[0]
+
+
+def _class_of(test):
+    return test.rpartition("::")[0]
+
+
+def _seconds():
+    """Of this process and of those that it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

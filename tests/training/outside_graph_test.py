@@ -1,0 +1,58 @@
+"""Games that are played outside of the graph: only the parts are compiled, and the numbers are the same."""
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+import tf_metamapg as mapg
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
+from tf_metamapg.training.trainer import MetaTrainer
+
+
+class OutsideSimulator(mapg.InGraphSimulator):
+    """Plays in Python, where nothing is a symbol."""
+
+    in_graph = False
+
+    def sample(self, joint_params, tasks, keys):
+        assert tf.executing_eagerly()
+        for leaf in tf.nest.flatten((joint_params, tasks, keys)):
+            leaf.numpy()
+        return super().sample(joint_params, tasks, keys)
+
+
+def trainer(simulator, jit_compile, agents, critic):
+    game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma(), dtype="float64")
+    policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
+    problem = Problem(
+        game=game, policies=policies, agents=agents, task_distribution=mapg.PayoffNoise(game),
+        estimator=mapg.LoadedDiceEstimator(game, policies, 4, 5, critic=critic, simulator=simulator),
+    )
+    return MetaTrainer(problem, TrainerSettings(chain_length=2, n_tasks=2, jit_compile=jit_compile), [0, 3])
+
+
+class OutsideGraphTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        (False, (mapg.MetaMAPG(0.5), mapg.PolicyGradient(0.5, mapg.Adam(epsilon=0.1))), mapg.LeaveOneOutBaseline),
+        (True, (mapg.MetaMAPG(mapg.LearnedRates(0.5)), mapg.LOLATaylor(0.5, 0.3)), mapg.ValueNetwork),
+    )
+    def test_meta_updates_and_evaluation_are_the_same(self, jit_compile, agents, critic):
+        results = []
+        for simulator in (mapg.InGraphSimulator, OutsideSimulator):
+            one = trainer(simulator, jit_compile, agents, critic)
+            one.trace()
+            metrics = [one.step() for _ in range(2)]
+            evaluation, _ = one.evaluate(mapg.random.META_TEST, 3, 2)
+            results.append([metrics, evaluation, one.meta_param_values()])
+        tf.nest.map_structure(lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-9), *results)
+
+    def test_who_plays_while_looking_ahead_is_refused(self):
+        agents = (mapg.LOLADiCE(0.5), mapg.PolicyGradient(0.5))
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^estimator = .*: must be one whose games are played in T"):
+            trainer(OutsideSimulator, False, agents, mapg.NoBaseline).step()
+
+
+if __name__ == "__main__":
+    tf.test.main()
