@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+from absl.testing import parameterized
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,10 +13,15 @@ from tests.policies.conformance import features
 from tests.policies.conformance import image_game
 from tests.policies.conformance import Kind
 from tests.policies.conformance import matrix_game
+from tests.policies.conformance import random_leaves
 from tests.policies.conformance import sigmoid
 from tests.policies.conformance import SpacesGame
 from tests.policies.conformance import vector_game
 import tf_metamapg as mapg
+from tf_metamapg import checks
+from tf_metamapg.testing.modes import central_differences
+from tf_metamapg.testing.modes import flat
+from tf_metamapg.testing.modes import MODES
 
 layers = keras.layers
 IMAGES_AND_ACTIONS = functools.partial(SpacesGame, mapg.Box(conformance.IMAGE), mapg.Discrete(3))
@@ -31,10 +37,9 @@ def dense(units, seed, activation=None, dtype="float64"):
 
 def embedding(game, agent_index):
     """Whole numbers by way of a table, normalised."""
-    n_actions = game.spec.actions[agent_index].n
 
     def make_model(seed):
-        dtype = game.spec.dtype
+        dtype, n_actions = game.spec.dtype, game.spec.actions[agent_index].n
         return keras.Sequential([
             layers.Input((), dtype="int32"),
             layers.Embedding(7, 4, keras.initializers.RandomNormal(stddev=1.0, seed=seed), dtype=dtype),
@@ -80,14 +85,15 @@ def convolution_outputs(leaves, observations):
 
 def skipping(game, agent_index):
     """Vectors by way of a layer, and past it."""
-    (size,), (n_actions,) = game.spec.observations[agent_index].shape, game.spec.actions[agent_index].shape
 
     def make_model(seed):
-        dtype = game.spec.dtype
+        dtype, (size,), (n_numbers,) = game.spec.dtype, *(
+            spaces[agent_index].shape for spaces in (game.spec.observations, game.spec.actions)
+        )
         inputs = layers.Input((size,), dtype=dtype)
         hidden = dense(size, seed, "tanh", dtype)(inputs)
         added = layers.Add(dtype=dtype)([inputs, hidden])
-        return keras.Model(inputs, dense(2 * n_actions, seed + 1, dtype=dtype)(added))
+        return keras.Model(inputs, dense(2 * n_numbers, seed + 1, dtype=dtype)(added))
 
     return mapg.keras_policy(game, agent_index, make_model)
 
@@ -102,10 +108,11 @@ class Drifting(keras.Model):
 
     def __init__(self, n_outputs, seed, **kwargs):
         super().__init__(**kwargs)
+        self._initializer = keras.initializers.RandomNormal(seed=seed)
         self._dense = dense(n_outputs, seed, dtype=self.dtype_policy)
 
     def build(self, input_shape):
-        self.drift = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="drift")
+        self.drift = self.add_weight(shape=(input_shape[-1],), initializer=self._initializer, name="drift")
         self._dense.build(input_shape)
         self.built = True
 
@@ -130,7 +137,7 @@ def drifting_outputs(leaves, observations):
 def with_cell(make_cell):
     """A function (game, agent_index) → policy with a cell, from a function of seed and dtype."""
     return lambda game, agent_index: mapg.keras_recurrent_policy(
-        game, agent_index, functools.partial(make_cell, dtype=game.spec.dtype)
+        game, agent_index, lambda seed: make_cell(seed, dtype=game.spec.dtype)
     )
 
 
@@ -428,7 +435,10 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
             self.assertRegex(self.message(make_policy, lambda seed: made), f"^{allowed}$")
 
     @parameterized.named_parameters(
-        ("not_built", lambda seed: keras.Sequential([outputs()(seed)]), "built, as by an Input in front or by its build"),
+        (
+            "not_built", lambda seed: keras.Sequential([outputs()(seed)]),
+            "built, as by an Input in front or by its build",
+        ),
         ("nothing_to_learn", sequential(lambda seed: layers.Activation("tanh")), "one with variables that are learned"),
         (
             "other_dtype", sequential(outputs(dtype="float64"), dtype="float64"),

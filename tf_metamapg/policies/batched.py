@@ -10,6 +10,7 @@ import logging
 
 import tensorflow as tf
 
+from tf_metamapg.numerics import moments
 from tf_metamapg.policies import functional
 
 
@@ -37,7 +38,7 @@ class Batched:
     def axes(self, values):
         """The axes that values have in front of the shapes of variables."""
         n_axes = len(values[0].shape) - len(self.layer.trainable_variables[0].shape)
-        return values[0].shape[:n_axes]
+        return tuple(values[0].shape[:n_axes])
 
     def __call__(self, values, *inputs):
         """Calls the layer.
@@ -62,7 +63,7 @@ class Batched:
 
     def _of_one(self, values_and_inputs):
         values, inputs = values_and_inputs
-        with functional.bound(self.layer, values):
+        with functional.bound(self.layer, values), moments.differentiable():
             return self.layer(*inputs)
 
 

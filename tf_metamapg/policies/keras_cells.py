@@ -61,7 +61,7 @@ def keras_recurrent_policy(game, agent_index, make_cell):
             seed: what `keras.layers.RNN` takes, such as a `keras.layers.LSTMCell`. Its inputs are vectors
             [B, features]; whole numbers are one-hot, and images are flattened. Its output and the parts of its state
             must be vectors, too, where it starts must not depend on its variables, and all these must be learned: no
-            dropout.
+            dropout; and no gradient stopped, as second derivatives would be wrong.
 
     Returns:
         `NetworkPolicy`; of actions that are arrays of numbers the distribution is a diagonal normal one.

@@ -63,7 +63,8 @@ def keras_policy(game, agent_index, make_model):
         make_model: function of an integer seed that returns a new, built Keras model of the game's dtype, the same one
             for the same seed. It maps what the agent sees, [B, *observation], int32 or floating, to outputs
             [B, n_outputs]: logits of the actions; of actions that are arrays of m numbers the 2 m numbers that
-            `heads.GaussianHead` takes. All its variables must be learned: no batch normalization, no dropout.
+            `heads.GaussianHead` takes. All its variables must be learned: no batch normalization, no
+            dropout; and no gradient stopped, as second derivatives would be wrong.
 
     Returns:
         `CategoricalPolicy` where observations and actions are finitely many, and `NetworkPolicy` elsewhere.

@@ -1,11 +1,14 @@
 """Tries what a user's function makes, so that what is no part of a policy is refused in one line before it is used."""
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import descriptions
+from tf_metamapg.numerics import moments
 
 # How many rows of inputs layers are tried with.
 BATCH_SIZE = 2
@@ -31,7 +34,8 @@ def results(parameter, layer, inputs, dtype, again):
         again: another layer that was made from the same seed.
 
     Raises:
-        InvalidInputError: if it cannot be called, has variables that are not learned, or differs from the other.
+        InvalidInputError: if it cannot be called, has variables that are not learned, differs from the other, or stops
+            gradients.
     """
 
     def check(condition, allowed):
@@ -52,7 +56,21 @@ def results(parameter, layer, inputs, dtype, again):
     check(len(variables) > 0, "one with variables that are learned")
     is_same = all(np.array_equal(one, other) for one, other in zip(variables, again.trainable_variables))
     check(is_same, "the same whenever it is made from the same seed; every initializer needs one")
+    for name in _stopped_gradients(layer, inputs):
+        check(False, f"one that stops no gradient, so that second derivatives are right; {name} does")
     return returned
+
+
+def _stopped_gradients(layer, inputs):
+    """The names of the operations of a layer that stop gradients."""
+
+    def call():
+        with keras.StatelessScope(), moments.differentiable():
+            return layer(*inputs)
+
+    graph = tf.function(call, autograph=False).get_concrete_function().graph.as_graph_def()
+    nodes = itertools.chain(graph.node, *(function.node_def for function in graph.library.function))
+    return [node.name for node in nodes if node.op == "StopGradient"]
 
 
 def check_vectors(parameter, layer, what, values, sizes, dtype):
