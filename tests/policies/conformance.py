@@ -204,7 +204,7 @@ def of_kinds(kinds):
         @parameterized.named_parameters(*every_kind_and_mode)
         def test_first_and_second_derivatives(self, kind, mode):
             # Of f = Σ w π² + log π, which mixes all orders, along random directions u, v:
-            # against central differences of f in NumPy, of fourth order, so that h⁴ is below the rounding.
+            # against central differences of f in NumPy, of sixth order, so that h⁶ is below the rounding.
             policy = kind.make(kind.make_game(), 0)
             leaves = random_leaves(policy)
             observations, actions = random_steps(kind)
@@ -217,7 +217,8 @@ def of_kinds(kinds):
                 return np.sum(weights * np.exp(2 * log_probs) + log_probs)
 
             def difference(function, h=2e-3):
-                return (8 * (function(h) - function(-h)) - function(2 * h) + function(-2 * h)) / (12 * h)
+                near, middle, far = (function(step * h) - function(-step * h) for step in (1, 2, 3))
+                return (45 * near - 9 * middle + far) / (60 * h)
 
             first = difference(lambda x: oracle(x, 0.0))
             second = difference(lambda y: difference(lambda x: oracle(x, y)))
@@ -357,7 +358,9 @@ def of_kinds(kinds):
             policy = kind.make(kind.make_game(), 1)
             model = policy.model()
             self.assertIsNot(model, policy.model())
-            self.assertEmpty(model.non_trainable_variables)
+            # Keras' own cells have seeds of dropouts that they do not use.
+            unused = [variable.path.rpartition("/")[2] for variable in model.non_trainable_variables]
+            self.assertEqual(unused, ["seed_generator_state"] * len(unused))
             self.assertLen(model.trainable_variables, len(policy.reference_params))
 
         @parameterized.named_parameters(*every_kind)
