@@ -93,6 +93,8 @@ def new_cell(cell_class, units, seed, dtype):
 def lstm_policy(game, agent_index, units=64):
     """The policy of one agent as a long short-term memory of what it has seen.
 
+    Whole numbers are one-hot, and images are flattened.
+
     Args:
         game: any game that is played step by step.
         agent_index: which agent of the game.
@@ -111,7 +113,8 @@ def lstm_policy(game, agent_index, units=64):
 def gru_policy(game, agent_index, units=64):
     """The policy of one agent as a gated recurrent unit of what it has seen.
 
-    It has three quarters of the weights of an LSTM of as many units, and half of the recurrent state.
+    It has three quarters of the weights of an LSTM of as many units, and half of the recurrent state. Whole numbers are
+    one-hot, and images are flattened.
 
     Args:
         game: any game that is played step by step.
