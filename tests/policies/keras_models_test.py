@@ -385,6 +385,17 @@ def outputs(units=4, dtype="float32"):
     return lambda seed: dense(units, seed, dtype=dtype)
 
 
+class Traced(layers.Dense):
+    """A layer that is traced when it is called first, with what its variables are then."""
+
+    def __init__(self, seed):
+        super().__init__(4, kernel_initializer=glorot(seed))
+
+    @functools.partial(tf.function, autograph=False)
+    def call(self, inputs):
+        return super().call(inputs)
+
+
 class Learning(Trace):
     """A cell that learns where it starts."""
 
@@ -490,6 +501,10 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
                 lambda seed: layers.Dense(3, kernel_initializer=glorot(seed), trainable=False), outputs()
             ),
             r"one all of whose variables are learned; sequential\w*/dense\w*/kernel is not",
+        ),
+        (
+            "own_function", sequential(Traced),
+            "one that reads its variables whenever it is called, with no tf.function inside",
         ),
         (
             "stopped_gradient",

@@ -79,7 +79,7 @@ class MLP(keras.Model):
 def mlp_policy(game, agent_index, hidden_units=(64,), activation="tanh"):
     """The policy of one agent as a multilayer perceptron of what it sees.
 
-    Whole numbers are one-hot and images are flattened, whatever their neighbourhoods; a convolution is a `keras_policy`.
+    Whole numbers are one-hot and images are flattened; a convolution is a `keras_policy`.
 
     Args:
         game: any game that is played step by step.

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.numerics import moments
+from tf_metamapg.policies import functional
 
 # How many rows of inputs layers are tried with.
 BATCH_SIZE = 2
@@ -34,8 +35,8 @@ def results(parameter, layer, inputs, dtype, again):
         again: another layer that was made from the same seed.
 
     Raises:
-        InvalidInputError: if it cannot be called, has variables that are not learned, differs from the other, or stops
-            gradients.
+        InvalidInputError: if it cannot be called, has variables that are not learned, differs from the other, does not
+            read its variables when it is called, or stops gradients.
     """
 
     def check(condition, allowed):
@@ -56,9 +57,19 @@ def results(parameter, layer, inputs, dtype, again):
     check(len(variables) > 0, "one with variables that are learned")
     is_same = all(np.array_equal(one, other) for one, other in zip(variables, again.trainable_variables))
     check(is_same, "the same whenever it is made from the same seed; every initializer needs one")
+    is_read = _takes_values(layer, inputs)
+    check(is_read, "one that reads its variables whenever it is called, with no tf.function inside")
     for name in _stopped_gradients(layer, inputs):
         check(False, f"one that stops no gradient, so that second derivatives are right; {name} does")
     return returned
+
+
+def _takes_values(layer, inputs):
+    """Whether a layer computes with the values that it is given, and not with its variables."""
+    values = tuple(tf.constant(variable.numpy()) for variable in layer.trainable_variables)
+    with tf.GradientTape() as tape, functional.bound(layer, values):
+        layer(*inputs)
+    return not tape.watched_variables()
 
 
 def _stopped_gradients(layer, inputs):
