@@ -97,7 +97,7 @@ class PolicyTests:
         uniforms = tf.constant(np.random.default_rng(6).uniform(size=[policy.n_uniforms, *SHAPE]))
 
         def run(params, observations, actions, uniforms):
-            """Per seed and task, as these do not mix."""
+            """Log-probabilities, derivatives along u, and along u and v, of each seed and task, and actions."""
             with tf.GradientTape() as outer_tape:
                 outer_tape.watch(params)
                 with tf.GradientTape() as inner_tape:
@@ -108,28 +108,28 @@ class PolicyTests:
             along_uv = _dot(outer_tape.gradient(along_u, params, unconnected_gradients="zero"), v)
             return log_probs, along_u, along_uv, _played(policy, params, observations, uniforms)
 
-        def moved(leaf, leaf_u, leaf_v):
-            """[S, points u, points v, N, ...], flattened: a task for each point."""
-            steps_u, steps_v = (np.reshape(POINTS, [*shape, *[1] * (len(leaf.shape) - 1)]) for shape in ([7, 1], [7]))
-            grid = leaf[:, None, None] + steps_u * leaf_u[:, None, None] + steps_v * leaf_v[:, None, None]
-            return tf.reshape(grid, [leaf.shape[0], -1, *leaf.shape[2:]])
+        results = {
+            mode: compile_fn(run)(params, observations, actions, uniforms) for mode, compile_fn in MODES.items()
+        }
+        for mode, result in results.items():
+            for values, expected in zip(result, results["eager"]):
+                atol = 1e-11 * (1.0 + np.max(np.abs(expected)))
+                np.testing.assert_allclose(values, expected, rtol=1e-11, atol=atol, err_msg=mode)
 
-        grid = tuple(map(moved, params, u, v))
-        steps = [tf.tile(leaf, [1, 49, *[1] * (len(leaf.shape) - 2)]) for leaf in (observations, actions)]
-        values = np.reshape(policy.log_probs(grid, *steps), [SHAPE[0], 7, 7, *SHAPE[1:]])
-        values = np.einsum("suvnkt,snkt->suvn", values, weights)
-        first = np.einsum("u,sun->sn", WEIGHTS, values[:, :, 3])
-        second = np.einsum("u,v,suvn->sn", WEIGHTS, WEIGHTS, values)
-        expected = None
-        for mode, compile_fn in MODES.items():
-            log_probs, along_u, along_uv, played = compile_fn(run)(params, observations, actions, uniforms)
-            expected = (log_probs, played) if expected is None else expected
-            np.testing.assert_allclose(log_probs, expected[0], rtol=1e-11, atol=1e-11, err_msg=mode)
-            np.testing.assert_allclose(played, expected[1], rtol=1e-11, atol=1e-11, err_msg=mode)
-            for derivative, difference in ((along_u, first), (along_uv, second)):
-                np.testing.assert_allclose(
-                    derivative, difference, rtol=1e-6, atol=1e-6 * (1.0 + np.max(np.abs(difference))), err_msg=mode
-                )
+        # Of one seed and task, as they do not mix; each point is a task.
+        s, n = 1, 2
+        steps_u, steps_v = np.repeat(POINTS, len(POINTS)), np.tile(POINTS, len(POINTS))
+        grid = tuple(
+            leaf[s, n] + np.multiply.outer(steps_u, leaf_u[s, n]) + np.multiply.outer(steps_v, leaf_v[s, n])
+            for leaf, leaf_u, leaf_v in zip(params, u, v)
+        )
+        grid = tuple(leaf[np.newaxis] for leaf in grid)
+        steps = (tf.repeat(leaf[s:s + 1, n:n + 1], len(steps_u), axis=1) for leaf in (observations, actions))
+        values = np.sum(policy.log_probs(grid, *steps)[0] * weights[s, n], axis=(1, 2))
+        values = np.reshape(values, [len(POINTS), len(POINTS)])
+        first, second = WEIGHTS @ values[:, len(POINTS) // 2], WEIGHTS @ values @ WEIGHTS
+        for derivative, expected in zip(results["eager"][1:3], (first, second)):
+            np.testing.assert_allclose(derivative[s, n], expected, rtol=1e-6, atol=1e-6)
 
     def test_seeds_and_tasks_do_not_mix(self):
         """And every parameter counts."""
