@@ -127,7 +127,7 @@ class PolicyTests:
         steps = (tf.repeat(leaf[s:s + 1, n:n + 1], len(steps_u), axis=1) for leaf in (observations, actions))
         values = np.sum(policy.log_probs(grid, *steps)[0] * weights[s, n], axis=(1, 2))
         values = np.reshape(values, [len(POINTS), len(POINTS)])
-        first, second = WEIGHTS @ values[:, len(POINTS) // 2], WEIGHTS @ values @ WEIGHTS
+        first, second = np.dot(WEIGHTS, values[:, len(POINTS) // 2]), np.dot(WEIGHTS, np.dot(values, WEIGHTS))
         for derivative, expected in zip(results["eager"][1:3], (first, second)):
             np.testing.assert_allclose(derivative[s, n], expected, rtol=1e-6, atol=1e-6)
 
