@@ -157,7 +157,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
             {
                 "training.trainer", "training.compiler", "runs.export", "benchmarks.workloads",
-                "reproductions.gradient_quality", "testing.agents", "testing.modes",
+                "reproductions.gradient_quality", "testing.agents", "testing.modes", "policies.trials",
             },
         )
         self.assertEqual(
