@@ -57,11 +57,11 @@ LEARNERS = {
     "naive": Learner(lambda: PolicyGradient(100.0), "LOLA", 60),
     "LookAhead": Learner(lambda: LookAhead(100.0, 1000.0), "LOLA", 60),
     "LOLA (a)": Learner(lambda: LOLAShaping(100.0, 1000.0), "LOLA", 60),
-    "LOLA (b)": Learner(lambda: LOLATaylor(50.0, 500.0), "LOLA", 60),
+    "LOLA (b)": Learner(lambda: LOLATaylor(100.0, 1000.0), "LOLA", 60),
     "LOLA-DiCE": Learner(lambda: LOLADiCE(50.0, 200.0), "LOLA", 60),
-    "SOS": Learner(lambda: SOS(50.0, 500.0), "LOLA", 60),
-    "Meta-PG": Learner(lambda: MetaPG(1000.0), "POLA", 5, n_meta_updates=50, chain_length=3),
-    "Meta-MAPG": Learner(lambda: MetaMAPG(1000.0), "POLA", 5, n_meta_updates=50, chain_length=3),
+    "SOS": Learner(lambda: SOS(100.0, 1000.0), "LOLA", 60),
+    "Meta-PG": Learner(lambda: MetaPG(1000.0), "POLA", 5, n_meta_updates=40, chain_length=3),
+    "Meta-MAPG": Learner(lambda: MetaMAPG(1000.0), "POLA", 5, n_meta_updates=40, chain_length=3),
 }
 
 
