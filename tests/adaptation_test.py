@@ -76,6 +76,33 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
             moved = (end.joint_params[agent][0] - table) / rate
             self.assertAllClose(moved, slopes.reshape(table.shape), rtol=1e-6, atol=1e-8)
 
+    @parameterized.parameters(
+        (lambda state: None, "update", "None: must be like the state before it"),
+        (lambda state: state.params, "update", r"\(float64 \[2, 3, 5, 1\],\): must be like the state before it"),
+        (lambda state: AgentState(state.params), "update", r"AgentState\(.*extra=\(\)\): must be like the state"),
+        (lambda state: AgentState(state.params, state.extra[:, :1]), "update",
+         r".*\[2, 1\].*: must be like the state before it, .*\[2, 3\]"),
+        (lambda state: AgentState(state.params, tf.cast(state.extra, "float32")), "update", ".*float32.*float64.*"),
+        (lambda state: state.params, "init", r"\(.*\): must be an AgentState"),
+        (lambda state: AgentState(state.params, tf.zeros([])), "init", r"float32 \[\]: must be of tensors \[2, 3, .*"),
+    )
+    def test_states_that_agents_return(self, change, method, message):
+        class Counting(PolicyGradient):
+            def init(self, params, estimator, agent_index):
+                state = AgentState(params, tf.zeros(params[0].shape[:2], "float64"))
+                return change(state) if method == "init" else state
+
+            def update(self, state, objectives, agent_index, step_params):
+                params = super().update(state, objectives, agent_index, step_params).params
+                state = AgentState(params, state.extra + 1.0)
+                return change(state) if method == "update" else state
+
+        estimator, initial_params, tasks, keys = make_setting(2, ExactEstimator)
+        with self.assertRaisesRegex(
+            checks.InvalidInputError, rf"^Counting\.{method}\(\.\.\.\)(\.extra)? = {message}[^\n]*$"
+        ):
+            adaptation.adapt(estimator, [Counting(), PolicyGradient()], initial_params, tasks, [keys] * 2)
+
     @parameterized.parameters(ExactEstimator, dice, score_function)
     def test_chain_is_repeated_inner_updates_from_initial_params(self, make_estimator):
         estimator, initial_params, tasks, keys = make_setting(2, make_estimator)

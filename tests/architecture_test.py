@@ -157,13 +157,14 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
             {
                 "training.trainer", "training.compiler", "runs.export", "benchmarks.workloads",
-                "reproductions.gradient_quality", "testing.agents", "testing.modes",
+                "reproductions.gradient_quality", "testing.agents", "testing.modes", "policies.trials",
             },
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
             {"training.trainer", "training.compiler", "configs", "benchmarks.workloads", "testing.modes"}
-            | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()},
+            | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()}
+            | {"reproductions.coin_game_exact"},
         )
         for name, tree in TREES.items():
             tensorflow = {full for full in _imports(tree) if full.split(".")[0] == "tensorflow"}

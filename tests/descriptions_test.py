@@ -6,6 +6,7 @@ import inspect
 import pickle
 
 from absl.testing import parameterized
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -49,6 +50,16 @@ FUNCTIONS = {
     name for name in mapg.__all__
     if not inspect.isclass(getattr(mapg, name)) or inspect.isabstract(getattr(mapg, name))
 } | {"InvalidInputError"}
+
+
+def one_table(seed):
+    del seed
+    return keras.Sequential([keras.Input((), dtype="int32"), keras.layers.Embedding(5, 2, "zeros")])
+
+
+def one_cell(seed):
+    del seed
+    return keras.layers.SimpleRNNCell(2, kernel_initializer="zeros", recurrent_initializer="zeros")
 
 
 @functools.cache
@@ -139,6 +150,14 @@ def held():
             mapg.mlp_policy(vector_game, 0),
             f"NetworkPolicy by mlp_policy(game={VECTOR_GAME}, agent_index=0, hidden_units=(64,), "
             "activation='tanh')",
+        ),
+        "keras_policy": (
+            mapg.keras_policy(game, 0, one_table),
+            f"CategoricalPolicy by keras_policy(game={GAME}, agent_index=0, make_model=one_table)",
+        ),
+        "keras_recurrent_policy": (
+            mapg.keras_recurrent_policy(game, 0, one_cell),
+            f"NetworkPolicy by keras_recurrent_policy(game={GAME}, agent_index=0, make_cell=one_cell)",
         ),
         "vector_policy": (
             mapg.vector_policy(bilinear, 0),

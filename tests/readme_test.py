@@ -40,13 +40,19 @@ def run(example):
 class ReadmeTest(tf.test.TestCase):
 
     def test_library_example(self):
-        self.assertLen(EXAMPLES, 2)
+        self.assertLen(EXAMPLES, 3)
         gradients = run(EXAMPLES[0])["terms"].total.initial[0]
         self.assertEqual(gradients.shape, (3, 5, 1))
         self.assertGreater(tf.norm(gradients), 0.0)
 
+    def test_example_of_meta_training(self):
+        names = run(EXAMPLES[0] + EXAMPLES[1])
+        self.assertEqual(names["mean_rewards"].shape, (3, 4, 2))
+        self.assertEqual(names["learned"][0].shape, (3, 5, 1))
+        self.assertNotAllClose(names["learned"][0], names["policies"][0].initial_params([0, 1, 2])[0])
+
     def test_example_of_a_game_and_an_agent_of_ones_own(self):
-        names = run(EXAMPLES[1])
+        names = run(EXAMPLES[2])
         chain = names["chain"]
         self.assertLen(chain.links, 3)
         # Some episodes end, and what comes after does not count.

@@ -10,6 +10,7 @@ import functools
 import json
 import sys
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -25,6 +26,20 @@ MODES = {
 }
 # Sizes as in the case that was found: oneDNN takes products of at least this size.
 N_TRAJECTORIES, HORIZON = 16, 15
+
+
+def keras_model(seed):
+    """For agents that see vectors of three numbers and act with two."""
+    glorot = keras.initializers.GlorotUniform(seed)
+    return keras.Sequential([
+        keras.Input((3,)), keras.layers.Dense(16, "tanh", kernel_initializer=glorot), keras.layers.LayerNormalization(),
+        keras.layers.Dense(4, kernel_initializer=glorot),
+    ])
+
+
+def keras_cell(seed):
+    glorot = keras.initializers.GlorotUniform(seed)
+    return keras.layers.GRUCell(16, kernel_initializer=glorot, recurrent_initializer=glorot)
 
 
 def settings():
@@ -82,6 +97,14 @@ def settings():
         ),
         "score function, vectors": (
             (meta_mapg, meta_mapg), vectors, (mlp, lstm), sampled(score, network)
+        ),
+        "Loaded DiCE, Keras": (
+            (meta_mapg, mapg.PolicyGradient(0.001)), vectors,
+            (
+                functools.partial(mapg.keras_policy, make_model=keras_model),
+                functools.partial(mapg.keras_recurrent_policy, make_cell=keras_cell),
+            ),
+            sampled(loaded, none),
         ),
         "exact, episodes": (
             (learning_every_rate, mapg.PolicyGradient(constant, mapg.RMSProp(epsilon=1.0))), episodes, (tabular, mlp),

@@ -62,12 +62,11 @@ def inner_update(
     n_agents = len(objectives.by_agent)
     check_agents("agents", agents, n_agents)
     checks.check_length("step_params", step_params, n_agents)
-    return tuple(
-        agent.update(state, objectives, agent_index, own_params)
-        for agent_index, (agent, state, own_params) in enumerate(
-            zip(agents, objectives.link.agent_states, step_params)
-        )
-    )
+    following = []
+    for index, (agent, state, own_params) in enumerate(zip(agents, objectives.link.agent_states, step_params)):
+        following.append(agent.update(state, objectives, index, own_params))
+        _check_following(agent, state, following[-1])
+    return tuple(following)
 
 
 def at_step(update_params: Structure, step: int) -> Structure:
@@ -148,10 +147,15 @@ def initial_states(
     agents: Sequence[contracts.Agent], joint_params: JointParams, estimator: contracts.Estimator
 ) -> tuple[AgentState, ...]:
     """The states of all agents at the first link of a chain, from their initial parameters [S, N, ...]."""
-    return tuple(
-        agent.init(params, estimator, agent_index)
-        for agent_index, (agent, params) in enumerate(zip(agents, joint_params))
-    )
+    states = []
+    for agent_index, (agent, params) in enumerate(zip(agents, joint_params)):
+        state = agent.init(params, estimator, agent_index)
+        name = f"{type(agent).__name__}.init(...)"
+        checks.check(isinstance(state, AgentState), name, state, "an AgentState")
+        if tf.nest.flatten(state.extra):
+            arguments.check_leading(f"{name}.extra", state.extra, arguments.seeds_and_tasks(params))
+        states.append(state)
+    return tuple(states)
 
 
 def extend(
@@ -180,6 +184,22 @@ def _update(
     step_params: Sequence[Structure],
 ) -> tuple[AgentState, ...]:
     return inner_update(Objectives(estimator, tasks, link), agents, step_params)
+
+
+def _check_following(agent: contracts.Agent, state: AgentState, following: Any) -> None:
+    """Raises `InvalidInputError` unless an agent's state after an update is like that before it."""
+    checks.check(
+        isinstance(following, AgentState) and _specs(following) == _specs(state), f"{type(agent).__name__}.update(...)",
+        descriptions.Text(descriptions.describe(following, longest=120)),
+        f"like the state before it, {descriptions.describe(state, longest=120)}",
+    )
+
+
+def _specs(structure: Structure) -> Structure:
+    """What tensors and arrays are; anything else stays as it is."""
+    return tf.nest.map_structure(
+        lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype) if descriptions.is_array(leaf) else leaf, structure
+    )
 
 
 def check_chain(chain: Chain, agent_index: int) -> None:

@@ -109,8 +109,9 @@ def brief(value: object) -> str:
 
 def reason(error: BaseException) -> str:
     """What an exception says, on one line of at most 200 characters."""
-    # Keras speaks in colours.
-    return one_line(re.sub("\x1b\\[[0-9;]*m", "", str(error)) or type(error).__name__, 200)
+    # Keras speaks in colours, and says at length what a layer was called with.
+    text = re.sub("\x1b\\[[0-9;]*m", "", str(error)).partition("\n\nArguments received by")[0]
+    return one_line(text or type(error).__name__, 200)
 
 
 def one_line(text: str, length: int = 390) -> str:

@@ -192,7 +192,8 @@ def _what_is_wrong(error):
     again = [name for name, times in collections.Counter(calls).items() if times > 1]
     if isinstance(error, RecursionError) and again:
         return f"{', '.join(again)}: refers to itself"
-    return f"{calls[-1]}: {gin_reader.message(gin_reader.cause(error))}"
+    cause = gin_reader.cause(error)
+    return f"{calls[-1]}: {gin_reader.message(cause)}{gin_reader.where(cause)}"
 
 
 def _unused(config, of_files, of_bindings):

@@ -107,6 +107,8 @@ def _describe(value, levels, n_entries):
         return _call(type(value).__name__, value._asdict(), levels, n_entries)
     if isinstance(value, (list, tuple)):
         return _sequence(value, levels, n_entries)
+    if isinstance(value, dict) and len(value) <= n_entries:
+        return f"{{{', '.join(f'{key!r}: {_describe(entry, levels, n_entries)}' for key, entry in value.items())}}}"
     if isinstance(value, functools.partial):
         return _describe(value.func, levels, n_entries)
     if inspect.isroutine(value) or isinstance(value, type):

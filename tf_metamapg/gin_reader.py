@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import sys
+import sysconfig
 import tokenize
 import traceback
 
@@ -86,6 +87,16 @@ def calls(error: BaseException) -> list[str]:
         f"%{frame.f_locals['scope_str']}" if frame.f_locals["name"] == "macro" else f"@{frame.f_locals['name']}"
         for frame in frames if frame.f_code.co_name == "gin_wrapper"
     ]
+
+
+def where(error: BaseException) -> str:
+    """In which line of a user's module an exception was raised, or what has raised it was called: '' if in none."""
+    installed = (str(pathlib.Path(__file__).parent), *sysconfig.get_paths().values())
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__)
+        if os.path.isfile(frame.filename) and not os.path.abspath(frame.filename).startswith(installed)
+    ]
+    return f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
 
 
 def message(error: BaseException) -> str:

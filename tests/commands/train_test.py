@@ -399,7 +399,8 @@ class FailsLater(mapg.IteratedMatrixGame):
             "import own_failing_game\ntrain.game = @FailsLater()\nFailsLater.payoffs = @prisoners_dilemma()\n"
         )
         outcome = command_line.run(*self.arguments(), "--gin_file=own_failing_game.gin")
-        self.assert_refused(outcome, ["error: config: @train: KeyError: 'x'"])
+        expected = "error: config: @LoadedDiceEstimator: KeyError: 'x' (own_failing_game.py, line 8)"
+        self.assert_refused(outcome, [expected])
 
     def assert_stopped(self, outcome, *parts):
         self.assertEqual(outcome.status, 1, outcome.stderr)

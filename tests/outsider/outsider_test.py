@@ -22,12 +22,22 @@ from commons.agent import Cautious  # noqa: E402, since it is found only now
 from commons.critic import Hopeful  # noqa: E402
 from commons.estimator import Reinforce  # noqa: E402
 from commons.game import Commons  # noqa: E402
+from commons.policy import scales_policy  # noqa: E402
 
 
 class CommonsTest(testing.GameTests, tf.test.TestCase):
 
     def make_game(self):
         return Commons()
+
+
+class ScalesPolicyTest(testing.PolicyTests, tf.test.TestCase):
+
+    def make_game(self):
+        return Commons(dtype="float64")
+
+    def make_policy(self, game, agent_index):
+        return scales_policy(game, agent_index)
 
 
 class CautiousTest(testing.AgentTests, tf.test.TestCase):
@@ -67,7 +77,7 @@ class TrainTest(tf.test.TestCase):
 
 class LinesTest(parameterized.TestCase):
 
-    @parameterized.parameters(("game", 50), ("agent", 40), ("estimator", 40), ("critic", 40))
+    @parameterized.parameters(("game", 50), ("agent", 40), ("estimator", 40), ("critic", 40), ("policy", 40))
     def test_a_member_is_short(self, name, most):
         n_lines = len((HERE / "commons" / f"{name}.py").read_text("utf-8").splitlines())
         print(f"{name}: {n_lines} lines")

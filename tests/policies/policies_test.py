@@ -1,4 +1,4 @@
-"""Proves that the policies of the package keep `contracts.StepPolicy`, in every mode of execution."""
+"""Proves that the policies of the package are what they are said to be; `testing/policies_test` has all modes."""
 
 import functools
 import math

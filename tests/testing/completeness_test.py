@@ -1,6 +1,7 @@
 """Every member of the package is under the tests for members: the tables are complete."""
 
 import inspect
+import re
 
 import tensorflow as tf
 
@@ -8,6 +9,7 @@ from tests.testing import agents_test
 from tests.testing import critics_test
 from tests.testing import estimators_test
 from tests.testing import games_test
+from tests.testing import policies_test
 from tests.testing import simulators_test
 from tests.testing.agents_test import MAKERS
 from tests.testing.agents_test import SAMPLING_MAKERS
@@ -45,6 +47,12 @@ class CompletenessTest(tf.test.TestCase):
         made = [test.make_game() for test in cases(games_test, testing.GameTests)]
         self.assertTrue(all(isinstance(game, contracts.Game) for game in made))
         self.assertCountEqual({type(game).__name__ for game in made}, games)
+
+    def test_policies(self):
+        made = [repr(test.make_policy(test.make_game(), 0)) for test in cases(policies_test, testing.PolicyTests)]
+        self.assertLen(made, len(policies_test.KINDS) + 1)
+        makers = {re.match(r"\w+ by (\w+)\(", one).group(1) for one in made}
+        self.assertEqual(makers, {name for name in mapg.policies.__all__ if name.endswith("_policy")})
 
     def test_estimators(self):
         tiny = TinyGame(2, ends=False)

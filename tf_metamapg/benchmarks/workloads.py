@@ -17,6 +17,8 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import payoffs
+from tf_metamapg.games.coin_game import CoinGame
+from tf_metamapg.games.coin_rules import lola_rules
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
@@ -30,10 +32,21 @@ from tf_metamapg.training.trainer import MetaTrainer
 _SECONDS_PER_REPEAT = 0.5
 
 
+def dilemma() -> IteratedMatrixGame:
+    """The iterated prisoner's dilemma with γ = 0.96."""
+    return IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
+
+
+def coin_game() -> CoinGame:
+    """The coin game by LOLA's rules; players see the number of the board and of who took the last coins."""
+    return CoinGame(lola_rules(), "board_and_takers", discount=0.96)
+
+
 class Workload(NamedTuple):
-    """One size of the problem in the iterated prisoner's dilemma with γ = 0.96."""
+    """One size of the problem."""
 
     agents: tuple[Callable[..., contracts.Agent], ...]
+    make_game: Callable[[], contracts.Game] = dilemma
     policies: tuple[Callable[..., contracts.StepPolicy], ...] = (tabular_policy, tabular_policy)
     n_seeds: int = 1
     n_tasks: int = 1
@@ -43,7 +56,7 @@ class Workload(NamedTuple):
 
     def trainer(self) -> MetaTrainer:
         """A new MetaTrainer of this size."""
-        game = IteratedMatrixGame(payoffs.prisoners_dilemma(), discount=0.96)
+        game = self.make_game()
         policies = tuple(make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies))
         problem = Problem(
             game=game, policies=policies, agents=tuple(make_agent() for make_agent in self.agents),
@@ -64,13 +77,15 @@ META_WORKLOADS = {
     "wide": Workload((MetaMAPG, MetaMAPG), n_seeds=20, n_tasks=8),
     "chain": Workload((MetaMAPG, MetaMAPG), chain_length=7),
     "long": Workload((MetaMAPG, MetaMAPG), n_tasks=8, horizon=1000),
-    "authors": Workload((MetaMAPG, PolicyGradient), (lstm_policy, tabular_policy), chain_length=7),
+    "authors": Workload((MetaMAPG, PolicyGradient), policies=(lstm_policy, tabular_policy), chain_length=7),
+    "coin": Workload((MetaMAPG, MetaMAPG), coin_game, n_trajectories=2048, horizon=50),
 }
 # One whole update of these is an inner update of both agents, with the rollout at the present policies and one
 # more for what each agent imagines.
 LOLA_WORKLOADS = {
     "dice_128": Workload((LOLADiCE, LOLADiCE), n_trajectories=128, chain_length=0),
     "dice_1024": Workload((LOLADiCE, LOLADiCE), n_trajectories=1024, chain_length=0),
+    "coin_dice": Workload((LOLADiCE, LOLADiCE), coin_game, n_trajectories=2048, horizon=50, chain_length=0),
 }
 WORKLOADS = {**META_WORKLOADS, **LOLA_WORKLOADS}
 # How the cost grows with each axis: what is doubled, and the workloads in which it is, from `tabular` on. For L it

@@ -37,6 +37,12 @@ def always_defect(rules: CoinRules, view: str = "board") -> np.ndarray:
     return _uniform_over_smallest(np.minimum(*_distances(rules, view)))
 
 
+def taking(rules: CoinRules, view: str = "board") -> tuple[np.ndarray, ...]:
+    """Whether each action leads to the own and to the other's coin: two bool arrays [n_observations, A]."""
+    own, others = _distances(rules, view)
+    return own == 0, others == 0
+
+
 def _distances(rules, view):
     """How far it is to the own and to the other's coin after each action: two arrays [n_observations, A]."""
     checks.check(isinstance(rules, CoinRules), "rules", rules, "CoinRules, such as lola_rules()")

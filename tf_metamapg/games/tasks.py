@@ -34,13 +34,14 @@ class DefaultTasks(descriptions.Described):
 
 
 class PayoffNoise(descriptions.Described):
-    """Tasks are the payoffs of a game plus independent uniform noise U(−width, width)."""
+    """Tasks are the payoffs of a game, or what its tasks are, plus independent uniform noise U(−width, width)."""
 
     def __init__(self, game: contracts.AnyGame, width: float = 0.1) -> None:
         """
         Args:
-            game: a game whose `default_tasks` are one array of payoffs, or () for tasks that do not differ.
-            width: half the width of the noise on each payoff, in units of reward, ≥ 0.
+            game: a game whose `default_tasks` are one array of numbers, such as payoffs, or () for tasks that do not
+                differ.
+            width: half the width of the noise on each of them, ≥ 0.
 
         Raises:
             InvalidInputError: if one of these does not hold.

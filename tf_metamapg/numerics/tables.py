@@ -9,6 +9,9 @@ from tf_metamapg.numerics import products
 
 # Up to so many entries, comparing with each of them is faster than a gather.
 _MOST_COMPARISONS = 16
+# XLA would compute what a table is made of again for each entry that is looked up, but for a product between them. Of
+# more entries the product takes longer.
+_MOST_RECOMPUTED = 256
 
 
 def select(table: tf.Tensor | np.ndarray, index: tf.Tensor) -> tf.Tensor:
@@ -50,7 +53,8 @@ def look_up(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         tensor of the shape of `index`, differentiable any number of times in `table`.
     """
     n_entries = table.shape[-1]
-    table = products.matmul(table, tf.eye(n_entries, dtype=table.dtype))
+    if n_entries <= _MOST_RECOMPUTED:
+        table = products.matmul(table, tf.eye(n_entries, dtype=table.dtype))
     entries = tf.gather(tf.reshape(table, [-1]), _flat(index, n_entries))
     return entries, lambda upstream: (add_up(upstream, index, n_entries), None)
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import moments
 from tf_metamapg.policies import functional
 
 
@@ -37,10 +38,10 @@ class Batched:
         """The values of its variables: their own, or those that `functional.bound` gives them."""
         return tuple(variable.value for variable in self.layer.trainable_variables)
 
-    def axes(self, values: Params) -> tf.TensorShape:
+    def axes(self, values: Params) -> tuple[int, ...]:
         """The axes that values have in front of the shapes of variables."""
         n_axes = len(values[0].shape) - len(self.layer.trainable_variables[0].shape)
-        return values[0].shape[:n_axes]
+        return tuple(values[0].shape[:n_axes])
 
     def __call__(self, values: Params, *inputs: Structure) -> Structure:
         """Calls the layer.
@@ -65,7 +66,7 @@ class Batched:
 
     def _of_one(self, values_and_inputs):
         values, inputs = values_and_inputs
-        with functional.bound(self.layer, values):
+        with functional.bound(self.layer, values), moments.differentiable():
             return self.layer(*inputs)
 
 

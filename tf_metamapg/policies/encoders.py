@@ -1,4 +1,7 @@
-"""How networks and critics see observations: one-hot where there are finitely many, arrays as vectors."""
+"""How networks and critics see observations: one-hot where there are finitely many, arrays as vectors.
+
+Images are arrays, too, and are flattened; what sees their neighbourhoods is a `keras_policy` with a convolution.
+"""
 
 import math
 

@@ -70,7 +70,7 @@ def keras_recurrent_policy(
             seed: what `keras.layers.RNN` takes, such as a `keras.layers.LSTMCell`. Its inputs are vectors
             [B, features]; whole numbers are one-hot, and images are flattened. Its output and the parts of its state
             must be vectors, too, where it starts must not depend on its variables, and all these must be learned: no
-            dropout.
+            dropout; and no gradient stopped, as second derivatives would be wrong.
 
     Returns:
         `NetworkPolicy`; of actions that are arrays of numbers the distribution is a diagonal normal one.
@@ -82,29 +82,23 @@ def keras_recurrent_policy(
     spec = functional.agent_spec("keras_recurrent_policy", game, agent_index)
     n_features, n_outputs = encoders.size(spec.observation), heads.for_actions(spec.action).n_outputs
     encode = functools.partial(encoders.encode, spec.observation, spec.dtype)
-    inputs = tf.zeros([2, n_features], spec.dtype)
+    inputs = tf.zeros([trials.BATCH_SIZE, n_features], spec.dtype)
 
-    def new_cell(seed):
+    def new_cell_and_state(seed):
         seed = random.integer_seed(random.integer_seed(seed, agent_index), 0)
         cell = trials.made(parameter, make_cell, "a recurrent cell of Keras", seed)
         return cell, _built_and_initial_state(f"{parameter}(...)", cell, inputs)
 
-    cell, state = new_cell(0)
-    results = trials.results(parameter, cell, (inputs, state), spec.dtype, new_cell(0)[0])
-    is_pair = isinstance(results, (list, tuple)) and len(results) == 2
-    checks.check(is_pair, f"{parameter}(...)", cell, "a cell that returns an output and its next state")
-    output, *leaves = tf.nest.flatten(results)
-    sizes = [leaf.shape[-1] for leaf in tf.nest.flatten(state)]
-    trials.check_vectors(f"{parameter}(...)", cell, "output is", [output], ["size"], spec.dtype)
-    trials.check_vectors(f"{parameter}(...)", cell, "next state is", leaves, sizes, spec.dtype)
+    cell, state = new_cell_and_state(0)
+    output_size = _output_size(f"{parameter}(...)", cell, inputs, state, spec.dtype, new_cell_and_state(0)[0])
     can_be_vectorized = vectorizes(cell, (inputs, state))
     initial_state = tf.nest.map_structure(lambda leaf: leaf[:1].numpy(), state)
 
     def build_model(seed):
-        cell = Cell(new_cell(seed)[0], can_be_vectorized, output.shape[-1], initial_state, dtype=spec.dtype)
-        model = Recurrent(
-            cell, encode, n_features, n_outputs, random.integer_seed(seed, agent_index), dtype=spec.dtype
-        )
+        cell, _ = new_cell_and_state(seed)
+        cell = Cell(cell, can_be_vectorized, output_size, initial_state, dtype=spec.dtype)
+        seed = random.integer_seed(seed, agent_index)
+        model = Recurrent(cell, encode, n_features, n_outputs, seed, dtype=spec.dtype)
         model.build(None)
         return model
 
@@ -116,9 +110,23 @@ def _built_and_initial_state(parameter, cell, inputs):
     try:
         with tf.GradientTape() as tape:
             state = keras.layers.RNN(cell).get_initial_state(batch_size=inputs.shape[0])
+        state = tf.nest.map_structure(tf.convert_to_tensor, state)
         if not cell.built:
             cell(inputs, state)
     except Exception as error:  # A cell of a user's may raise anything.
         checks.check(False, parameter, cell, f"a cell that keras.layers.RNN can take ({checks.reason(error)})")
     checks.check(not tape.watched_variables(), parameter, cell, "a cell that starts with constants, not with variables")
     return state
+
+
+def _output_size(parameter, cell, inputs, state, dtype, again):
+    """The size of a cell's output, after a look at all that it starts with and returns; see `trials.results`."""
+    leaves = tf.nest.flatten(state)
+    trials.check_vectors(parameter, cell, "initial state is", leaves, ["size"] * len(leaves), dtype)
+    results = trials.results(parameter, cell, (inputs, state), dtype, again)
+    is_pair = isinstance(results, (list, tuple)) and len(results) == 2
+    checks.check(is_pair, parameter, cell, "one that returns an output and the next state")
+    trials.check_vectors(parameter, cell, "output is", [results[0]], ["size"], dtype)
+    sizes = [leaf.shape[1] for leaf in leaves]
+    trials.check_vectors(parameter, cell, "next state is", tf.nest.flatten(results[1]), sizes, dtype)
+    return results[0].shape[1]

@@ -71,7 +71,8 @@ def keras_policy(
         make_model: function of an integer seed that returns a new, built Keras model of the game's dtype, the same one
             for the same seed. It maps what the agent sees, [B, *observation], int32 or floating, to outputs
             [B, n_outputs]: logits of the actions; of actions that are arrays of m numbers the 2 m numbers that
-            `heads.GaussianHead` takes. All its variables must be learned: no batch normalization, no dropout.
+            `heads.GaussianHead` takes. All its variables must be learned: no batch normalization, no
+            dropout; and no gradient stopped, as second derivatives would be wrong.
 
     Returns:
         `CategoricalPolicy` where observations and actions are finitely many, and `NetworkPolicy` elsewhere.
@@ -82,14 +83,14 @@ def keras_policy(
     parameter = "keras_policy.make_model"
     spec = functional.agent_spec("keras_policy", game, agent_index)
     n_outputs, one = heads.for_actions(spec.action).n_outputs, spec.observation.tensor_spec(spec.dtype)
-    observations = tf.zeros([2, *one.shape], one.dtype)
+    observations = tf.zeros([trials.BATCH_SIZE, *one.shape], one.dtype)
 
     def new_model(seed):
         return trials.made(parameter, make_model, "a Keras model", random.integer_seed(seed, agent_index))
 
     model = new_model(0)
     checks.check(model.built, f"{parameter}(...)", model, "built, as by an Input in front or by its build")
-    outputs = trials.results(parameter, model, (observations,), spec.dtype, new_model(0))
+    outputs = trials.results(f"{parameter}(...)", model, (observations,), spec.dtype, new_model(0))
     trials.check_vectors(f"{parameter}(...)", model, "outputs are", [outputs], [n_outputs], spec.dtype)
     can_be_vectorized = vectorizes(model, (observations,))
 

@@ -89,6 +89,8 @@ def mlp_policy(
 ) -> CategoricalPolicy | NetworkPolicy:
     """The policy of one agent as a multilayer perceptron of what it sees.
 
+    Whole numbers are one-hot and images are flattened; a convolution is a `keras_policy`.
+
     Args:
         game: any game that is played step by step.
         agent_index: which agent of the game.

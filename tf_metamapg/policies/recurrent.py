@@ -102,6 +102,8 @@ def new_cell(cell_class: type[RecurrentCell], units: int, seed: int, dtype: str)
 def lstm_policy(game: contracts.AnyGame, agent_index: int, units: int = 64) -> NetworkPolicy:
     """The policy of one agent as a long short-term memory of what it has seen.
 
+    Whole numbers are one-hot, and images are flattened.
+
     Args:
         game: any game that is played step by step.
         agent_index: which agent of the game.
@@ -120,7 +122,8 @@ def lstm_policy(game: contracts.AnyGame, agent_index: int, units: int = 64) -> N
 def gru_policy(game: contracts.AnyGame, agent_index: int, units: int = 64) -> NetworkPolicy:
     """The policy of one agent as a gated recurrent unit of what it has seen.
 
-    It has three quarters of the weights of an LSTM of as many units, and half of the recurrent state.
+    It has three quarters of the weights of an LSTM of as many units, and half of the recurrent state. Whole numbers are
+    one-hot, and images are flattened.
 
     Args:
         game: any game that is played step by step.

@@ -11,6 +11,7 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.contracts import Params
 from tf_metamapg.numerics import products
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import encoders
@@ -45,13 +46,22 @@ class Tabular(keras.Model):
     def call(self, observations: tf.Tensor) -> tf.Tensor:
         """int32 tensor [B] → logits [..., B, n_actions], with the leading axes of the table."""
         one_hot = keras.ops.one_hot(observations, self._n_observations, dtype=self.compute_dtype)
-        free_logits = products.matmul(one_hot, self.table.value)
+        return products.matmul(one_hot, self.logits())
+
+    def logits(self) -> tf.Tensor:
+        """Those of all observations: [..., n_observations, n_actions]."""
+        free_logits = self.table.value
         last_logits = keras.ops.zeros((*keras.ops.shape(free_logits)[:-1], 1), free_logits.dtype)
         return keras.ops.concatenate([free_logits, last_logits], axis=-1)
 
 
 class TabularPolicy(CategoricalPolicy):
     """A table of logits."""
+
+    def logits(self, params: Params) -> tf.Tensor:
+        """See `CategoricalPolicy.logits`: nothing is looked up in the table."""
+        with functional.bound(self._model, params):
+            return self._model.logits()
 
     def params_of(self, action_probs: ArrayLike) -> tuple[np.ndarray]:
         """The parameters of the policies that have given action probabilities.

@@ -16,15 +16,19 @@ from tf_metamapg.training.settings import TrainerSettings
 class EvaluationSettings:
     """How agents are evaluated.
 
+    Args:
+        evaluation_chain_length: inner updates in meta-validation and meta-testing.
+        n_evaluation_tasks: tasks per seed in meta-validation, and again in meta-testing.
+        validate_every: meta-updates between meta-validations. At the end every seed goes back to where it did best in
+            one: where the mean of the meta-agents' mean reward after the inner updates they are trained for was
+            largest. By default every seed keeps what it has learned at the end.
+
     Raises:
         InvalidInputError: if one of these numbers cannot be used.
     """
 
-    evaluation_chain_length: int = 5  # inner updates in meta-validation and meta-testing
-    n_evaluation_tasks: int = 32  # tasks per seed in meta-validation, and again in meta-testing
-    # Meta-updates between meta-validations. At the end every seed goes back to where it did best in one: where the mean
-    # of the meta-agents' mean reward after the inner updates they are trained for was largest. By default every seed
-    # keeps what it has learned at the end.
+    evaluation_chain_length: int = 5
+    n_evaluation_tasks: int = 32
     validate_every: int | None = None
 
     def __post_init__(self) -> None:
@@ -38,15 +42,22 @@ class EvaluationSettings:
 class RunSettings:
     """How long a run is, and what it leaves.
 
+    Args:
+        n_seeds: S; the seeds are first_seed, first_seed + 1, …
+        first_seed: see above.
+        n_meta_updates: how many meta-updates there are.
+        checkpoint_every: meta-updates between checkpoints.
+        export_all_seeds: whether to export every seed's policies beside those of the best seed.
+
     Raises:
         InvalidInputError: if one of these cannot be used.
     """
 
-    n_seeds: int = 20  # S; the seeds are first_seed, first_seed + 1, …
+    n_seeds: int = 20
     first_seed: int = 0
     n_meta_updates: int = 200
-    checkpoint_every: int = 50  # meta-updates between checkpoints
-    export_all_seeds: bool = False  # whether to export every seed's policies beside those of the best seed
+    checkpoint_every: int = 50
+    export_all_seeds: bool = False
 
     def __post_init__(self) -> None:
         # Every seed has models of its own to be built.

@@ -17,6 +17,7 @@ from tf_metamapg.contracts import Structure
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
+from tf_metamapg.simulators import first_step
 
 
 class Uniforms(NamedTuple):
@@ -66,6 +67,7 @@ class InGraphSimulator(descriptions.Described):
         )
         checks.check_integer(f"{kind}.n_trajectories", n_trajectories, minimum=1)
         checks.check_integer(f"{kind}.horizon", horizon, minimum=1)
+        first_step.check_game(game)
         self._game = game
         self.spec = game.spec
         self.policies = tuple(policies)

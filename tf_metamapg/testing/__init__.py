@@ -12,6 +12,7 @@ from tf_metamapg.testing.agents import AgentTests
 from tf_metamapg.testing.critics import CriticTests
 from tf_metamapg.testing.estimators import EstimatorTests
 from tf_metamapg.testing.games import GameTests
+from tf_metamapg.testing.policies import PolicyTests
 from tf_metamapg.testing.simulators import SimulatorTests
 
-__all__ = ["AgentTests", "CriticTests", "EstimatorTests", "GameTests", "SimulatorTests"]
+__all__ = ["AgentTests", "CriticTests", "EstimatorTests", "GameTests", "PolicyTests", "SimulatorTests"]

@@ -14,17 +14,24 @@ from tf_metamapg import descriptions
 class Problem:
     """The parts of a problem of learning to learn, all made.
 
+    Args:
+        game: what is played.
+        policies: one for each agent of the game.
+        agents: how each of them learns.
+        estimator: of this game and these policies.
+        task_distribution: where tasks come from.
+        populations: for each agent where its initial policies are drawn from, other ones for each task; None for an
+            agent that starts all tasks of a seed from the same policy. () if that is all of them.
+
     Raises:
         InvalidInputError: if one of them is something else, or does not fit the others.
     """
 
     game: contracts.AnyGame
-    policies: tuple[contracts.Policy, ...]  # one for each agent of the game
-    agents: tuple[contracts.Agent, ...]  # how each of them learns
+    policies: tuple[contracts.Policy, ...]
+    agents: tuple[contracts.Agent, ...]
     estimator: contracts.Estimator
     task_distribution: contracts.TaskDistribution
-    # For each agent where its initial policies are drawn from, other ones for each task; None for an agent that starts
-    # all tasks of a seed from the same policy. () if that is all of them.
     populations: tuple[contracts.Population | None, ...] = ()
 
     def __post_init__(self) -> None:
@@ -66,19 +73,26 @@ class Problem:
 class TrainerSettings:
     """The numbers that meta-training takes.
 
+    Args:
+        chain_length: L, inner updates per meta-update.
+        n_tasks: N, tasks per seed and meta-update.
+        meta_learning_rate: Adam's step size, of initial policies.
+        update_meta_learning_rate: Adam's step size of what inner updates are made with, where that is learned; by
+            default the same.
+        max_gradient_norm: a longer meta-gradient of a seed and an agent is shortened to this. Along a chain noise is
+            multiplied at each link, so that single gradients can be longer than all others together.
+        jit_compile: whether XLA compiles the work of a link. The last digits of a seed may depend on how many seeds are
+            beside it.
+
     Raises:
         InvalidInputError: if one of them cannot be used.
     """
 
-    chain_length: int = 1  # L, inner updates per meta-update
-    n_tasks: int = 8  # N, tasks per seed and meta-update
-    meta_learning_rate: float = 0.1  # Adam's step size, of initial policies
-    # Adam's step size of what inner updates are made with, where that is learned; by default the same.
+    chain_length: int = 1
+    n_tasks: int = 8
+    meta_learning_rate: float = 0.1
     update_meta_learning_rate: float | None = None
-    # A longer meta-gradient of a seed and an agent is shortened to this. Along a chain noise is multiplied at each
-    # link, so that single gradients can be longer than all others together.
     max_gradient_norm: float | None = None
-    # Whether XLA compiles the work of a link. The last digits of a seed may depend on how many seeds are beside it.
     jit_compile: bool = True
 
     def __post_init__(self) -> None:
