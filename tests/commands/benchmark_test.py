@@ -56,17 +56,18 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertRegex(benchmark.__doc__, rf"\b{name}\b")
 
     def test_workloads_are_those_that_were_named(self):
-        sizes = {name: workload[2:] for name, workload in workloads.META_WORKLOADS.items()}
+        sizes = {name: workload[3:] for name, workload in workloads.META_WORKLOADS.items()}
         # Seeds, tasks, K, T, L.
         self.assertEqual(sizes, {
             "tabular": (1, 32, 64, 150, 1), "wide": (20, 8, 64, 150, 1), "chain": (1, 1, 64, 150, 7),
-            "long": (1, 8, 64, 1000, 1), "authors": (1, 1, 64, 150, 7),
+            "long": (1, 8, 64, 1000, 1), "authors": (1, 1, 64, 150, 7), "coin": (1, 1, 2048, 50, 1),
         })
         recurrent = workloads.META_WORKLOADS["authors"]
         self.assertEqual(recurrent.policies, (lstm_policy, tabular_policy))
         self.assertEqual(recurrent.agents, (MetaMAPG, PolicyGradient))
-        for name, n_trajectories in (("dice_128", 128), ("dice_1024", 1024)):
-            self.assertEqual(workloads.LOLA_WORKLOADS[name][2:6], (1, 1, n_trajectories, 150))
+        lola = (("dice_128", 128, 150), ("dice_1024", 1024, 150), ("coin_dice", 2048, 50))
+        for name, n_trajectories, horizon in lola:
+            self.assertEqual(workloads.LOLA_WORKLOADS[name][3:7], (1, 1, n_trajectories, horizon))
 
 
 class ReferenceLoopTest(tf.test.TestCase):

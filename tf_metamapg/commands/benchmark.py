@@ -4,9 +4,10 @@
     bin/benchmark tabular wide --json=benchmark.json
     bin/benchmark --scaling
 
-Workloads are tabular, wide, chain, long, authors, dice_128 and dice_1024; the README has their sizes.
-Each workload runs in a process of its own: the iterated prisoner's dilemma with γ = 0.96, two meta-agents or two
-LOLA-DiCE agents with tabular policies, or a meta-agent with an LSTM against a tabular learner. An environment
+Workloads are tabular, wide, chain, long, authors, coin, dice_128, dice_1024 and coin_dice; the README has their sizes.
+Each workload runs in a process of its own: the iterated prisoner's dilemma with γ = 0.96, or the coin game, two
+meta-agents or two LOLA-DiCE agents with tabular policies, or a meta-agent with an LSTM against a tabular learner. An
+environment
 step is one joint action of one trajectory; each of the L + 1 rollouts of a meta-update counts. The keys of each
 workload in the JSON object:
 

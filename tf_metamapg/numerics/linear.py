@@ -41,7 +41,7 @@ def solve(matrix: tf.Tensor, rhs: tf.Tensor) -> tf.Tensor:
     def solution(matrix, rhs):
         def gradient(upstream):
             adjoint = adjoint_solution(matrix, upstream)
-            return -tf.matmul(adjoint, solution(matrix, rhs), transpose_b=True), adjoint
+            return -_outer(adjoint, solution(matrix, rhs)), adjoint
 
         return substituted(rhs), gradient
 
@@ -49,8 +49,13 @@ def solve(matrix: tf.Tensor, rhs: tf.Tensor) -> tf.Tensor:
     def adjoint_solution(matrix, rhs):
         def gradient(upstream):
             following = solution(matrix, upstream)
-            return -tf.matmul(adjoint_solution(matrix, rhs), following, transpose_b=True), following
+            return -_outer(adjoint_solution(matrix, rhs), following), following
 
         return adjoint_substituted(rhs), gradient
 
     return solution(matrix, rhs)
+
+
+def _outer(first, second):
+    """[..., M, 1], [..., M, 1] → [..., M, M]."""
+    return first * tf.linalg.matrix_transpose(second)
