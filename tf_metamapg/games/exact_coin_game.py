@@ -54,7 +54,7 @@ class ExactCoinGame(BranchingGame):
         states = one_of_each_board(game)
         n_states, n_actions = states.is_first.shape[-1], game.n_actions
         tasks = tf.constant(game.default_tasks[np.newaxis, np.newaxis])
-        places = (np.arange(_N_PLACES[rules.empty_cells]) + 0.5) / _N_PLACES[rules.empty_cells]
+        places = _midpoints(_N_PLACES[rules.empty_cells])
         coins = np.array([*itertools.product(places, repeat=game.n_step_uniforms)])  # [C, n_step_uniforms]
 
         # Every state, joint action and place of new coins, one after the other: [M, A, A, C].
@@ -115,13 +115,16 @@ def _rows(uniforms):
     return tf.constant(uniforms)[:, tf.newaxis, tf.newaxis]
 
 
+def _midpoints(n):
+    """The middles of n equal parts of [0, 1)."""
+    return (np.arange(n) + 0.5) / n
+
+
 def _start(game, n_states):
     """The probabilities of the first state: float64 array [M]."""
-    players = (np.arange(72) + 0.5) / 72
-    coins = (np.arange(56) + 0.5) / 56
-    second = (np.arange(9) + 0.5) / 9 if game.rules.two_coins else np.array([0.25, 0.75])
-    if game.rules.two_coins:
-        coins = second
-    uniforms = np.array([*itertools.product([0.0], players, coins, second)]).T
+    blue = _midpoints(8 if game.rules.players_apart else 9)
+    places = _midpoints(_N_PLACES[game.rules.empty_cells])
+    # The torus looks the same from everywhere, so that red may start at cell 0.
+    uniforms = np.array([*itertools.product([0.0], blue, places, places if game.rules.two_coins else _midpoints(2))]).T
     numbers = game.observe((), game.reset((), _rows(uniforms)), 0)
     return np.bincount(numbers.numpy().ravel(), minlength=n_states) / uniforms.shape[1]

@@ -180,6 +180,7 @@ def _text(learned):
             ", ".join(f"{share:.3f}" for share in sorted(last)), results.with_interval(of.rewards[:, -1].mean(axis=-1)),
             *(f"{results.signed(own.mean())} / {results.signed(others.mean())}"
               for own, others in np.moveaxis(of.against, 0, -1)),
+            ", ".join(f"{prob:.2f}" for prob in of.takes[:, :3].mean(axis=0)),
         ])
     n_seeds = len(next(iter(learned.values())).own_shares)
     return (
@@ -191,7 +192,8 @@ def _text(learned):
             "takes; a reward is the mean of both players per step. Against who always cooperates (takes its own coins",
             "alone) and who always defects (takes every coin): the learner's reward / the other's, as red and as blue,",
             "without learning on. Steps were chosen by trials with seed 0; rows of different rules are not to be",
-            "compared but for what they are.",
+            "compared but for what they are. Takes: how likely one takes the other's coin where it is one step away,",
+            "if nobody yet, oneself, the other has taken the last coin of one's own colour.",
         )
         + results.paragraph(
             "Published, from samples over 50 steps with networks that see images (POLA's rules, share by count):",
@@ -201,7 +203,7 @@ def _text(learned):
         + results.markdown_table(
             [
                 "learner", "rules", "updates", "own coins", "of each seed", "reward", "against always cooperate",
-                "against always defect",
+                "against always defect", "takes",
             ],
             table,
         )
