@@ -47,12 +47,12 @@ class _MultiDiscreteCodec:
 
     def encode(self, actions: np.ndarray) -> np.ndarray:
         """See `_DiscreteCodec`."""
-        parts = np.stack(np.unravel_index(actions, self._sizes), axis=-1).reshape([-1, *self.raw_shape])
+        parts = np.stack(np.unravel_index(actions, self._sizes), axis=-1).reshape([len(actions), *self.raw_shape])
         return (parts + self._start).astype(self._dtype)
 
     def decode(self, raw: np.ndarray) -> np.ndarray:
         """See `_DiscreteCodec`."""
-        parts = (raw - self._start).reshape([len(raw), -1])
+        parts = (raw - self._start).reshape([len(raw), len(self._sizes)])
         return np.ravel_multi_index(tuple(parts.T), self._sizes).astype(np.int32)
 
 
@@ -68,7 +68,7 @@ class _BoxCodec:
 
     def encode(self, actions: np.ndarray) -> np.ndarray:
         """Numbers [B, ...] → see `_DiscreteCodec`."""
-        actions = np.nan_to_num(actions).reshape([-1, *self.raw_shape])
+        actions = np.nan_to_num(actions).reshape([len(actions), *self.raw_shape])
         return np.clip(actions, self._low, self._high).astype(self.raw_dtype)
 
     def decode(self, raw: np.ndarray) -> np.ndarray:

@@ -25,8 +25,8 @@ class GameEnv(pettingzoo.ParallelEnv):
     """One instance of a game, whose agents are "agent_0", "agent_1", ….
 
     An agent is terminated when the game says that it leaves, and sees zeros then; all are truncated at the horizon. The
-    game's metrics are in `infos`. The functions of the game are compiled when they are first used, and `copy.copy` of
-    an environment shares what is compiled.
+    game's metrics are in `infos`. The functions of the game are compiled when they are first used; a `copy.copy` of
+    an environment shares what is compiled with it, and the spaces.
 
     Attributes:
         possible_agents: names of all agents.
@@ -169,4 +169,6 @@ def _own(value):
 
 
 def _text(value):
-    return np.array2string(np.asarray(value), precision=3, threshold=20, separator=" ").replace("\n", "")
+    if np.ndim(value) == 0:
+        return str(value)
+    return " ".join(np.array2string(value, precision=3, threshold=20).split())

@@ -85,12 +85,13 @@ def pettingzoo_env(function: str, arguments: Mapping[str, Any] | None = None) ->
         InvalidInputError: if there is no such function, or it is in a package that is not installed.
     """
     kind, allowed = "pettingzoo_env", "the full name of a function that makes environments"
-    checks.check(isinstance(function, str), f"{kind}.function", function, allowed)
+    is_name = isinstance(function, str) and all(part.isidentifier() for part in function.split("."))
+    checks.check(is_name, f"{kind}.function", function, allowed)
     are_named = arguments is None or (isinstance(arguments, Mapping) and all(isinstance(key, str) for key in arguments))
     checks.check(are_named, f"{kind}.arguments", arguments, "None or a dict of values by name")
     try:
         make_env = checks.imported(function)
-    except (AttributeError, ValueError):
+    except AttributeError:
         make_env = None
     checks.check(callable(make_env), f"{kind}.function", function, allowed)
     return functools.partial(make_env, **(arguments or {}))
