@@ -1,4 +1,4 @@
-"""Proves that games of the package are environments of PettingZoo, by its own tests, and that they are the same games."""
+"""Proves that games of the package are environments of PettingZoo, by its own tests, and stay the same games."""
 
 import contextlib
 import copy
@@ -70,7 +70,7 @@ class SameGameTest(tf.test.TestCase):
 
     def test_rewards_of_the_dilemma_and_of_another_task(self):
         game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma())
-        for task, factor in ((None, 1.0), (2.0 * game.default_tasks.astype(np.float32), 2.0)):
+        for task, factor in ((None, 1.0), (2.0 * game.default_tasks, 2.0)):
             env = mapg.to_parallel_env(game, task, horizon=2)
             seen, _ = env.reset()
             self.assertEqual(seen, {"agent_0": 0, "agent_1": 0})

@@ -77,7 +77,8 @@ class AgreementTest(tf.test.TestCase, parameterized.TestCase):
         uniforms, seeds = host.draw_uniforms(keys, n_tasks), host.draw_seeds(keys, n_tasks)
         reset, steps = game_uniforms(game, horizon, seeds)
         played = host.sample(joint_params, (), keys)
-        all_uniforms = in_graph.draw_uniforms(keys, n_tasks)._replace(steps=tf.concat([uniforms, steps], 1), reset=reset)
+        own = in_graph.draw_uniforms(keys, n_tasks)
+        all_uniforms = own._replace(steps=tf.concat([uniforms, steps], axis=1), reset=reset)
         tasks = mapg.DefaultTasks(game).sample(keys, n_tasks)
         return played, in_graph.play(joint_params, tasks, all_uniforms), in_graph.sample(joint_params, tasks, keys)
 
@@ -205,7 +206,7 @@ class EnvironmentsTest(tf.test.TestCase, parameterized.TestCase):
     def test_it_is_called_eagerly(self):
         host = simulator(Leaving, 2, 4)
         params = params_of(host.policies)
-        with self.assertRaisesRegex(mapg.InvalidInputError, r"^HostSimulator.sample = .*: must be called outside of tf"):
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^HostSimulator.sample = .*: must be called outside of"):
             tf.function(lambda: host.sample(params, (), random.root_keys([0])), autograph=False)()
 
 
@@ -258,7 +259,7 @@ class WorkersTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(RuntimeError, "^a worker process of the environments has ended$"):
             sample(host)
         host = simulator(functools.partial(Plain, later=("only", "new")), 2, 2, n_workers=2)
-        with self.assertRaisesRegex(mapg.InvalidInputError, r"^ParallelEnvGame.make_env = .* joins .*; here \['new'\]$"):
+        with self.assertRaisesRegex(mapg.InvalidInputError, r"^ParallelEnvGame.make_env = .* joins .* \['new'\]$"):
             sample(host)
 
     @pytest.mark.slow
@@ -298,21 +299,18 @@ def is_alive(process):
 class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(
-        ("turn_based", lambda: parallel_to_aec(Leaving()),
-         "act at once; this is turn-based, and pettingzoo.utils.aec_to_parallel makes .* turn_based_aec_to_parallel .*"),
+        ("turn_based", lambda: parallel_to_aec(Leaving()), "this is turn-based, and .*aec_to_parallel makes .*"),
         ("nothing", lambda: None, "a pettingzoo.ParallelEnv; this is NoneType"),
-        ("agents_as_they_come", generated_agents_parallel_v0.parallel_env, "says at once who plays, in possible_agents"),
-        ("dict_of_observations", lambda: Plain(seen=spaces.Dict(a=spaces.Discrete(2))),
-         "where what an agent sees is Discrete, MultiDiscrete .* or a Box; here it is Dict.*"),
-        ("text", lambda: Plain(done=spaces.Text(5)), "where what an agent does is .* floating numbers; here it is Text.*"),
-        ("box_of_integers", lambda: Plain(done=spaces.Box(0, 5, (2,), np.int64)), "where what an agent does is .*int64.*"),
-        ("too_many_combinations", lambda: Plain(seen=spaces.MultiDiscrete([2**16] * 2)), "where what an agent sees .*"),
-        ("empty_box", lambda: Plain(seen=spaces.Box(0, 1, (0,))), "where what an agent sees .*"),
+        ("agents_as_they_come", generated_agents_parallel_v0.parallel_env, "says at once who plays, in .*"),
+        ("dict", lambda: Plain(seen=spaces.Dict(a=spaces.Discrete(2))), "what an agent sees .* Box; here it is Dict.*"),
+        ("text", lambda: Plain(done=spaces.Text(5)), "what an agent does is .* floating numbers; here it is Text.*"),
+        ("box_of_integers", lambda: Plain(done=spaces.Box(0, 5, (2,), np.int64)), "what an agent does is .*int64.*"),
+        ("too_many_combinations", lambda: Plain(seen=spaces.MultiDiscrete([2**16] * 2)), "what an agent sees .*"),
+        ("empty_box", lambda: Plain(seen=spaces.Box(0, 1, (0,))), "what an agent sees .*"),
     )
     def test_what_cannot_be_played(self, make_env, allowed):
-        with self.assertRaisesRegex(
-            mapg.InvalidInputError, f"^ParallelEnvGame.make_env = [^\n]*: must be a function that makes [^\n]*{allowed}$"
-        ):
+        begins = "^ParallelEnvGame.make_env = [^\n]*: must be a function that makes "
+        with self.assertRaisesRegex(mapg.InvalidInputError, f"{begins}[^\n]*{allowed}$"):
             mapg.ParallelEnvGame(make_env)
 
     @parameterized.parameters(
@@ -322,7 +320,7 @@ class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_what_turns_out_not_to_be_playable(self, make_env, allowed):
         host = simulator(make_env, 2, 3)
-        with self.assertRaisesRegex(mapg.InvalidInputError, f"^ParallelEnvGame.make_env = [^\n]*: must be .*{allowed}$"):
+        with self.assertRaisesRegex(mapg.InvalidInputError, f"^ParallelEnvGame.make_env = .*: must be .*{allowed}$"):
             sample(host)
 
     def test_environments_that_differ(self):
@@ -349,9 +347,9 @@ class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
     def test_other_games_and_agents(self):
         game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma())
         policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
-        with self.assertRaisesRegex(mapg.InvalidInputError, "^HostSimulator.game = .*lacks make_env; see contracts.Host"):
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^HostSimulator.game = .*lacks make_env; see .*HostGame"):
             mapg.HostSimulator(game, policies)
-        with self.assertRaisesRegex(mapg.InvalidInputError, "^InGraphSimulator.game = .*: must be a game that is played"):
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^InGraphSimulator.game = .*: must be a game that is"):
             mapg.InGraphSimulator(mapg.ParallelEnvGame(Leaving), policies)
 
 

@@ -53,7 +53,7 @@ class GameEnv(pettingzoo.ParallelEnv):
         if task is None:
             self._tasks = DefaultTasks(game).sample(random.root_keys([0]), 1)
         else:
-            with_axes = tf.nest.map_structure(lambda leaf: np.asarray(leaf)[np.newaxis, np.newaxis], task)
+            with_axes = tf.nest.map_structure(self._as_task, task)
             self._tasks = arguments.tasks(f"{kind}.task", with_axes, game, [1, 1])
         self._horizon = horizon
         self.metadata = {"name": game.spec.name, "render_modes": ["ansi", "human"], "is_parallelizable": True}
@@ -62,7 +62,7 @@ class GameEnv(pettingzoo.ParallelEnv):
         self.agents: list[str] = []
         self.observation_spaces = dict(zip(self.possible_agents, map(self._space, game.spec.observations)))
         self.action_spaces = dict(zip(self.possible_agents, map(self._space, game.spec.actions)))
-        self._generator: np.random.Generator | None = None
+        self._generator = np.random.default_rng()
         self._start = tf.function(self._started, autograph=False)
         self._advance = tf.function(self._advanced, autograph=False)
 
@@ -79,10 +79,11 @@ class GameEnv(pettingzoo.ParallelEnv):
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Begins an episode: (what each agent sees, nothing else); without a seed random numbers go on as they were."""
         del options
-        if seed is not None or self._generator is None:
+        if seed is not None:
             self._generator = np.random.default_rng(seed)
         self.agents = list(self.possible_agents)
-        self._n_steps, self._last = 0, {agent: {} for agent in self.agents}
+        self._n_steps = 0
+        self._last: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
         self._state, seen = self._start(self._uniforms(self._game.n_reset_uniforms))
         self._seen = dict(zip(self.possible_agents, map(_own, seen)))
         return dict(self._seen), {agent: {} for agent in self.agents}
@@ -140,6 +141,10 @@ class GameEnv(pettingzoo.ParallelEnv):
         if isinstance(space, contracts.Discrete):
             return gymnasium.spaces.Discrete(space.n)
         return gymnasium.spaces.Box(-np.inf, np.inf, space.shape, np.dtype(self._spec.dtype).type)
+
+    def _as_task(self, leaf):
+        leaf = np.asarray(leaf)[np.newaxis, np.newaxis]
+        return leaf.astype(self._spec.dtype) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
     def _uniforms(self, n_uniforms):
         return tf.constant(self._generator.random([n_uniforms, *_AXES], np.dtype(self._spec.dtype)))

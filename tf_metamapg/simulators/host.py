@@ -109,7 +109,7 @@ class HostSimulator(descriptions.Described):
         try:
             return self._played(joint_params, uniforms, seeds.numpy())
         except environments.Unusable as error:
-            _refuse(self._game, f"a function that makes {error}")
+            raise _refusal(self._game, f"a function that makes {error}") from error
 
     def _played(self, joint_params, uniforms, seeds):
         spec, shape = self.spec, [*seeds.shape]
@@ -156,8 +156,9 @@ class HostSimulator(descriptions.Described):
         return tuple(actions), tuple(states)
 
 
-def _refuse(game, allowed):
-    checks.check(False, f"{type(game).__name__}.make_env", game.make_env, allowed)
+def _refusal(game, allowed):
+    shown = checks.brief(game.make_env)
+    return checks.InvalidInputError(f"{type(game).__name__}.make_env = {shown}: must be {allowed}")
 
 
 def _check_picklable(game):
@@ -172,4 +173,4 @@ def _check_picklable(game):
         function = make_env.func if isinstance(make_env, functools.partial) else make_env
         is_found = inspect.unwrap(function) is function and b"__main__" not in pickled
     if not is_found:
-        _refuse(game, "a function of a module that worker processes can import, such as pettingzoo_env(...) makes")
+        raise _refusal(game, "a function of a module that worker processes can import, as pettingzoo_env(...) makes it")
