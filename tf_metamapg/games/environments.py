@@ -215,9 +215,10 @@ class Environments:
         """Makes environments until there are so many; what others write on stderr meanwhile, the first has written."""
         if not self._envs:
             self._add()
-        with _quiet():
-            while len(self._envs) < count:
-                self._add()
+        if len(self._envs) < count:
+            with _quiet():
+                while len(self._envs) < count:
+                    self._add()
 
     def _add(self):
         env = self._make_env()

@@ -46,7 +46,9 @@ class HostSimulator(descriptions.Described):
             policies: one `contracts.StepPolicy` for each agent.
             n_trajectories: K ≥ 1.
             horizon: T ≥ 1, in time steps, after which every episode is cut off.
-            n_workers: in how many processes environments are; 1 for this one alone.
+            n_workers: in how many processes environments are; 1 for this one alone. Trajectories do not depend on it.
+                Others pay where what all environments take for a step, divided by them, is much more than a
+                millisecond, which it takes to let the policies act and to pass messages; on Unix only.
 
         Raises:
             InvalidInputError: if one of these does not hold.
@@ -125,13 +127,17 @@ class HostSimulator(descriptions.Described):
         mask = np.zeros([spec.n_agents, n_episodes, self.horizon], bool)
         states = tuple(policy.initial_state(shape) for policy in self.policies)
         present = np.ones([spec.n_agents, n_episodes], bool)
+        numbers_by_step = tf.unstack(uniforms)
+        shapes = tuple(tf.TensorSpec([*shape, *own.shape[2:]], own.dtype) for own in observations)
+        # Looked up once, as to find it takes as long as a small policy.
+        act = self._act.get_concrete_function(joint_params, shapes, states, numbers_by_step[0])
         seen = self._environments.reset(seeds.ravel())
-        for time, numbers in enumerate(tf.unstack(uniforms)):
+        for time, numbers in enumerate(numbers_by_step):
             mask[:, :, time] = present
             for agent in agents:
                 observations[agent][:, time] = seen[agent]
             in_axes = tuple(tf.constant(own[:, time].reshape([*shape, *own.shape[2:]])) for own in observations)
-            joint_action, states = self._act(joint_params, in_axes, states, numbers)
+            joint_action, states = act(joint_params, in_axes, states, numbers)
             for agent, action in enumerate(joint_action):
                 flat = action.numpy().reshape([n_episodes, *action.shape[3:]])
                 actions[agent][present[agent], time] = flat[present[agent]]
