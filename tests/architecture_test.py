@@ -147,6 +147,8 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         ("matplotlib", {"runs.figures", "libraries", "reproductions.results"}),
         ("tqdm", {"runs.progress"}),
         ("tensorflow_probability", {"policies.distributions", "runs.statistics", "agents.opponent_models"}),
+        ("pettingzoo", {"games.environments", "games.game_env"}),
+        ("gymnasium", {"games.environments", "games.game_env"}),
         ("tf_keras", set()),
     )
     def test_libraries_are_in_one_place(self, package, modules):
@@ -158,6 +160,8 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             {
                 "training.trainer", "training.compiler", "runs.export", "benchmarks.workloads",
                 "reproductions.gradient_quality", "testing.agents", "testing.modes", "policies.trials",
+                # Where nothing around them can be compiled.
+                "games.game_env", "simulators.host",
             },
         )
         self.assertEqual(

@@ -5,6 +5,7 @@ import pathlib
 import re
 
 from absl.testing import parameterized
+import gymnasium_robotics  # noqa: F401, which writes on stderr when it is imported first
 import pytest
 import tensorflow as tf
 

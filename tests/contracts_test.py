@@ -75,6 +75,7 @@ def members():
     finite_game = {"AnyGame", "Game", "MeasuredGame", "ExactGame", "MeasuredExactGame", "EntropyGame"}
     samplers = {"TaskDistribution"}
     exact = mapg.ExactEstimator(game, tabular)
+    of_envs = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
     table = {
         "MatrixGame": (mapg.MatrixGame(mapg.chicken()), finite_game),
         "IteratedMatrixGame": (game, finite_game),
@@ -87,6 +88,7 @@ def members():
         "OpenSpielGame": (mapg.OpenSpielGame("matrix_pd"), finite_game),
         "LinearQuadraticGame": (vectors, {"AnyGame", "Game"}),
         "DifferentiableGame": (bilinear, {"AnyGame", "ExactGame"}),
+        "ParallelEnvGame": (of_envs, {"AnyGame", "HostGame"}),
         "DefaultTasks": (mapg.DefaultTasks(game), samplers),
         "PayoffNoise": (mapg.PayoffNoise(game), samplers),
         "TabularPolicy": (tabular[0], finite),
@@ -97,6 +99,7 @@ def members():
         "Personas": (mapg.Personas(tabular[0]), {"Population", *samplers}),
         "NormalPolicies": (mapg.NormalPolicies(tabular[0]), {"Population", *samplers}),
         "InGraphSimulator": (mapg.InGraphSimulator(game, tabular), {"Simulator", *samplers}),
+        "HostSimulator": (mapg.HostSimulator(of_envs, tabular), {"Simulator", *samplers}),
         "ExactEstimator": (exact, {"Estimator", "AnyGame", *samplers}),
         "MaximumLikelihood": (mapg.MaximumLikelihood(), {"OpponentModel"}),
         "a text": ("chess", set()), "None": (None, set()), "a tensor": (tf.zeros([2]), set()),

@@ -91,6 +91,8 @@ def held():
     sampled = "n_trajectories=64, horizon=150, critic=LeaveOneOutBaseline"
     assuming = "inner_learning_rate=1.0, assumed_learning_rate=1.0"
     link = chain.links[0]
+    of_envs = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
+    env_game = "ParallelEnvGame(make_env=to_parallel_env, discount=0.99, dtype='float32', name=None)"
     return {
         "IteratedMatrixGame": (game, GAME),
         "MatrixGame": (
@@ -128,6 +130,12 @@ def held():
             "OpenSpielGame(game='matrix_pd', discount=1.0, dtype='float64', max_states=2000)",
         ),
         "LinearQuadraticGame": (vector_game, VECTOR_GAME),
+        "ParallelEnvGame": (of_envs, env_game),
+        "HostSimulator": (
+            mapg.HostSimulator(of_envs, policies, n_workers=1),
+            f"HostSimulator(game={env_game}, policies=[{first}, {second}], n_trajectories=64, horizon=150, "
+            "n_workers=1)",
+        ),
         "DifferentiableGame": (
             bilinear,
             "DifferentiableGame(values=values, n_params=[1, 1], dtype='float64', name='bilinear zero-sum game')",

@@ -4,6 +4,7 @@ Each value stands in place of an argument that is right, and is refused in one l
 value and says what is allowed.
 """
 
+import functools
 import inspect
 import math
 
@@ -25,6 +26,7 @@ VECTORS = mapg.LinearQuadraticGame(
 POLICIES = [mapg.tabular_policy(DILEMMA, agent) for agent in range(2)]
 IN_DILEMMA, PLAYED = {"game": DILEMMA, "policies": POLICIES}, {"game": DILEMMA, "agent_index": 0}
 CRITIC = {"spec": DILEMMA.spec, "policies": POLICIES}
+PLAYED_BY_ENVS = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, DILEMMA))
 SPACES = (contracts.Discrete(5),) * 2
 
 # Arguments that must be given, by constructor.
@@ -40,6 +42,7 @@ GIVEN = {
     "GameSpec": {
         "name": "game", "discount": 0.9, "dtype": "float32", "observations": SPACES, "actions": SPACES
     },
+    "HostSimulator": {"game": PLAYED_BY_ENVS, "policies": POLICIES},
     "InGraphSimulator": IN_DILEMMA,
     "IteratedMatrixGame": {"payoffs": mapg.payoffs.prisoners_dilemma()},
     "LeaveOneOutBaseline": CRITIC,
@@ -54,10 +57,13 @@ GIVEN = {
     "NormalPolicies": {"policy": POLICIES[0]},
     "OpenSpielGame": {"game": "matrix_pd"}, "openspiel_payoffs": {"game": "matrix_pd"},
     "PayoffNoise": {"game": DILEMMA},
+    "ParallelEnvGame": {"make_env": functools.partial(mapg.to_parallel_env, DILEMMA)},
     "Personas": {"policy": POLICIES[0]},
     "ScoreFunctionEstimator": IN_DILEMMA,
     "StochasticGame": {"payoffs": np.zeros([2, 2, 3]), "transitions": np.full([3, 2, 3, 3], 1 / 3)},
     "ValueNetwork": CRITIC,
+    "pettingzoo_env": {"function": "tests.simulators.host_envs.Leaving"},
+    "to_parallel_env": {"game": DILEMMA},
     "always_cooperate": {"rules": mapg.lola_rules()}, "always_defect": {"rules": mapg.lola_rules()},
     "gru_policy": PLAYED, "lstm_policy": PLAYED, "mlp_policy": PLAYED, "tabular_policy": PLAYED,
     "vector_policy": {"game": mapg.tandem_game(), "agent_index": 0},
@@ -95,7 +101,10 @@ def in_table(shape, index, row):
 TABLE = (
     # Sizes and numbers, of all that has some.
     ("Discrete", "n", COUNTS, "an integer ≥ 1"),
-    ("InGraphSimulator", "n_trajectories horizon", COUNTS, "an integer ≥ 1"),
+    ("HostSimulator InGraphSimulator", "n_trajectories horizon", COUNTS, "an integer ≥ 1"),
+    ("HostSimulator", "n_workers", COUNTS, "an integer ≥ 1"),
+    ("HostSimulator", "n_workers", (1001,), "an integer ≤ 1000"),
+    ("to_parallel_env", "horizon", COUNTS, "an integer ≥ 1"),
     (SAMPLED_ESTIMATORS, "n_trajectories horizon", COUNTS, "an integer ≥ 1"),
     ("Personas", "n_train n_validation n_test", COUNTS, "an integer ≥ 1"),
     ("Personas", "seed", (-1, 1.5, "1", None, True), "an integer ≥ 0"),
@@ -142,8 +151,8 @@ TABLE = (
     ("LinearQuadraticGame", "action_cost", NUMBERS, "a finite number"),
     ("LinearQuadraticGame", "noise", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
     (DISCOUNTED, "discount", (-0.1, 1.0, 1, 1.5), r"in \[0, 1\)"),
-    (ENDING, "discount", (-0.1, 1.1, 2), r"in \[0, 1\]"),
-    ((*DISCOUNTED, *ENDING), "discount", NUMBERS, "a finite number"),
+    ((*ENDING, "ParallelEnvGame"), "discount", (-0.1, 1.1, 2), r"in \[0, 1\]"),
+    ((*DISCOUNTED, *ENDING, "ParallelEnvGame"), "discount", NUMBERS, "a finite number"),
     ("pola_prisoners_dilemma", "contribution_factor", NUMBERS, "a finite number"),
     ("pola_prisoners_dilemma", "contribution_factor", (0.5, 1.0, 2.0, 3), r"in \(1, 2\), for a dilemma"),
     ("PublicGoodsGame", "n_agents n_levels", (1, *COUNTS), "an integer ≥ 2"),
@@ -166,7 +175,11 @@ TABLE = (
     ("openspiel_payoffs", "game", ("goofspiel",), "a game of one step, such as 'matrix_pd'; see also OpenSpielGame"),
     # Texts.
     (NAMED, "name", (None, 3, ["name"]), "a text"),
-    ((*NAMED, *COIN_GAMES, "OpenSpielGame", "bilinear_game", "tandem_game"), "dtype",
+    ("ParallelEnvGame", "name", (3, ["name"]), "a text"),
+    ("pettingzoo_env", "function", (3, None, "", "a b", "pettingzoo", "pettingzoo.Nothing"), "the full name of .*"),
+    ("pettingzoo_env", "arguments", (3, "x", [1], {1: 2}), "None or a dict of values by name"),
+    ("to_parallel_env", "render_mode", ("rgb_array", 3, []), "'ansi', 'human' or None"),
+    ((*NAMED, *COIN_GAMES, "OpenSpielGame", "ParallelEnvGame", "bilinear_game", "tandem_game"), "dtype",
      ("float16", "int32", "double", "", None, 64, np.float32), "'float32' or 'float64'"),
     ("mlp_policy", "activation", ("tanhh", 3, []), "the name of a Keras activation"),
     # Parts: games, policies, optimisers and what makes them.
@@ -174,9 +187,11 @@ TABLE = (
      "a game.*; (see contracts|this is a class|this lacks).*"),
     (POLICY_MAKERS, "agent_index", (-1, 1.0, "0", None, True), "an integer ≥ 0"),
     (POLICY_MAKERS, "agent_index", (2,), "in 0..1"),
-    (("InGraphSimulator", *ESTIMATORS), "policies", (3, None, POLICIES[:1], POLICIES * 2),
+    (("HostSimulator", "InGraphSimulator", *ESTIMATORS), "policies", (3, None, POLICIES[:1], POLICIES * 2),
      "a list of 2, one for each agent of the game"),
-    ("InGraphSimulator", "game", (*OTHERS, mapg.MatrixGame), "a game.*"),
+    ("HostSimulator InGraphSimulator to_parallel_env", "game", (*OTHERS, mapg.MatrixGame), "a game.*"),
+    ("ParallelEnvGame", "make_env", OTHERS, "a function that makes a pettingzoo.ParallelEnv, such as .*"),
+    ("to_parallel_env", "task", (3.0, np.zeros([2, 2]), {"a": 1.0}), ".*, (with axes|as many seeds).*"),
     (SAMPLED_ESTIMATORS, "critic simulator", OTHERS, "a function that makes a (critic|simulator).*"),
     ("NormalPolicies", "policy", OTHERS, "a policy; see contracts.Policy"),
     ("Personas", "policy", (*OTHERS, mapg.mlp_policy(DILEMMA, 0)), "a tabular policy"),

@@ -1,5 +1,6 @@
 """Checks of what users pass in: one line that names the parameter, its value and what is allowed."""
 
+import importlib
 import math
 import numbers
 import os
@@ -12,6 +13,11 @@ import tensorflow as tf
 from tf_metamapg import descriptions
 
 _LONGEST = 80
+# Packages that are not always installed, and the extras of this one that bring them.
+_EXTRAS = {
+    "gymnasium": "pettingzoo", "gymnasium_robotics": "mujoco", "mujoco": "mujoco", "open_spiel": "openspiel",
+    "pettingzoo": "pettingzoo", "pyspiel": "openspiel",
+}
 
 
 class InvalidInputError(ValueError):
@@ -94,6 +100,29 @@ def check_memory(parameter: str, value: Any, n_bytes: float) -> None:
         n_bytes <= memory, parameter, value,
         f"smaller, as it takes {n_bytes / 1e9:.3g} GB, and the memory is {memory / 1e9:.3g} GB",
     )
+
+
+def imported(name: str) -> Any:
+    """A module, or what stands in one.
+
+    Args:
+        name: its full name, with dots.
+
+    Raises:
+        InvalidInputError: names the package that is missing, and the extra of this one that brings it.
+        AttributeError: if there is no such thing in a package that is installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        # What is no module of a package may be something else in it.
+        if "." in missing and f"{name}.".startswith(f"{missing}."):
+            parent, _, attribute = name.rpartition(".")
+            return getattr(imported(parent), attribute)
+        extra = _EXTRAS.get(missing)
+        hint = f", as by pip install 'tf_metamapg[{extra}]'" if extra else ""
+        raise InvalidInputError(f"{missing}: must be installed{hint}") from error
 
 
 def brief(value: object) -> str:

@@ -1,33 +1,12 @@
 """Sees to it that Keras and matplotlib, which Keras imports, can be imported whatever the process is told.
 
-Imported for what it does, before both. Libraries that only an extra of the package installs are imported when they are
-used, with `import_of_extra`.
+Imported for what it does, before both.
 """
 
 import contextlib
-import importlib
 import json
 import os
 import sys
-from types import ModuleType
-
-
-def import_of_extra(module: str, extra: str) -> ModuleType:
-    """A module of a library that only an extra of the package installs.
-
-    Args:
-        module: its full name.
-        extra: the name of the extra.
-
-    Raises:
-        ImportError: in one line that says how to install it, if it is missing.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"{module.partition('.')[0]} is not installed: pip install 'tf_metamapg[{extra}]'"
-        ) from error
 
 
 def _check_keras_backend():

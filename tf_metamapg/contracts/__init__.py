@@ -12,6 +12,7 @@ from tf_metamapg.contracts.games import AnyGame
 from tf_metamapg.contracts.games import EntropyGame
 from tf_metamapg.contracts.games import ExactGame
 from tf_metamapg.contracts.games import Game
+from tf_metamapg.contracts.games import HostGame
 from tf_metamapg.contracts.games import MeasuredExactGame
 from tf_metamapg.contracts.games import MeasuredGame
 from tf_metamapg.contracts.games import TaskDistribution
@@ -57,6 +58,7 @@ __all__ = [
     "ExportablePolicy",
     "Game",
     "GameSpec",
+    "HostGame",
     "JointParams",
     "MeasuredExactGame",
     "MeasuredGame",

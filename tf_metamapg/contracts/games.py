@@ -1,5 +1,7 @@
 """What games have, and distributions of tasks."""
 
+from collections.abc import Callable
+from typing import Any
 from typing import Protocol
 from typing import runtime_checkable
 
@@ -66,6 +68,13 @@ class MeasuredGame(Game, Protocol):
     ) -> dict[str, tuple[tf.Tensor, ...]]:
         """By name, for each agent, tensor [S, N, K] of one step; what is reported are means over steps."""
         ...
+
+
+@runtime_checkable
+class HostGame(AnyGame, Protocol):
+    """A game that is played outside of TensorFlow, by environments of PettingZoo; see `games.petting_zoo`."""
+
+    make_env: Callable[[], Any]  # makes a `pettingzoo.ParallelEnv` whose spaces are those of the spec
 
 
 @runtime_checkable

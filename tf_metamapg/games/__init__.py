@@ -33,6 +33,9 @@ from tf_metamapg.games.payoffs import prisoners_dilemma
 from tf_metamapg.games.payoffs import public_goods
 from tf_metamapg.games.payoffs import rock_paper_scissors
 from tf_metamapg.games.payoffs import stag_hunt
+from tf_metamapg.games.petting_zoo import ParallelEnvGame
+from tf_metamapg.games.petting_zoo import pettingzoo_env
+from tf_metamapg.games.petting_zoo import to_parallel_env
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise
@@ -49,6 +52,7 @@ __all__ = [
     "MatrixGame",
     "NavigationGame",
     "OpenSpielGame",
+    "ParallelEnvGame",
     "PayoffNoise",
     "PublicGoodsGame",
     "StochasticGame",
@@ -63,10 +67,12 @@ __all__ = [
     "openspiel_payoffs",
     "pax_rules",
     "pola_prisoners_dilemma",
+    "pettingzoo_env",
     "pola_rules",
     "prisoners_dilemma",
     "public_goods",
     "rock_paper_scissors",
     "stag_hunt",
     "tandem_game",
+    "to_parallel_env",
 ]

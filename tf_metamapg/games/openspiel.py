@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_metamapg import checks
-from tf_metamapg import libraries
 from tf_metamapg.games.branches import Branches
 from tf_metamapg.games.branches import BranchingGame
 
@@ -132,8 +131,8 @@ def _explored(parameter, text, max_states, allowed):
 
 def _loaded(parameter, text):
     """The pyspiel.Game of a text."""
-    pyspiel = libraries.import_of_extra("pyspiel", "openspiel")
-    libraries.import_of_extra("open_spiel.python.games", "openspiel")  # Registers those that are written in Python.
+    pyspiel = checks.imported("pyspiel")
+    checks.imported("open_spiel.python.games")  # Registers those that are written in Python.
     checks.check(isinstance(text, str), parameter, text, "the name of a game of OpenSpiel, such as 'matrix_pd'")
     is_known = text.partition("(")[0] in pyspiel.registered_names()
     checks.check(is_known, parameter, text, "a game that OpenSpiel has; see pyspiel.registered_names()")

@@ -19,6 +19,10 @@ class TinyGame:
     """A stochastic game of two states and two actions, and all of its trajectories.
 
     Attributes:
+        payoffs: array [n_agents, 2, 2, .., 2], of each agent in each state, by the joint action.
+        transitions: array [2, 2, .., 2, 2] of probabilities of the next state, if the game goes on.
+        start: array [2] of probabilities of the first state.
+        ends: array [2, 2, .., 2], the probability that the game ends after a joint action; None if it never does.
         game: `StochasticGame` in float64, with random payoffs, transitions and start, that ends at random or not.
         policies: a tabular policy for each agent.
         joint_params: parameters [1, 1, ...] at which derivatives are taken.
@@ -35,18 +39,18 @@ class TinyGame:
         """
         generator = np.random.default_rng(100 * n_agents + 10 * ends + horizon)
         n_actions = [2] * n_agents
-        self._transitions = generator.dirichlet([1.0] * N_STATES, size=[N_STATES, *n_actions])
-        self._ends = generator.uniform(0.2, 0.7, size=[N_STATES, *n_actions]) if ends else None
-        self._start = generator.dirichlet([2.0] * N_STATES)
-        self._payoffs = generator.normal(-1.0, 1.0, size=[n_agents, N_STATES, *n_actions])
+        self.transitions = generator.dirichlet([1.0] * N_STATES, size=[N_STATES, *n_actions])
+        self.ends = generator.uniform(0.2, 0.7, size=[N_STATES, *n_actions]) if ends else None
+        self.start = generator.dirichlet([2.0] * N_STATES)
+        self.payoffs = generator.normal(-1.0, 1.0, size=[n_agents, N_STATES, *n_actions])
         self.game = StochasticGame(
-            self._payoffs, self._transitions, discount=0.9, dtype="float64", start=self._start, ends=self._ends
+            self.payoffs, self.transitions, discount=0.9, dtype="float64", start=self.start, ends=self.ends
         )
         self.policies = [tabular_policy(self.game, agent) for agent in range(n_agents)]
         self.joint_params = tuple(
             (tf.constant(generator.normal(size=[1, 1, N_STATES, 1])),) for _ in range(n_agents)
         )
-        self.tasks = tf.constant(self._payoffs)[tf.newaxis, tf.newaxis]
+        self.tasks = tf.constant(self.payoffs)[tf.newaxis, tf.newaxis]
         paths = list(self._paths(horizon))
         self._chances = np.array([chance for chance, *_ in paths])
         self.trajectory = self._as_trajectory([steps for _, steps in paths], horizon)
@@ -63,16 +67,16 @@ class TinyGame:
         def going_on(chance, state, steps):
             for joint_action in joint_actions:
                 taken = [*steps, (state, joint_action)]
-                end = 0.0 if self._ends is None else self._ends[(state, *joint_action)]
+                end = 0.0 if self.ends is None else self.ends[(state, *joint_action)]
                 if len(taken) == horizon:
                     yield chance, taken
                     continue
                 if end > 0.0:
                     yield chance * end, taken
-                for following, transition in enumerate(self._transitions[(state, *joint_action)]):
+                for following, transition in enumerate(self.transitions[(state, *joint_action)]):
                     yield from going_on(chance * (1.0 - end) * transition, following, taken)
 
-        for state, chance in enumerate(self._start):
+        for state, chance in enumerate(self.start):
             yield from going_on(chance, state, [])
 
     def _as_trajectory(self, paths, horizon):
@@ -85,7 +89,7 @@ class TinyGame:
                 observations[at], mask[at] = state, True
                 for agent, action in enumerate(joint_action):
                     actions[(agent, *at)] = action
-                    rewards[(agent, *at)] = self._payoffs[(agent, state, *joint_action)]
+                    rewards[(agent, *at)] = self.payoffs[(agent, state, *joint_action)]
         return Trajectory(
             (tf.constant(observations),) * n_agents, tuple(map(tf.constant, actions)), tuple(map(tf.constant, rewards)),
             (tf.constant(mask),) * n_agents if self.game.spec.ends else (),

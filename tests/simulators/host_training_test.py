@@ -1,0 +1,74 @@
+"""Proves that `bin/train` trains in environments of PettingZoo, and that a run that is resumed has the same bits."""
+
+import json
+import pathlib
+
+from absl.testing import parameterized
+import pytest
+import tensorflow as tf
+
+from tests import command_line
+import tf_metamapg as mapg
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
+from tf_metamapg.training.trainer import MetaTrainer
+
+CONFIG = command_line.GIN_CONFIGS / "pettingzoo_half_cheetah.gin"
+
+
+def summary_of(run_dir):
+    summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
+    del summary["wall_seconds"]
+    return json.dumps(summary, indent=1)
+
+
+@pytest.mark.slow
+class TrainTest(tf.test.TestCase):
+
+    def train(self, name, *flags, n_meta_updates=4, n_workers=1):
+        run_dir = pathlib.Path(self.get_temp_dir()) / name
+        bindings = f"train.n_meta_updates = {n_meta_updates}", f"HostSimulator.n_workers = {n_workers}"
+        # MuJoCo notes warnings in a file where it is.
+        outcome = command_line.finish(command_line.start(
+            f"--gin_file={CONFIG}", f"--run_dir={run_dir}", *flags,
+            *command_line.gin_params(*command_line.TINY, *bindings), cwd=self.get_temp_dir(),
+        ))
+        self.assertEqual(outcome.status, 0, outcome.stderr)
+        return run_dir
+
+    def test_a_run_that_is_resumed_is_the_same(self):
+        whole = self.train("whole")
+        self.train("resumed", n_meta_updates=2)
+        resumed = self.train("resumed", "--resume")
+        for read in (summary_of, lambda run_dir: (run_dir / "metrics.csv").read_text("utf-8")):
+            self.assertEqual(read(resumed), read(whole))
+        # Where the environments are makes no difference.
+        self.assertEqual(
+            (self.train("workers", n_workers=2) / "metrics.csv").read_text("utf-8"),
+            (whole / "metrics.csv").read_text("utf-8"),
+        )
+
+
+class MetaTrainerTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(mapg.LoadedDiceEstimator, mapg.DiceEstimator, mapg.ScoreFunctionEstimator)
+    def test_estimators_need_no_change(self, estimator):
+        """Where the game draws nothing, meta-updates are those of the game in the graph."""
+        results = []
+        game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma(), dtype="float64")
+        spec = game.spec
+        of_env = mapg.ParallelEnvGame(lambda: mapg.to_parallel_env(game), spec.discount, spec.dtype, spec.name)
+        for own_game, simulator in ((game, mapg.InGraphSimulator), (of_env, mapg.HostSimulator)):
+            policies = [mapg.tabular_policy(own_game, agent) for agent in range(2)]
+            problem = Problem(
+                game=own_game, policies=policies, task_distribution=mapg.DefaultTasks(own_game),
+                agents=[mapg.MetaMAPG(0.5), mapg.PolicyGradient(0.5)],
+                estimator=estimator(own_game, policies, 4, 5, simulator=simulator),
+            )
+            trainer = MetaTrainer(problem, TrainerSettings(n_tasks=2, jit_compile=False), [0, 3])
+            results.append([trainer.step() for _ in range(2)])
+        self.assertAllClose(*results, rtol=1e-9, atol=1e-9)
+
+
+if __name__ == "__main__":
+    tf.test.main()
