@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests import command_line
+import tf_metamapg as mapg
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.benchmarks import reference_loop
@@ -70,18 +71,30 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(workloads.LOLA_WORKLOADS[name][3:7], (1, 1, n_trajectories, horizon))
 
 
-class ReferenceLoopTest(tf.test.TestCase):
+class ReferenceLoopTest(tf.test.TestCase, parameterized.TestCase):
 
-    def test_it_plays_the_game(self):
-        nanoseconds, mean_rewards = reference_loop.nanoseconds_per_step(n_repeats=2)
+    @parameterized.named_parameters(
+        ("dilemma", "the iterated prisoner's dilemma", workloads.dilemma),
+        ("coin_game", "the coin game", workloads.coin_game),
+    )
+    def test_it_plays_the_game(self, name, make_game):
+        nanoseconds, mean_rewards = reference_loop.nanoseconds_per_step(name, n_repeats=20)
         self.assertGreater(nanoseconds, 0.0)
-        # Two agents that toss coins get −1.5 with a variance of 1.25; confidence 99.9 % for both means:
-        # z = Φ⁻¹(1 − 0.001 / 4) = 3.48.
-        self.assertAllInRange(np.abs(mean_rewards + 1.5), 0.0, 3.48 * np.sqrt(1.25 / (2 * 10_000 * 150)))
+        game, loop = make_game(), reference_loop.LOOPS[name]
+        policies = [mapg.tabular_policy(game, agent_index, initial_stddev=0.0) for agent_index in range(2)]
+        simulator = mapg.InGraphSimulator(game, policies, n_trajectories=20_000, horizon=loop.horizon)
+        joint_params = mapg.for_each_task(tuple(policy.initial_params([0]) for policy in policies), n_tasks=1)
+        tasks = mapg.DefaultTasks(game).sample(mapg.random.root_keys([0]), n_tasks=1)
+        trajectory = simulator.sample(joint_params, tasks, mapg.random.root_keys([0]))
+        for mean_reward, rewards in zip(mean_rewards, trajectory.rewards):
+            # Trajectories are independent. Confidence 99.9 % for both means: z = Φ⁻¹(1 − 0.001 / 4) = 3.48.
+            means = rewards.numpy()[0, 0].mean(axis=-1)
+            variance = means.var() * (1 / len(means) + 1 / (20 * loop.n_trajectories))
+            self.assertLess(abs(mean_reward - means.mean()), 3.48 * np.sqrt(variance))
 
     def test_without_a_compiler(self):
         with mock.patch.object(reference_loop.shutil, "which", return_value=None):
-            self.assertIsNone(reference_loop.nanoseconds_per_step(n_repeats=1))
+            self.assertIsNone(reference_loop.nanoseconds_per_step("the coin game", n_repeats=1))
 
 
 class CommandTest(tf.test.TestCase, parameterized.TestCase):
@@ -113,7 +126,8 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(reference_loop.DESCRIPTION, outcome.stdout)
         written = json.loads((self.directory / "benchmark.json").read_text("utf-8"))
         self.assertEqual(written["workloads"], {"tabular": measured, "chain": measured})
-        self.assertGreater(written["reference_loop"]["ns_per_step"], 0.0)
+        self.assertEqual(written["reference_loops"].keys(), reference_loop.LOOPS.keys())
+        self.assertAllGreater([*written["reference_loops"].values()], 0.0)
 
     def test_scaling(self):
         # A cost of one second for each task, and of its square root for the horizon.

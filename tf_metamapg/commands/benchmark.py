@@ -7,9 +7,8 @@
 Workloads are tabular, wide, chain, long, authors, coin, dice_128, dice_1024 and coin_dice; the README has their sizes.
 Each workload runs in a process of its own: the iterated prisoner's dilemma with γ = 0.96, or the coin game, two
 meta-agents or two LOLA-DiCE agents with tabular policies, or a meta-agent with an LSTM against a tabular learner. An
-environment
-step is one joint action of one trajectory; each of the L + 1 rollouts of a meta-update counts. The keys of each
-workload in the JSON object:
+environment step is one joint action of one trajectory; each of the L + 1 rollouts of a meta-update counts. The last
+line has what a loop in C takes for a step of the same games. The keys of each workload in the JSON object:
 
     rollout_ns              random numbers and trajectories alone, nanoseconds per environment step
     meta_update_ns          one whole update, nanoseconds per environment step of all its rollouts
@@ -87,7 +86,7 @@ def _run(program, names):
         checks.check(is_writable and not os.path.isdir(path), "--json", FLAGS.json, "a file in a writable directory")
     results = {
         "machine": {"cores": os.cpu_count(), "tensorflow": tf.__version__, "python": platform.python_version()},
-        "reference_loop": _reference_loop(),
+        "reference_loops": _reference_loops(),
         "workloads": {},
     }
     if FLAGS.scaling:
@@ -109,10 +108,10 @@ def _time_workloads(program, names, results):
             f"{measured['compile_seconds']:>9.1f}{measured['peak_mb']:>8.0f}",
             flush=True,
         )
-    loop = results["reference_loop"]
+    loops = ", ".join(f"{name} {nanoseconds:.1f}" for name, nanoseconds in results["reference_loops"].items())
     print(
-        "no C compiler for the reference loop" if loop is None
-        else f"\nreference loop: {loop['ns_per_step']:.1f} ns per step ({loop['description']})"
+        f"\nreference loops, ns per step: {loops} ({reference_loop.DESCRIPTION})" if loops
+        else "no C compiler for the reference loops"
     )
 
 
@@ -133,9 +132,10 @@ def _scaling(program):
     return results
 
 
-def _reference_loop():
-    measured = reference_loop.nanoseconds_per_step(FLAGS.repeats)
-    return None if measured is None else {"ns_per_step": measured[0], "description": reference_loop.DESCRIPTION}
+def _reference_loops():
+    """Nanoseconds per step by game, of those that can be compiled."""
+    measured = {name: reference_loop.nanoseconds_per_step(name, FLAGS.repeats) for name in reference_loop.LOOPS}
+    return {name: of_loop[0] for name, of_loop in measured.items() if of_loop is not None}
 
 
 def _measure_aside(program, name):
