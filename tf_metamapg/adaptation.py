@@ -173,7 +173,7 @@ def extend(
     links: list[Link] = []
     for step, link_keys in enumerate(keys):
         if links:
-            step_params = tuple(at_step(of_agent, step - 1) for of_agent in update_params)
+            step_params = tuple(at_step(params, step - 1) for params in update_params)
             agent_states = update(links[-1], tasks, step_params)
         links.append(sample(agent_states, tasks, link_keys, critic_params))
     return tuple(links)

@@ -70,7 +70,7 @@ def keys_of_links(parameter: str, value: Any, n_seeds: int | str) -> list[tf.Ten
     if descriptions.is_array(value) and len(value.shape) == 3:
         value = tf.unstack(value)
     checks.check(isinstance(value, (list, tuple)), parameter, value, "a list of keys, one for each link")
-    return [keys(f"{parameter}[{link}]", of_link, n_seeds) for link, of_link in enumerate(value)]
+    return [keys(f"{parameter}[{link}]", link_keys, n_seeds) for link, link_keys in enumerate(value)]
 
 
 def seeds(parameter: str, value: Any) -> tuple[int, ...]:
@@ -102,8 +102,8 @@ def joint_params(parameter: str, value: Any, policies: Sequence[contracts.Policy
     """Parameters of all agents' policies, adapted to tasks: JointParams with leaves [S, N, ...]."""
     checks.check_length(parameter, value, len(policies))
     sizes, checked = ["S", "N"], []
-    for agent, (of_agent, policy) in enumerate(zip(value, policies)):
-        checked.append(params(f"{parameter}[{agent}]", of_agent, policy.reference_params, sizes, "; see for_each_task"))
+    for agent, (given, policy) in enumerate(zip(value, policies)):
+        checked.append(params(f"{parameter}[{agent}]", given, policy.reference_params, sizes, "; see for_each_task"))
         if checked[-1]:
             sizes = seeds_and_tasks(checked[-1])
     return tuple(checked)

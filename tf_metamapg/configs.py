@@ -147,8 +147,8 @@ def train(
         MetaTrainingStopped: if a meta-gradient is NaN or infinite.
     """
     with gin_reader.fresh_state():
-        of_files = [(path, gin_reader.read_file(path)) for path in gin_files]
-        of_bindings = [name for text in bindings for name in gin_reader.read_binding(text)]
+        names_by_file = [(path, gin_reader.read_file(path)) for path in gin_files]
+        bound_names = [name for text in bindings for name in gin_reader.read_binding(text)]
         gin_reader.finalize()
         stored = directory.read_info()["jit_compile"] if resume else None
         try:
@@ -164,7 +164,7 @@ def train(
         config = gin.operative_config_str()
         return experiment.train(
             described, trainer, config, directory, started, resume, allow_other_versions,
-            opened=lambda: tell_unused(list(_unused(config, of_files, of_bindings))),
+            opened=lambda: tell_unused(list(_unused(config, names_by_file, bound_names))),
         )
 
 
@@ -196,7 +196,7 @@ def _what_is_wrong(error):
     return f"{calls[-1]}: {gin_reader.message(cause)}{gin_reader.where(cause)}"
 
 
-def _unused(config, of_files, of_bindings):
+def _unused(config, names_by_file, bound_names):
     """What is bound, and nothing has read according to the config that a run has used: a text for each file and name.
 
     What a file includes may leave much unused, as it was written for something else.
@@ -208,10 +208,10 @@ def _unused(config, of_files, of_bindings):
         # What is bound for a scope counts in those inside of it, too.
         return not any(name == own and within[: len(scopes)] == scopes for within, own in used)
 
-    for path, names in of_files:
+    for path, names in names_by_file:
         if unused := dict.fromkeys(filter(is_unused, names)):
             yield checks.one_line(f"{', '.join(unused)} of {path}")
-    yield from filter(is_unused, of_bindings)
+    yield from filter(is_unused, bound_names)
 
 
 def _scopes_and_name(bound):

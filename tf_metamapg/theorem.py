@@ -88,18 +88,18 @@ def meta_gradients(chain: adaptation.Chain, agent_index: int, value_weights: Seq
     cotangents = at_last_link(chain.tasks, chain.links[-1], weights[-1])
     by_step: list[Structure] = []  # by update, for each term, gradients in what the update is made with
     for step in reversed(range(len(chain.links) - 1)):
-        step_params = tuple(adaptation.at_step(of_agent, step) for of_agent in chain.update_params)
-        cotangents, of_step = at_inner_link(
+        step_params = tuple(adaptation.at_step(params, step) for params in chain.update_params)
+        cotangents, step_gradients = at_inner_link(
             chain.tasks, chain.links[step], weights[step], step_params, cotangents, is_first=step == 0
         )
-        by_step.insert(0, of_step)
+        by_step.insert(0, step_gradients)
 
     terms = [cotangents.current_policy, cotangents.self_shaping, cotangents.opponent_shaping]
     if not by_step:  # The value of a policy that is not updated.
         terms[:2] = terms[1::-1]
     return MetaGradients(*(
-        MetaParams(_in_initial_params(chain, agent_index, term), _in_update_params(chain, agent_index, of_term))
-        for term, of_term in zip(terms, zip(*by_step) if by_step else [()] * len(terms))
+        MetaParams(_in_initial_params(chain, agent_index, term), _in_update_params(chain, agent_index, gradients))
+        for term, gradients in zip(terms, zip(*by_step) if by_step else [()] * len(terms))
     ))
 
 
@@ -112,9 +112,11 @@ def _last_link(
         value, objective = _weighted_value(estimator, own, tasks, link, weight)
     own_state, opponents = _split(link.agent_states, own)
     # Zeros, where there is no dependence, let all links before this one be compiled as one.
-    of_own, of_opponents = outer_tape.gradient(objective, (own_state, opponents), unconnected_gradients="zero")
+    own_gradients, opponent_gradients = outer_tape.gradient(objective, (own_state, opponents), unconnected_gradients="zero")
     none = tf.nest.map_structure(lambda leaf: None, own_state)
-    return Cotangents(none, of_own, tf.nest.map_structure(tf.zeros_like, own_state), of_opponents, value)
+    return Cotangents(
+        none, own_gradients, tf.nest.map_structure(tf.zeros_like, own_state), opponent_gradients, value
+    )
 
 
 def _inner_link(
@@ -157,11 +159,11 @@ def _inner_link(
     own_state, opponents = _split(link.agent_states, own)
     sources = (own_state, step_params[own], () if is_first else opponents)
     # One pass backwards for each term, as each is long.
-    of_own, of_step, of_opponents = zip(
+    own_gradients, step_gradients, opponent_gradients = zip(
         *(outer_tape.gradient(term, sources) for term in (current, self_shaping, opponent_shaping))
     )
-    of_terms = dict(zip(("current_policy", "self_shaping", "opponent_shaping"), of_own))
-    return Cotangents(**of_terms, opponents=_sum(of_opponents), value=following.value + value), of_step
+    by_term = dict(zip(("current_policy", "self_shaping", "opponent_shaping"), own_gradients))
+    return Cotangents(**by_term, opponents=_sum(opponent_gradients), value=following.value + value), step_gradients
 
 
 def _weighted_value(
@@ -215,10 +217,10 @@ def _in_update_params(chain: adaptation.Chain, own: int, by_step: Sequence[Struc
     """From what each update is made with, by step, to what all are made with: leaves [S, max(L, 1), ...]."""
     n_tasks = chain.links[0].agent_states[own].params[0].shape[1]
 
-    def gather(leaf: tf.Tensor, *of_steps: tf.Tensor | None) -> tf.Tensor:
+    def gather(leaf: tf.Tensor, *gradients: tf.Tensor | None) -> tf.Tensor:
         n_slices = leaf.shape[1]
         slices = [tf.zeros_like(leaf[:, 0])] * n_slices
-        for step, gradient in enumerate(of_steps):
+        for step, gradient in enumerate(gradients):
             if gradient is not None:
                 slices[min(step, n_slices - 1)] += gradient / n_tasks
         return tf.stack(slices, axis=1)

@@ -139,7 +139,7 @@ def measure(name: str, started: float, n_repeats: int) -> dict[str, Any]:
 
 
 def _find(name):
-    found = {**WORKLOADS, **dict(itertools.chain.from_iterable(of_axis.items() for of_axis in SCALING.values()))}
+    found = {**WORKLOADS, **dict(itertools.chain.from_iterable(sizes.items() for sizes in SCALING.values()))}
     checks.check(name in found, "workload", name, f"one of {', '.join(found)}")
     return found[name]
 

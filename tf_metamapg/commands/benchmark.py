@@ -119,9 +119,9 @@ def _scaling(program):
     results = {}
     print(f"{'':<20}{'update':>10}{'update':>11}{'slope':>8}{'peak':>8}")
     print(f"{'':<20}{'ns/step':>10}{'seconds':>11}{'':>8}{'MB':>8}", flush=True)
-    for of_axis in workloads.SCALING.values():
+    for names in workloads.SCALING.values():
         smaller = None
-        for name in of_axis:
+        for name in names:
             results[name] = measured = _measure_aside(program, name)
             slope = "" if smaller is None else f"{math.log2(measured['meta_update_seconds'] / smaller):.2f}"
             smaller = measured["meta_update_seconds"]
@@ -135,7 +135,7 @@ def _scaling(program):
 def _reference_loops():
     """Nanoseconds per step by game, of those that can be compiled."""
     measured = {name: reference_loop.nanoseconds_per_step(name, FLAGS.repeats) for name in reference_loop.LOOPS}
-    return {name: of_loop[0] for name, of_loop in measured.items() if of_loop is not None}
+    return {name: times[0] for name, times in measured.items() if times is not None}
 
 
 def _measure_aside(program, name):

@@ -119,7 +119,7 @@ class CoinGame(descriptions.Described):
         """See `contracts.Game.step`."""
         state = _moved(state, joint_action)
         takes = self._takes(state)
-        is_taken = tuple(tf.logical_or(*of_players) for of_players in zip(*takes))
+        is_taken = tuple(tf.logical_or(*by_players) for by_players in zip(*takes))
         new_coins = tuple(self._new_coin(state.cells, numbers) for numbers in tf.unstack(uniforms))
         if self.rules.two_coins:
             coins = tuple(map(tf.where, is_taken, new_coins, state.coins))

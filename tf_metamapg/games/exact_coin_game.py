@@ -70,14 +70,14 @@ class ExactCoinGame(BranchingGame):
         edges, counts = np.unique(row.astype(np.int64) * n_states + next_state, return_counts=True)
         branches = Branches(n_states, edges // n_states, edges % n_states, counts / len(coins))
 
-        def table(of_agents):
+        def table(leaves):
             # Rewards do not depend on where new coins lie.
-            return np.stack([leaf.numpy().reshape(shape)[..., 0] for leaf in of_agents])
+            return np.stack([leaf.numpy().reshape(shape)[..., 0] for leaf in leaves])
 
         super().__init__(
             branches, table(rewards), [game.observe(tasks, states, agent).numpy().ravel() for agent in range(2)],
             discount, dtype, f"exact {rules.name}", start=_start(game, n_states),
-            metrics={name: table(of_agents) for name, of_agents in metrics.items()},
+            metrics={name: table(leaves) for name, leaves in metrics.items()},
         )
 
 

@@ -77,7 +77,7 @@ class ExchangeGame(descriptions.Described):
     ) -> tuple[ExchangeState, tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
         """See `contracts.Game.step`."""
         proposals = tuple(
-            tuple(tables.select(of_item.astype(self.spec.dtype), action) for of_item in PROPOSALS.T)
+            tuple(tables.select(amounts.astype(self.spec.dtype), action) for amounts in PROPOSALS.T)
             for action in joint_action
         )
         rewards = tuple(

@@ -136,7 +136,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
         del tasks
         row = self._row(state, self._joint_action_index(joint_action))
         return {
-            name: tuple(tables.select(of_agent.ravel().astype(self.spec.dtype), row) for of_agent in table)
+            name: tuple(tables.select(entries.ravel().astype(self.spec.dtype), row) for entries in table)
             for name, table in self._metrics.items()
         }
 

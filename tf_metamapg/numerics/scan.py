@@ -46,24 +46,24 @@ def scan(
             results, upstream = _pack(initial, carries), _pack(initial, upstream)
             zeros = _map(tf.zeros_like, initial)
 
-            def step_back(constants, of_carry, at_step):
-                carry, own_inputs, of_result = at_step
-                total = _map(tf.add, of_carry, of_result)
+            def step_back(constants, carry_cotangents, at_step):
+                carry, own_inputs, result_cotangents = at_step
+                total = _map(tf.add, carry_cotangents, result_cotangents)
                 return _pull_back(lambda carry: step(constants, carry, own_inputs), carry, total)
 
             before = _map(functools.partial(_before, backwards=backwards), initial, results)
-            of_before = scan(step_back, consts, zeros, (before, inputs, upstream), not backwards)
-            of_after = _map(
-                lambda own, later, zero: own + _before(zero, later, not backwards), upstream, of_before, zeros
+            before_cotangents = scan(step_back, consts, zeros, (before, inputs, upstream), not backwards)
+            after_cotangents = _map(
+                lambda own, later, zero: own + _before(zero, later, not backwards), upstream, before_cotangents, zeros
             )
             all_before = _map(_into_batch, before)
-            of_consts, of_inputs = _pull_back(
+            const_cotangents, input_cotangents = _pull_back(
                 lambda leaves: step(leaves[0], all_before, leaves[1]),
-                (consts, _map(_into_batch, inputs)), _map(_into_batch, of_after),
+                (consts, _map(_into_batch, inputs)), _map(_into_batch, after_cotangents),
             )
-            of_initial = _map(lambda of_carry: of_carry[-1 if backwards else 0], of_before)
-            of_inputs = _map(lambda leaf: _out_of_batch(leaf, n_steps), of_inputs)
-            return tf.nest.flatten((of_consts, of_initial, of_inputs))
+            initial_cotangents = _map(lambda leaf: leaf[-1 if backwards else 0], before_cotangents)
+            input_cotangents = _map(lambda leaf: _out_of_batch(leaf, n_steps), input_cotangents)
+            return tf.nest.flatten((const_cotangents, initial_cotangents, input_cotangents))
 
         return tf.nest.flatten(results), gradients
 

@@ -55,16 +55,16 @@ class Batched:
         """
         axes = self.axes(values)
         if not axes:
-            return self._of_one((values, inputs))
+            return self._call_once((values, inputs))
         flat = tf.nest.map_structure(lambda leaf: tf.reshape(leaf, [-1, *leaf.shape[len(axes) :]]), (values, inputs))
         # In eager mode, where a function is traced anew whenever it is vectorized, that would not save time.
         if self.vectorizes and not tf.executing_eagerly():
-            results = _vectorized(self._of_one, flat)
+            results = _vectorized(self._call_once, flat)
         else:
-            results = _unrolled(self._of_one, flat)
+            results = _unrolled(self._call_once, flat)
         return tf.nest.map_structure(lambda leaf: tf.reshape(leaf, [*axes, *leaf.shape[1:]]), results)
 
-    def _of_one(self, values_and_inputs):
+    def _call_once(self, values_and_inputs):
         values, inputs = values_and_inputs
         with functional.bound(self.layer, values), moments.differentiable():
             return self.layer(*inputs)
@@ -82,7 +82,7 @@ def vectorizes(layer: keras.layers.Layer, inputs: tuple[Structure, ...]) -> bool
     twice = tf.nest.map_structure(lambda leaf: tf.stack([leaf, leaf]), (values, inputs))
     with _quiet():
         try:
-            _vectorized(batched._of_one, twice)
+            _vectorized(batched._call_once, twice)
         except Exception:  # What is raised depends on the operation that is not known.
             return False
     return True

@@ -53,7 +53,7 @@ class CategoricalPolicy(functional.KerasPolicy):
         Returns:
             dict from names to (function, its input signature).
         """
-        return signatures.of_steps(
+        return signatures.step_signatures(
             lambda observations, state: (model(observations), state), heads.CategoricalHead(self.n_actions), self.spec,
         )
 

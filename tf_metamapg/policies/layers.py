@@ -130,7 +130,7 @@ class GRUCell(RecurrentCell):
         kernel, recurrent_kernel, bias = values
         (hidden,) = state
         keep, reset, candidate = tf.split(products.matmul(inputs, kernel) + bias, 3, axis=-1)
-        of_keep, of_reset, of_candidate = tf.split(products.matmul(hidden, recurrent_kernel), 3, axis=-1)
-        keep = tf.sigmoid(keep + of_keep)
-        candidate = tf.tanh(candidate + tf.sigmoid(reset + of_reset) * of_candidate)
+        recurrent = tf.split(products.matmul(hidden, recurrent_kernel), 3, axis=-1)
+        keep = tf.sigmoid(keep + recurrent[0])
+        candidate = tf.tanh(candidate + tf.sigmoid(reset + recurrent[1]) * recurrent[2])
         return (keep * hidden + (1.0 - keep) * candidate,)

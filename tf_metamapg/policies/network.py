@@ -41,7 +41,7 @@ class NetworkPolicy(functional.KerasPolicy):
             tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype, name=name)
             for name, leaf in zip(model.state_names, model.initial_state([1]))
         ]
-        named = signatures.of_steps(model.step, self._head, self.spec, state_specs)
+        named = signatures.step_signatures(model.step, self._head, self.spec, state_specs)
         if state_specs:
             named["initial_state"] = (
                 lambda batch_size: dict(zip(model.state_names, model.initial_state([batch_size]))),

@@ -19,7 +19,7 @@ from tf_metamapg.policies.heads import GaussianHead
 _OTHER_WIDTH = {tf.int32: tf.int64, tf.float32: tf.float64, tf.float64: tf.float32}
 
 
-def of_steps(
+def step_signatures(
     step: Callable[[tf.Tensor, Structure], tuple[tf.Tensor, Structure]], head: CategoricalHead | GaussianHead,
     spec: contracts.AgentSpec, state_specs: Sequence[tf.TensorSpec] = (),
 ) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
@@ -37,7 +37,7 @@ def of_steps(
     n_observations = spec.observation.n if isinstance(spec.observation, contracts.Discrete) else None
     observation_spec = spec.observation.tensor_spec(spec.dtype)
 
-    def of_step(describe, observations, state):
+    def signature(describe, observations, state):
         if n_observations is not None:
             is_possible = tf.logical_and(observations >= 0, observations < n_observations)
             # Some loaders look up what others multiply with zeros.
@@ -52,10 +52,10 @@ def of_steps(
         return {name: _where(is_possible, result) for name, result in results.items()}
 
     def distribution(observations, *state):
-        return of_step(head.named, observations, state)
+        return signature(head.named, observations, state)
 
     def sample(observations, seed, *state):
-        return of_step(
+        return signature(
             lambda outputs: {"actions": head.distribution(outputs).sample(seed=seed)}, observations, state
         )
 

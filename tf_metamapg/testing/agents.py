@@ -81,7 +81,7 @@ class AgentTests:
         setting = estimator, agents, _, tasks = self._setting()
         chain = self._chain(setting, 1)
         link = chain.links[1]  # whose moments are not zero any more
-        step_params = tuple(adaptation.at_step(of_agent, 0) for of_agent in chain.update_params)
+        step_params = tuple(adaptation.at_step(params, 0) for params in chain.update_params)
         leaves = tf.nest.flatten(link.agent_states)
 
         def updated(*values):

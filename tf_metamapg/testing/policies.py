@@ -65,11 +65,11 @@ class PolicyTests:
         np.random.seed(99)
         alone, reordered = again.initial_params([3]), policy.initial_params([8, 3, 1])
         self.assertLen(together, len(policy.reference_params))
-        for leaf, of_alone, of_reordered, one in zip(together, alone, reordered, policy.reference_params):
+        for leaf, single, other_order, one in zip(together, alone, reordered, policy.reference_params):
             self.assertEqual((leaf.dtype, leaf.shape), (one.dtype, (5, *one.shape)))
-            np.testing.assert_array_equal(leaf[3], of_alone[0])
-            np.testing.assert_array_equal(leaf[3], of_reordered[1])
-            np.testing.assert_array_equal(leaf[1], of_reordered[2])
+            np.testing.assert_array_equal(leaf[3], single[0])
+            np.testing.assert_array_equal(leaf[3], other_order[1])
+            np.testing.assert_array_equal(leaf[1], other_order[2])
 
     def test_log_probs_are_those_of_the_distribution(self):
         for agent, shape in ((0, SHAPE), (1, (1, 1, 1, 1)), (1, (1, 2, 3, 1)), (0, (3, 1, 1, 4))):

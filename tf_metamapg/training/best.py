@@ -41,5 +41,5 @@ class Best:
 
 def _assign(variables: Sequence[keras.Variable], values: Sequence[keras.Variable], seeds: np.ndarray) -> None:
     for variable, value in zip(variables, values):
-        of_seeds = seeds.reshape([-1] + [1] * (len(variable.shape) - 1))
-        variable.assign(np.where(of_seeds, value.numpy(), variable.numpy()))
+        is_chosen = seeds.reshape([-1] + [1] * (len(variable.shape) - 1))
+        variable.assign(np.where(is_chosen, value.numpy(), variable.numpy()))

@@ -154,12 +154,12 @@ class MetaTrainer(descriptions.Described):
         agent_states = self.initial_states(phase, n_tasks)
         mean_rewards, game_metrics = [], []
         for index in range(chain_length + 1):
-            mean_reward, of_game, agent_states = self.advance(phase, tasks, index, agent_states)
+            mean_reward, measured, agent_states = self.advance(phase, tasks, index, agent_states)
             mean_rewards.append(mean_reward.numpy())
-            game_metrics.append(of_game)
+            game_metrics.append(measured)
             report(index, mean_rewards[-1])
         by_name = {
-            name: np.stack([of_game[name].numpy() for of_game in game_metrics], axis=1)
+            name: np.stack([measured[name].numpy() for measured in game_metrics], axis=1)
             for name in self.problem.game.spec.metrics
         }
         return np.stack(mean_rewards, axis=1), by_name
