@@ -112,11 +112,9 @@ def _last_link(
         value, objective = _weighted_value(estimator, own, tasks, link, weight)
     own_state, opponents = _split(link.agent_states, own)
     # Zeros, where there is no dependence, let all links before this one be compiled as one.
-    own_gradients, opponent_gradients = outer_tape.gradient(objective, (own_state, opponents), unconnected_gradients="zero")
+    score, opponent_gradients = outer_tape.gradient(objective, (own_state, opponents), unconnected_gradients="zero")
     none = tf.nest.map_structure(lambda leaf: None, own_state)
-    return Cotangents(
-        none, own_gradients, tf.nest.map_structure(tf.zeros_like, own_state), opponent_gradients, value
-    )
+    return Cotangents(none, score, tf.nest.map_structure(tf.zeros_like, own_state), opponent_gradients, value)
 
 
 def _inner_link(

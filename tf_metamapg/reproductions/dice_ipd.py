@@ -42,11 +42,11 @@ def reproduce(
         ).mean(axis=2)
         for steps in RELEASED
     }
-    last = {steps: of_runs[:, -N_LAST:].mean(axis=1) for steps, of_runs in curves.items()}
+    last = {steps: rewards[:, -N_LAST:].mean(axis=1) for steps, rewards in curves.items()}
     rows = [[steps, seed, f"{value:.9g}"] for steps in last for seed, value in enumerate(last[steps])]
     text = (
         results.paragraph(
-            f"Average reward per step of both agents over the last {N_LAST} of {n_updates} updates: mean ± 95%",
+            f"Mean reward per step of both agents over the last {N_LAST} of {n_updates} updates: mean ± 95%",
             f"interval (standard deviation) over {n_seeds} seeds. K = {n_trajectories}, T = {horizon}, γ = 0.96,",
             f"θ ~ N(0, {INITIAL_STDDEV**2:.1f}); own step {OWN_STEP:g} and assumed step {ASSUMED_STEP:g} on the",
             "discounted value, plain gradient steps, Loaded DiCE. No lookahead is naive learning.",
@@ -81,9 +81,9 @@ def _released(steps):
 
 def _figure(curves):
     figure, (panel,) = results.new_figure(6.4, 3.8)
-    for steps, of_runs in curves.items():
+    for steps, rewards in curves.items():
         colour = ("C7", "C1", "C0", "C2")[steps]
-        results.draw_mean(panel, range(of_runs.shape[1]), of_runs, _name(steps), colour)
+        results.draw_mean(panel, range(rewards.shape[1]), rewards, _name(steps), colour)
         panel.axhline(RELEASED[steps][0], color=colour, linestyle=":", linewidth=1)
     panel.plot([], [], color="0.3", linestyle=":", linewidth=1, label="released runs, last 10 updates")
     results.label_learning_curves(panel)

@@ -46,8 +46,8 @@ def reproduce(directory: files.PathLike, n_runs: int = 400, n_updates: int = 200
     }
     rows = [
         [name, run, f"{first:.9g}", f"{second:.9g}"]
-        for name, of_runs in curves.items()
-        for run, (first, second) in enumerate(of_runs[:, -1])
+        for name, rewards in curves.items()
+        for run, (first, second) in enumerate(rewards[:, -1])
     ]
     results.save(
         directory, _figure(curves), ["agent", "seed", "average_reward_0", "average_reward_1"], rows,
@@ -57,9 +57,9 @@ def reproduce(directory: files.PathLike, n_runs: int = 400, n_updates: int = 200
 
 def _text(curves, n_runs, n_updates):
     table, bound = [], statistics.normal_quantile(0.995)
-    for name, of_runs in curves.items():
+    for name, rewards in curves.items():
         _, recomputed_mean, recomputed_deviation = AGENTS[name]
-        runs = of_runs[:, -1].mean(axis=1)
+        runs = rewards[:, -1].mean(axis=1)
         # Both means are of samples.
         error = np.hypot(runs.std(ddof=1) / np.sqrt(n_runs), recomputed_deviation / np.sqrt(N_RECOMPUTED_RUNS))
         deviations = abs(runs.mean() - recomputed_mean) / error
@@ -70,7 +70,7 @@ def _text(curves, n_runs, n_updates):
         ])
     return (
         results.paragraph(
-            f"Average reward per step of both agents after {n_updates} updates, mean (standard deviation) over",
+            f"Mean reward per step of both agents after {n_updates} updates, mean (standard deviation) over",
             f"{n_runs} runs from θ ~ N(0, 1); own and assumed step 1 on the discounted value, γ = 0.96. What is",
             "recomputed is not published: it is of other code, written from the closed forms for comparison, of other",
             f"initial policies. A mean agrees at 99% if it is less than {bound:.2f} standard errors of the difference",
@@ -88,8 +88,8 @@ def _text(curves, n_runs, n_updates):
 
 def _figure(curves):
     figure, (panel,) = results.new_figure(6.4, 3.8)
-    for name, of_runs in curves.items():
-        values = of_runs.mean(axis=2)
+    for name, rewards in curves.items():
+        values = rewards.mean(axis=2)
         results.draw_mean(panel, range(values.shape[1]), values, name, results.COLOURS[name])
     results.label_learning_curves(panel)
     return figure

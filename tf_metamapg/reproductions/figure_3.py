@@ -37,10 +37,10 @@ def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
     }
     rows = [
         [name, seed, update, *(f"{value:.9g}" for value in values)]
-        for name, of_method in curves.items()
-        for (seed, update), values in zip(np.ndindex(of_method.shape[:2]), of_method.reshape([-1, 2]))
+        for name, rewards in curves.items()
+        for (seed, update), values in zip(np.ndindex(rewards.shape[:2]), rewards.reshape([-1, 2]))
     ]
-    means = {name: of_method.mean(axis=2) for name, of_method in curves.items()}
+    means = {name: rewards.mean(axis=2) for name, rewards in curves.items()}
     results.save(
         directory, _figure(means), ["method", "seed", "inner_updates", "average_reward_0", "average_reward_1"], rows,
         _text(means),
@@ -57,7 +57,7 @@ def _text(means):
     target = means["Meta-MAPG"][:, 1].mean()
     return (
         results.paragraph(
-            "Average reward per step on held-out tasks by inner updates, mean of both agents ± 95% interval over",
+            "Mean reward per step on held-out tasks by inner updates, mean of both agents ± 95% interval over",
             f"{n_seeds} seeds. Each method is one config:",
             ", ".join(f"`{config}.gin`" for config in METHODS.values()) + ",",
             "with 300 inner updates on 8 tasks per seed. The last column is what the published figure shows, in words;",
@@ -78,13 +78,13 @@ def _needed(values, target):
     def first(reached):
         return int(np.argmax(reached)) if reached.any() else None
 
-    of_mean = first(values.mean(axis=0) >= target)
-    of_seeds = [first(seed >= target) for seed in values]
-    reached = [update for update in of_seeds if update is not None]
-    if of_mean is None:
+    mean_needs = first(values.mean(axis=0) >= target)
+    seeds_need = [first(seed >= target) for seed in values]
+    reached = [update for update in seeds_need if update is not None]
+    if mean_needs is None:
         text = f"LOLA-DiCE's mean over seeds does not reach that in {n_updates} updates;"
     else:
-        text = f"LOLA-DiCE's mean over seeds needs {of_mean} updates for that;"
+        text = f"LOLA-DiCE's mean over seeds needs {mean_needs} updates for that;"
     if reached:
         median = int(np.median(reached))
         return f"{text} {len(reached)} of {len(values)} seeds do at some time, after {median} in the median."
@@ -109,7 +109,7 @@ def _figure(means):
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     panel.minorticks_off()
     panel.set_xlabel("inner updates (logarithmic beyond 1)")
-    panel.set_ylabel("average reward per step")
+    panel.set_ylabel("mean reward per step")
     panel.set_ylim(-2.1, -0.9)
     panel.grid(alpha=0.3)
     panel.legend(

@@ -71,14 +71,14 @@ def reproduce(
     for name, make_estimator in ESTIMATORS.items():
         if name == "score function":
             continue  # Its meta-gradient is that of sampled inner updates, another objective.
-        of_sizes = []
+        by_size = []
         for size in meta_sample_sizes:
             sampled = _meta_gradients(
                 functools.partial(make_estimator, n_trajectories=size, horizon=horizon), n_draws, jit_compile
             )
-            of_sizes.append(_cosines(sampled, exact_meta))
-            bar.step(f"{name}, meta-gradient, K = {size}: mean cosine {of_sizes[-1].mean():.3f}")
-        cosines[name] = np.stack(of_sizes, axis=1)
+            by_size.append(_cosines(sampled, exact_meta))
+            bar.step(f"{name}, meta-gradient, K = {size}: mean cosine {by_size[-1].mean():.3f}")
+        cosines[name] = np.stack(by_size, axis=1)
     bar.close()
     sample_sizes = BATCH * np.array(sizes)
     results.save(
@@ -181,18 +181,18 @@ def _needed(sizes, cosines):
 
 
 def _rows(sample_sizes, correlations, meta_sample_sizes, cosines):
-    for name, of_estimator in correlations.items():
-        for (policy, order, size), value in np.ndenumerate(of_estimator):
+    for name, measured in correlations.items():
+        for (policy, order, size), value in np.ndenumerate(measured):
             if np.isfinite(value):
                 quantity = ("first order", "second order")[order]
                 yield [name, quantity, int(sample_sizes[size]), policy, f"{value:.9g}"]
-    for name, of_estimator in cosines.items():
-        for (draw, size), value in np.ndenumerate(of_estimator):
+    for name, measured in cosines.items():
+        for (draw, size), value in np.ndenumerate(measured):
             yield [name, "meta-gradient", int(meta_sample_sizes[size]), draw, f"{value:.9g}"]
 
 
 def _text(sample_sizes, correlations, meta_sample_sizes, cosines, horizon):
-    needed = {name: _needed(np.array(meta_sample_sizes), of_sizes) for name, of_sizes in cosines.items()}
+    needed = {name: _needed(np.array(meta_sample_sizes), by_size) for name, by_size in cosines.items()}
 
     def correlation(name, order):
         mean = correlations[name][:, order, -1].mean()
@@ -229,15 +229,15 @@ def _figure(sample_sizes, correlations, meta_sample_sizes, cosines):
         panel.set_xscale("log")
         panel.set_xlabel("trajectories")
         panel.grid(alpha=0.3)
-    for name, of_estimator in correlations.items():
+    for name, measured in correlations.items():
         for order in range(2):
-            if np.all(np.isfinite(of_estimator[:, order])):
+            if np.all(np.isfinite(measured[:, order])):
                 results.draw_mean(
-                    panels[order], sample_sizes, of_estimator[:, order], name, COLOURS[name], marker="o", markersize=3
+                    panels[order], sample_sizes, measured[:, order], name, COLOURS[name], marker="o", markersize=3
                 )
-    for name, of_estimator in cosines.items():
+    for name, measured in cosines.items():
         results.draw_mean(
-            panels[2], meta_sample_sizes, of_estimator, name, COLOURS[name], marker="o", markersize=3
+            panels[2], meta_sample_sizes, measured, name, COLOURS[name], marker="o", markersize=3
         )
     panels[2].axhline(TARGET_COSINE, color="0.3", linestyle=":", linewidth=1)
     panels[0].set_ylabel("correlation with exact")

@@ -105,7 +105,7 @@ def outcome(
 
 
 def own_rewards(evaluation: Mapping[str, Any]) -> np.ndarray:
-    """The average reward of the meta-agent: array [S, L + 1]."""
+    """The mean reward of the meta-agent: array [S, L + 1]."""
     return np.array(evaluation["average_reward"])[:, :, 0]
 
 
@@ -118,16 +118,16 @@ def _text(configs, curves, remarks):
     n_seeds, n_links = next(iter(curves.values())).shape
     shown = sorted({0, 1, 3, n_links - 1} & set(range(n_links)))
     table = []
-    for (policy, method), of_method in curves.items():
+    for (policy, method), curve in curves.items():
         inner_step, n_meta_updates, seconds = remarks[policy, method]
         table.append([
-            policy, method, results.with_interval(area(of_method)),
-            *(results.with_interval(of_method[:, update]) for update in shown), results.peak(of_method),
+            policy, method, results.with_interval(area(curve)),
+            *(results.with_interval(curve[:, update]) for update in shown), results.peak(curve),
             f"{inner_step}", f"{n_meta_updates}", f"{seconds} s",
         ])
     return (
         results.paragraph(
-            "Average reward per step of the meta-agent against held-out personas that learn, mean ± 95% interval over",
+            "Mean reward per step of the meta-agent against held-out personas that learn, mean ± 95% interval over",
             f"{n_seeds} seeds, by inner updates of both; the area is the mean from the first update on. Configs:",
             ", ".join(f"`{config}.gin` ({policy})" for policy, config in configs.items()) + ".",
             "LOLA-DiCE and naive agents start from initial policies as they are drawn; their inner step is the best",
@@ -158,6 +158,6 @@ def _figure(curves):
         panel.set_xlabel("inner updates of both agents")
         panel.yaxis.set_tick_params(labelleft=True)
         panel.grid(alpha=0.3)
-    panels[0].set_ylabel("the meta-agent's average reward per step")
+    panels[0].set_ylabel("the meta-agent's mean reward per step")
     panels[-1].legend(loc="upper right", fontsize=8, title="mean and 95% interval over seeds", title_fontsize=8)
     return figure

@@ -34,8 +34,8 @@ def reproduce(
     }
     rows = [
         [game, method, population, update, f"{value:.9g}"]
-        for (game, method), of_method in curves.items()
-        for (population, update), value in np.ndenumerate(of_method)
+        for (game, method), by_population in curves.items()
+        for (population, update), value in np.ndenumerate(by_population)
     ]
     results.save(
         directory, _figure(curves), ["game", "method", "population", "inner_updates", "average_reward"], rows,
@@ -58,10 +58,10 @@ def _text(curves, n_seeds):
     for game in CONFIGS:
         areas = {method: personas.area(curves[game, method]) for method in personas.META_AGENTS}
         areas["Meta-MAPG less Meta-PG"] = areas["Meta-MAPG"] - areas["Meta-PG"]
-        for name, of_method in areas.items():
+        for name, by_population in areas.items():
             table.append([
-                game, name, results.with_interval(of_method), f"{of_method.std(ddof=1):.3f}",
-                f"{results.signed(of_method.min())} to {results.signed(of_method.max())}",
+                game, name, results.with_interval(by_population), f"{by_population.std(ddof=1):.3f}",
+                f"{results.signed(by_population.min())} to {results.signed(by_population.max())}",
                 results.peak(curves[game, name]) if (game, name) in curves else "",
             ])
     n_populations = len(next(iter(curves.values())))
@@ -89,6 +89,6 @@ def _figure(curves):
         panel.set_title(game, fontsize=10)
         panel.set_xlabel("inner updates of both agents")
         panel.grid(alpha=0.3)
-    panels[0].set_ylabel("the meta-agent's average reward per step")
+    panels[0].set_ylabel("the meta-agent's mean reward per step")
     panels[0].legend(fontsize=8, title="every population, and the mean", title_fontsize=8)
     return figure

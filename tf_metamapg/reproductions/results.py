@@ -28,9 +28,9 @@ def new_figure(
 
 
 def label_learning_curves(panel: matplotlib.axes.Axes) -> None:
-    """The axes and the legend of average rewards against updates."""
+    """The axes and the legend of mean rewards against updates."""
     panel.set_xlabel("updates")
-    panel.set_ylabel("average reward per step")
+    panel.set_ylabel("mean reward per step")
     panel.grid(alpha=0.3)
     panel.legend(fontsize=8, title="mean and 95% interval", title_fontsize=8)
 

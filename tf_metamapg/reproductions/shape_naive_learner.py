@@ -45,9 +45,9 @@ def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
             directory, run, "shape_naive_learner", (agents, *own_bindings, *bindings)
         ))
     rows = [
-        [name, seed, update, *(f"{value:.9g}" for value in of_shaper[seed, update])]
-        for name, of_shaper in curves.items()
-        for seed, update in np.ndindex(of_shaper.shape[:2])
+        [name, seed, update, *(f"{value:.9g}" for value in rewards[seed, update])]
+        for name, rewards in curves.items()
+        for seed, update in np.ndindex(rewards.shape[:2])
     ]
     results.save(
         directory, _figure(curves), ["shaper", "seed", "updates", "reward_of_shaper", "reward_of_learner"], rows,
@@ -63,17 +63,17 @@ def _over_updates(curves):
 def _text(curves):
     n_links = next(iter(curves.values())).shape[1]
     table = []
-    for name, of_shaper in curves.items():
-        of_seeds = _over_updates(of_shaper)
+    for name, rewards in curves.items():
+        by_seed = _over_updates(rewards)
         table.append([
-            name, results.with_interval(of_seeds[:, 0]), results.signed(of_seeds[:, 0].min()),
-            results.with_interval(of_seeds[:, 1]), results.peak(of_shaper[:, :, 0]), f"{len(of_shaper)}",
+            name, results.with_interval(by_seed[:, 0]), results.signed(by_seed[:, 0].min()),
+            results.with_interval(by_seed[:, 1]), results.peak(rewards[:, :, 0]), f"{len(rewards)}",
             SHAPERS[name][2],
         ])
     shift = max(np.abs((of[:, -1] - of[:, 0]).mean(axis=0)).max() for of in curves.values()) / (n_links - 1)
     return (
         results.paragraph(
-            f"Average reward over {n_links - 1} updates of a naive learner, θ ~ N(0, 1), whose step is 1; mean ± 95%",
+            f"Mean reward over {n_links - 1} updates of a naive learner, θ ~ N(0, 1), whose step is 1; mean ± 95%",
             "interval over seeds; held-out learners, exact gradients, γ = 0.96. Everything is as",
             "`shape_naive_learner.gin` says, but for the agent; one that learns no initial policy has a new one,",
             "θ ~ N(0, 1), in every task, and a step of 1. LOLA (a) is `LOLAShaping`, LOLA (b) `LOLATaylor`. No policy",
@@ -99,14 +99,14 @@ def _text(curves):
 
 def _figure(curves):
     figure, panels = results.new_figure(8.6, 3.8, n_panels=2, sharey=True)
-    for agent, (panel, of_whom) in enumerate(zip(panels, ("shaper's", "naive learner's"))):
-        for name, of_shaper in curves.items():
+    for agent, (panel, whose) in enumerate(zip(panels, ("shaper's", "naive learner's"))):
+        for name, rewards in curves.items():
             results.draw_mean(
-                panel, range(of_shaper.shape[1]), of_shaper[:, :, agent], name, results.COLOURS[name.partition(",")[0]],
+                panel, range(rewards.shape[1]), rewards[:, :, agent], name, results.COLOURS[name.partition(",")[0]],
                 linestyle=":" if "," in name else "-",
             )
         panel.set_xlabel("updates of the naive learner")
-        panel.set_ylabel(f"the {of_whom} average reward per step")
+        panel.set_ylabel(f"the {whose} mean reward per step")
         panel.yaxis.set_tick_params(labelleft=True)
         panel.grid(alpha=0.3)
     panels[0].legend(fontsize=7, title="mean and 95% interval over seeds", title_fontsize=7)

@@ -22,7 +22,7 @@ class RunDirectory:
         metrics: CSV, one row per meta-update, seed and agent.
         events: TensorBoard events, the means over seeds.
         checkpoints: what `--resume` goes on from.
-        adaptation_figure: average reward against inner updates.
+        adaptation_figure: mean reward against inner updates.
         initial_policies: SavedModels of the learned initial policies.
         summary: the results, and what they are results of.
     """
