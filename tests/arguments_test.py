@@ -86,9 +86,9 @@ def bad_tasks():
     )
 
 
-def bad_keys(of_other_seeds=True):
+def bad_keys(with_other_seeds=True):
     it, others = settings()["it"], settings()
-    other = (others["seeds"].keys,) if of_other_seeds else ()
+    other = (others["seeds"].keys,) if with_other_seeds else ()
     return (
         *OBJECTS, it.keys[0], [it.keys], tf.cast(it.keys, tf.int32), it.keys.numpy().astype(np.float32),
         it.keys.numpy().tolist(), range(S), tf.zeros([S, 3], tf.int64), *other,
@@ -170,9 +170,9 @@ def doors():
     objectives = mapg.Objectives(it.estimator, it.tasks, link)
     at_link = {"joint_params": it.joint_params, "tasks": it.tasks, "keys": it.keys}
     no_link = {"joint_params": bad_joint_params(), "tasks": bad_tasks(), "keys": bad_keys()}
-    of_chain = {"chain": chain, "agent_index": 0}
+    chain_arguments = {"chain": chain, "agent_index": 0}
     no_chain = {"chain": (*OBJECTS, chain.links, link, it.estimator), "agent_index": NO_INDEX}
-    draw, no_draw = {"keys": it.keys, "n_tasks": 2}, {"keys": bad_keys(of_other_seeds=False), "n_tasks": NO_SIZE}
+    draw, no_draw = {"keys": it.keys, "n_tasks": 2}, {"keys": bad_keys(with_other_seeds=False), "n_tasks": NO_SIZE}
     yield "adapt", mapg.adapt, {
         "estimator": it.estimator, "agents": it.agents, "initial_params": it.joint_params, "tasks": it.tasks,
         "keys": it.link_keys, "update_params": it.update_params, "critic_params": ((), ()),
@@ -200,11 +200,11 @@ def doors():
     yield "for_each_task", mapg.for_each_task, {"joint_params": it.params, "n_tasks": N}, {
         "joint_params": (None, 3, "x", (1.0,), tf.zeros([]), ((3,),)), "n_tasks": NO_SIZE,
     }
-    yield "theorem", theorem.meta_gradients, {**of_chain, "value_weights": (0.0, 1.0, 1.0)}, {
+    yield "theorem", theorem.meta_gradients, {**chain_arguments, "value_weights": (0.0, 1.0, 1.0)}, {
         **no_chain,
         "value_weights": (*OBJECTS, (0.0,), (0.0, 1.0, 1.0, 1.0), (0.0, None, 1.0), (0.0, float("nan"), 1.0), "abc"),
     }
-    yield "MetaMAPG.meta_gradients", it.agents[1].meta_gradients, of_chain, no_chain
+    yield "MetaMAPG.meta_gradients", it.agents[1].meta_gradients, chain_arguments, no_chain
     yield "MaximumLikelihood.estimate", mapg.MaximumLikelihood(max_iterations=1).estimate, {
         "estimator": it.estimator, "link": link, "agent_index": 0,
     }, {"estimator": bad_estimators(), "link": bad_links(), "agent_index": NO_INDEX}
@@ -234,33 +234,33 @@ def doors():
         yield f"{kind}.current_policy_objective", estimator.current_policy_objective, {
             "joint_params": it.joint_params, "sample": sample, "agent_index": 0, "later_values": tf.zeros([S, N]),
         }, {"agent_index": NO_INDEX}
-    of_game = {"game": it.game, "policies": it.policies}
+    in_game = {"game": it.game, "policies": it.policies}
     no_game = (*OBJECTS, mapg.IteratedMatrixGame, mapg.bilinear_game, it.policies[0])
-    yield "ExactEstimator", mapg.ExactEstimator, of_game, {"game": no_game, "policies": bad_policies()}
+    yield "ExactEstimator", mapg.ExactEstimator, in_game, {"game": no_game, "policies": bad_policies()}
     for kind in (mapg.DiceEstimator, mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator):
         yield kind.__name__, kind, {
-            **of_game, "critic": mapg.LeaveOneOutBaseline, "simulator": InGraphSimulator,
+            **in_game, "critic": mapg.LeaveOneOutBaseline, "simulator": InGraphSimulator,
         }, {
             "game": no_game, "policies": bad_policies(),
             "critic": (*OBJECTS[:-2], it.estimator.critic, lambda spec, policies: None, lambda *_: mapg.NoBaseline),
             "simulator": (*OBJECTS[:-2], it.estimator.simulator, lambda *_: None, lambda *_: InGraphSimulator),
             "n_trajectories": NO_SIZE, "horizon": NO_SIZE,
         }
-    yield "LoadedDiceEstimator", mapg.LoadedDiceEstimator, of_game, {
+    yield "LoadedDiceEstimator", mapg.LoadedDiceEstimator, in_game, {
         "gae_lambda": (None, -0.1, 1.1, "1", float("nan")),
     }
-    yield "InGraphSimulator", InGraphSimulator, {**of_game, "n_trajectories": 2, "horizon": 3}, {
+    yield "InGraphSimulator", InGraphSimulator, {**in_game, "n_trajectories": 2, "horizon": 3}, {
         "game": (*no_game, mapg.bilinear_game()), "policies": bad_policies(), "n_trajectories": NO_SIZE,
         "horizon": NO_SIZE,
     }
     yield "root_keys", mapg.random.root_keys, {"seeds": [0, 2**63 - 1]}, {"seeds": NO_SEEDS}
     yield "initial_params", it.policies[0].initial_params, {"seeds": np.arange(2)}, {"seeds": NO_SEEDS}
     yield "fold_in", mapg.random.fold_in, {"keys": it.keys, "data": -1}, {
-        "keys": bad_keys(of_other_seeds=False),
+        "keys": bad_keys(with_other_seeds=False),
         "data": (None, 1.5, "a", True, 2**63, -(2**63) - 1, [1], tf.constant(1.0), tf.constant([1]), np.float32(1)),
     }
     yield "uniforms", mapg.random.uniforms, {"keys": it.keys, "shape": [2], "dtype": "float32"}, {
-        "keys": bad_keys(of_other_seeds=False), "shape": (None, 3, "x", [1.5], [-1], [None]),
+        "keys": bad_keys(with_other_seeds=False), "shape": (None, 3, "x", [1.5], [-1], [None]),
         "dtype": (None, "int32", "x", 3, tf.float16, np.int32), "seed_axis": (None, -1, 2, 1.5, True),
     }
     yield "integer_seed", mapg.random.integer_seed, {"seed": 0, "stream": 1}, {
@@ -283,7 +283,7 @@ def doors():
             settings()["actions"].joint_params[0], settings()["float64"].joint_params[0], (np.zeros([1]),),
         ),
     }
-    parts = {**of_game, "agents": it.agents, "estimator": it.estimator, "task_distribution": mapg.PayoffNoise(it.game)}
+    parts = {**in_game, "agents": it.agents, "estimator": it.estimator, "task_distribution": mapg.PayoffNoise(it.game)}
     yield "Problem", Problem, parts, {
         "game": no_game, "policies": bad_policies(), "agents": bad_agents(), "estimator": bad_estimators(),
         "task_distribution": (*OBJECTS, mapg.PayoffNoise, it.game),

@@ -75,7 +75,7 @@ def members():
     finite_game = {"AnyGame", "Game", "MeasuredGame", "ExactGame", "MeasuredExactGame", "EntropyGame"}
     samplers = {"TaskDistribution"}
     exact = mapg.ExactEstimator(game, tabular)
-    of_envs = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
+    env_game = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
     table = {
         "MatrixGame": (mapg.MatrixGame(mapg.chicken()), finite_game),
         "IteratedMatrixGame": (game, finite_game),
@@ -88,7 +88,7 @@ def members():
         "OpenSpielGame": (mapg.OpenSpielGame("matrix_pd"), finite_game),
         "LinearQuadraticGame": (vectors, {"AnyGame", "Game"}),
         "DifferentiableGame": (bilinear, {"AnyGame", "ExactGame"}),
-        "ParallelEnvGame": (of_envs, {"AnyGame", "HostGame"}),
+        "ParallelEnvGame": (env_game, {"AnyGame", "HostGame"}),
         "DefaultTasks": (mapg.DefaultTasks(game), samplers),
         "PayoffNoise": (mapg.PayoffNoise(game), samplers),
         "TabularPolicy": (tabular[0], finite),
@@ -99,7 +99,7 @@ def members():
         "Personas": (mapg.Personas(tabular[0]), {"Population", *samplers}),
         "NormalPolicies": (mapg.NormalPolicies(tabular[0]), {"Population", *samplers}),
         "InGraphSimulator": (mapg.InGraphSimulator(game, tabular), {"Simulator", *samplers}),
-        "HostSimulator": (mapg.HostSimulator(of_envs, tabular), {"Simulator", *samplers}),
+        "HostSimulator": (mapg.HostSimulator(env_game, tabular), {"Simulator", *samplers}),
         "ExactEstimator": (exact, {"Estimator", "AnyGame", *samplers}),
         "MaximumLikelihood": (mapg.MaximumLikelihood(), {"OpponentModel"}),
         "a text": ("chess", set()), "None": (None, set()), "a tensor": (tf.zeros([2]), set()),
@@ -132,13 +132,13 @@ class ProtocolsTest(tf.test.TestCase, parameterized.TestCase):
     def test_every_kind_of_member_is_in_the_table(self):
         kinds = {type(member) for member, _ in members().values()}
         for folder in (mapg.games, mapg.policies, mapg.simulators, mapg.critics, mapg.estimators, mapg.agents):
-            of_protocols = [
+            held = [
                 getattr(mapg, name) for name in folder.__all__
                 if inspect.isclass(getattr(mapg, name)) and not inspect.isabstract(getattr(mapg, name))
             ]
             # What agents are made with keeps no Protocol of the contracts.
             parts = (mapg.SGD, mapg.ConstantRate, mapg.MaximumLikelihood)
-            self.assertLessEqual({kind for kind in of_protocols if not issubclass(kind, parts)}, kinds)
+            self.assertLessEqual({kind for kind in held if not issubclass(kind, parts)}, kinds)
 
     @parameterized.parameters(*PROTOCOLS)
     def test_members_are_accepted_and_others_refused(self, name):

@@ -91,7 +91,7 @@ def held():
     sampled = "n_trajectories=64, horizon=150, critic=LeaveOneOutBaseline"
     assuming = "inner_learning_rate=1.0, assumed_learning_rate=1.0"
     link = chain.links[0]
-    of_envs = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
+    parallel_env_game = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
     env_game = "ParallelEnvGame(make_env=to_parallel_env, discount=0.99, dtype='float32', name=None)"
     return {
         "IteratedMatrixGame": (game, GAME),
@@ -130,9 +130,9 @@ def held():
             "OpenSpielGame(game='matrix_pd', discount=1.0, dtype='float64', max_states=2000)",
         ),
         "LinearQuadraticGame": (vector_game, VECTOR_GAME),
-        "ParallelEnvGame": (of_envs, env_game),
+        "ParallelEnvGame": (parallel_env_game, env_game),
         "HostSimulator": (
-            mapg.HostSimulator(of_envs, policies, n_workers=1),
+            mapg.HostSimulator(parallel_env_game, policies, n_workers=1),
             f"HostSimulator(game={env_game}, policies=[{first}, {second}], n_trajectories=64, horizon=150, "
             "n_workers=1)",
         ),
@@ -338,8 +338,8 @@ class HeldTest(tf.test.TestCase):
         (chain, _), (terms, _) = held()["Chain"], held()["MetaGradients"]
         self.assertIn("links=(Link, Link, Link, Link, … of 101)", repr(chain._replace(links=chain.links[:1] * 101)))
         params = terms.total._replace(initial=(tf.zeros([20, 64, 64]),) * 9)
-        of_network = "(float32 [20, 64, 64], … of 9)"
-        self.assertIn(f"self_shaping=MetaParams(initial={of_network}", repr(type(terms)(*[params] * 3)))
+        network_leaves = "(float32 [20, 64, 64], … of 9)"
+        self.assertIn(f"self_shaping=MetaParams(initial={network_leaves}", repr(type(terms)(*[params] * 3)))
 
     def test_specs_of_many_agents(self):
         spec = mapg.GameSpec(

@@ -63,12 +63,12 @@ class EnvironmentTest(tf.test.TestCase, parameterized.TestCase):
         keras_home = self.directory / "keras"
         keras_home.mkdir()
         (keras_home / "keras.json").write_text(json.dumps({"backend": "torch"}))
-        of_file = {"KERAS_HOME": str(keras_home), "KERAS_BACKEND": ""}
+        file_environment = {"KERAS_HOME": str(keras_home), "KERAS_BACKEND": ""}
         outcomes = in_parallel([
             outcome_of(command=command, environment={"KERAS_BACKEND": "jax"})
             for command in ("train", "reproduce", "benchmark")
         ] + [
-            outcome_of("--list", command="reproduce", environment=of_file),
+            outcome_of("--list", command="reproduce", environment=file_environment),
             outcome_of(code="import tf_metamapg", environment={"KERAS_BACKEND": "jax"}),
         ])
         message = "tf_metamapg needs Keras on TensorFlow, and {} says {}: set KERAS_BACKEND=tensorflow\n"

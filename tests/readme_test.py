@@ -71,7 +71,7 @@ class ReadmeTest(tf.test.TestCase):
             for policy, words in (("tabular", "tabular policy"), ("LSTM-64", "LSTM")):
                 expected = {
                     method: f"{area} ({peak.split()[-1]})"
-                    for of_policy, method, area, *_, peak, _, _, _ in result(name) if of_policy == policy
+                    for row_policy, method, area, *_, peak, _, _, _ in result(name) if row_policy == policy
                 }
                 self.assertEqual(shown[f"{game}, {words}"], expected)
 

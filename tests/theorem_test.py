@@ -99,7 +99,7 @@ def finite_differences(objective, table, step=2e-3):
     return gradient
 
 
-def of_table(term):
+def in_table(term):
     """What a term says of the initial table of logits: [S, n_observations, 1]."""
     return term.initial[0]
 
@@ -120,10 +120,10 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
             table = setting.initial_params[agent][0].numpy()
             total = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights), table)
             own = finite_differences(lambda t, agent=agent: setting.meta_value(t, agent, weights, chain.links), table)
-            self.assertLess(relative_error(of_table(terms.total), total), 1e-7)
-            self.assertLess(relative_error(of_table(terms.self_shaping), own), 1e-7)
-            self.assertLess(relative_error(of_table(terms.opponent_shaping), total - own), 1e-6)
-            self.assertAllEqual(of_table(terms.current_policy), np.zeros_like(table))
+            self.assertLess(relative_error(in_table(terms.total), total), 1e-7)
+            self.assertLess(relative_error(in_table(terms.self_shaping), own), 1e-7)
+            self.assertLess(relative_error(in_table(terms.opponent_shaping), total - own), 1e-6)
+            self.assertAllEqual(in_table(terms.current_policy), np.zeros_like(table))
             # The differences would not notice a term that is zero beside a large one.
             self.assertGreater(np.max(np.abs(total - own)), 1e-3)
             self.assertGreater(np.max(np.abs(own)), 1e-3)
@@ -139,7 +139,7 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
                 value = sum(w * setting.value(link.joint_params, agent) for w, link in zip(weights, links))
             expected = outer_tape.gradient(value, setting.initial_params[agent])[0]
             terms = theorem.meta_gradients(setting.chain(chain_length), agent, weights)
-            self.assertLess(relative_error(of_table(terms.total), expected.numpy()), 1e-12)
+            self.assertLess(relative_error(in_table(terms.total), expected.numpy()), 1e-12)
 
     def test_one_update_is_the_formula_of_theorem_1(self):
         """Both shaping terms from explicit Jacobians dφ^j/dθⁱ, multiplied out."""
@@ -160,9 +160,9 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
             jacobian = tf.reduce_sum(jacobian, axis=0)[..., 0]  # [φ^j, S, N, θ¹]; other tasks' blocks are zero
             slope = tf.reshape(slopes[j][0], [N_SEEDS, N_TASKS, -1])
             pulled_back.append(tf.reduce_mean(tf.einsum("snp,psnq->snq", slope, jacobian), axis=1))
-        self.assertLess(relative_error(of_table(terms.self_shaping)[..., 0], pulled_back[1].numpy()), 1e-12)
+        self.assertLess(relative_error(in_table(terms.self_shaping)[..., 0], pulled_back[1].numpy()), 1e-12)
         others = (pulled_back[0] + pulled_back[2]).numpy()
-        self.assertLess(relative_error(of_table(terms.opponent_shaping)[..., 0], others), 1e-12)
+        self.assertLess(relative_error(in_table(terms.opponent_shaping)[..., 0], others), 1e-12)
 
     def test_value_weights(self):
         setting = Setting()
@@ -170,9 +170,9 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         terms = theorem.meta_gradients(setting.chain(2), 0, weights)
         table = setting.initial_params[0][0].numpy()
         expected = finite_differences(lambda t: setting.meta_value(t, 0, weights), table)
-        self.assertLess(relative_error(of_table(terms.total), expected), 1e-7)
+        self.assertLess(relative_error(in_table(terms.total), expected), 1e-7)
         first_link = finite_differences(lambda t: setting.meta_value(t, 0, (0.5,)), table)
-        self.assertLess(relative_error(of_table(terms.current_policy), first_link), 1e-7)
+        self.assertLess(relative_error(in_table(terms.current_policy), first_link), 1e-7)
 
     def test_without_inner_updates_it_is_the_policy_gradient(self):
         setting = Setting()
@@ -180,16 +180,16 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         terms = theorem.meta_gradients(chain, 1, (1.0,))
         objectives = links.Objectives(setting.estimator, setting.tasks, chain.links[0])
         gradients = objectives.gradients(1, with_respect_to=1)
-        self.assertAllClose(of_table(terms.total), tf.reduce_mean(gradients[0], axis=1), rtol=1e-12, atol=1e-15)
-        self.assertAllEqual(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))
-        self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
+        self.assertAllClose(in_table(terms.total), tf.reduce_mean(gradients[0], axis=1), rtol=1e-12, atol=1e-15)
+        self.assertAllEqual(in_table(terms.self_shaping), tf.zeros_like(in_table(terms.self_shaping)))
+        self.assertAllEqual(in_table(terms.opponent_shaping), tf.zeros_like(in_table(terms.opponent_shaping)))
 
     def test_opponents_that_do_not_learn_cannot_be_shaped(self):
         setting = Setting()
         setting.agents[1] = PolicyGradient(0.0)
         terms = MetaMAPG().meta_gradients(setting.chain(2), 0)
-        self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
-        self.assertNotAllClose(of_table(terms.self_shaping), tf.zeros_like(of_table(terms.self_shaping)))
+        self.assertAllEqual(in_table(terms.opponent_shaping), tf.zeros_like(in_table(terms.opponent_shaping)))
+        self.assertNotAllClose(in_table(terms.self_shaping), tf.zeros_like(in_table(terms.self_shaping)))
 
 
 class CompiledTest(tf.test.TestCase):
@@ -200,14 +200,14 @@ class CompiledTest(tf.test.TestCase):
     def test_compiled_links_have_the_same_meta_gradients(self):
         setting = self.setting()
         jitted = functools.partial(tf.function, jit_compile=True, autograph=False)
-        chain, of_jitted = setting.chain(2), setting.chain(2, compile_fn=jitted)
+        chain, jitted_chain = setting.chain(2), setting.chain(2, compile_fn=jitted)
         self.assertAllClose(
-            tf.nest.flatten(of_jitted.links), tf.nest.flatten(chain.links), rtol=1e-10, atol=1e-15
+            tf.nest.flatten(jitted_chain.links), tf.nest.flatten(chain.links), rtol=1e-10, atol=1e-15
         )
-        expected, actual = (MetaMAPG().meta_gradients(each, 1) for each in (chain, of_jitted))
+        expected, actual = (MetaMAPG().meta_gradients(each, 1) for each in (chain, jitted_chain))
         self.assertAllClose(tf.nest.flatten(actual), tf.nest.flatten(expected), rtol=1e-10, atol=1e-15)
         for term in (expected.self_shaping, expected.opponent_shaping):
-            self.assertGreater(np.max(np.abs(of_table(term))), 1e-3)
+            self.assertGreater(np.max(np.abs(in_table(term))), 1e-3)
 
     def test_a_longer_chain_has_no_more_to_compile(self):
         setting, n_traces = self.setting(), collections.Counter()
@@ -282,16 +282,16 @@ class AgentsTest(tf.test.TestCase):
         chain = setting.chain(2)
         meta_mapg = MetaMAPG().meta_gradients(chain, 0)
         meta_pg = MetaPG().meta_gradients(chain, 0)
-        self.assertAllEqual(of_table(meta_pg.self_shaping), of_table(meta_mapg.self_shaping))
-        self.assertAllEqual(of_table(meta_pg.opponent_shaping), tf.zeros_like(of_table(meta_pg.opponent_shaping)))
-        total = of_table(meta_pg.total) + of_table(meta_mapg.opponent_shaping)
-        self.assertAllClose(total, of_table(meta_mapg.total), rtol=1e-12, atol=1e-15)
-        self.assertGreater(np.max(np.abs(of_table(meta_mapg.opponent_shaping))), 1e-3)
+        self.assertAllEqual(in_table(meta_pg.self_shaping), in_table(meta_mapg.self_shaping))
+        self.assertAllEqual(in_table(meta_pg.opponent_shaping), tf.zeros_like(in_table(meta_pg.opponent_shaping)))
+        total = in_table(meta_pg.total) + in_table(meta_mapg.opponent_shaping)
+        self.assertAllClose(total, in_table(meta_mapg.total), rtol=1e-12, atol=1e-15)
+        self.assertGreater(np.max(np.abs(in_table(meta_mapg.opponent_shaping))), 1e-3)
 
     def test_a_naive_agent_does_not_choose_where_it_starts(self):
         setting = Setting()
         terms = PolicyGradient().meta_gradients(setting.chain(1), 0)
-        self.assertAllEqual(of_table(terms.total), tf.zeros_like(setting.initial_params[0][0]))
+        self.assertAllEqual(in_table(terms.total), tf.zeros_like(setting.initial_params[0][0]))
 
     def test_value_weights_are_a_function_of_the_chain_length(self):
         setting = Setting()
@@ -302,7 +302,7 @@ class AgentsTest(tf.test.TestCase):
             self.assertEqual(value_weights(2), expected)
             by_agent = MetaMAPG(1.0, value_weights=value_weights).meta_gradients(chain, 0)
             by_weights = theorem.meta_gradients(chain, 0, expected)
-            self.assertAllEqual(of_table(by_agent.total), of_table(by_weights.total))
+            self.assertAllEqual(in_table(by_agent.total), in_table(by_weights.total))
         self.assertEqual(theorem.mean_over_chain(0), (1.0,))
         self.assertEqual(theorem.last_link(0), (1.0,))
 
@@ -330,16 +330,16 @@ class SampledTermsTest(tf.test.TestCase):
         for estimator, is_alive in ((LoadedDiceEstimator, True), (OwnLogProbsOnly, False)):
             setting = Setting(make_estimator=make(estimator))
             terms = MetaMAPG().meta_gradients(setting.chain(1), 0)
-            self.assertEqual(np.max(np.abs(of_table(terms.opponent_shaping))) > 1e-3, is_alive)
-            self.assertGreater(np.max(np.abs(of_table(terms.self_shaping))), 1e-3)
-            self.assertAllEqual(of_table(terms.current_policy), tf.zeros_like(of_table(terms.current_policy)))
+            self.assertEqual(np.max(np.abs(in_table(terms.opponent_shaping))) > 1e-3, is_alive)
+            self.assertGreater(np.max(np.abs(in_table(terms.self_shaping))), 1e-3)
+            self.assertAllEqual(in_table(terms.current_policy), tf.zeros_like(in_table(terms.current_policy)))
 
     def test_sampled_inner_updates_shape_through_the_current_policy_term_alone(self):
         setting = Setting(make_estimator=lambda *args: ScoreFunctionEstimator(*args, n_trajectories=4, horizon=5))
         terms = MetaMAPG().meta_gradients(setting.chain(2), 0)
-        self.assertAllEqual(of_table(terms.opponent_shaping), tf.zeros_like(of_table(terms.opponent_shaping)))
-        self.assertGreater(np.max(np.abs(of_table(terms.current_policy))), 1e-3)
-        self.assertGreater(np.max(np.abs(of_table(terms.self_shaping))), 1e-3)
+        self.assertAllEqual(in_table(terms.opponent_shaping), tf.zeros_like(in_table(terms.opponent_shaping)))
+        self.assertGreater(np.max(np.abs(in_table(terms.current_policy))), 1e-3)
+        self.assertGreater(np.max(np.abs(in_table(terms.self_shaping))), 1e-3)
 
     def test_cosine_with_the_exact_meta_gradient(self):
         """Expected inner updates at L = 1, inner step 1, K = 65,536, T = 150, for 10 draws of θ ~ N(0, 1)."""
@@ -353,7 +353,7 @@ class SampledTermsTest(tf.test.TestCase):
         def meta_gradient(estimator, initial_params, keys):
             initial_params = adaptation.for_each_task(initial_params, n_tasks=1)
             chain = adaptation.adapt(estimator, agents, initial_params, tasks, keys)
-            return of_table(agents[0].meta_gradients(chain, 0).total)
+            return in_table(agents[0].meta_gradients(chain, 0).total)
 
         sampled = tf.function(lambda *arguments: meta_gradient(dice, *arguments), jit_compile=True, autograph=False)
         cosines = []

@@ -35,15 +35,15 @@ class TinyGame:
         policies: the agents' policies, for parameters of shape [.., n_observations, 1].
     """
 
-    def __init__(self, n_agents, horizon, discount, ending="endless", of_coins=False):
+    def __init__(self, n_agents, horizon, discount, ending="endless", by_coin_toss=False):
         """
         Args:
             n_agents: n.
             horizon: H.
             discount: γ.
             ending: one of `ENDINGS`.
-            of_coins: whether all probabilities are multiples of 1/4, so that a finite set of trajectories has exactly
-                the frequencies that are expected of them.
+            by_coin_toss: whether all probabilities are multiples of 1/4, so that a finite set of trajectories has
+                exactly the frequencies that are expected of them.
         """
         generator = np.random.default_rng(10 * n_agents + horizon)
         # Most rewards have the same sign, as in the prisoner's dilemma, so that baselines have something to do.
@@ -59,7 +59,7 @@ class TinyGame:
             self.departures = tuple((group, generator.uniform(0.2, 0.6, size=table_shape)) for group in groups)
         if ending == "apart":  # there is enough that may happen without chance in transitions
             self.transitions = np.eye(3)[np.argmax(self.transitions, axis=-1)]
-        if of_coins:
+        if by_coin_toss:
             self._toss_coins()
         tables = self.payoffs, self.transitions, views, discount
         self.oracle = oracle.Oracle(*tables, horizon, self.start, self.departures)
@@ -101,8 +101,8 @@ class TinyGame:
         """
         spec, present = self.game.spec, self.oracle.present[members]
 
-        def by_agent(field, of_nobody):
-            filled = np.where(present, field[members], of_nobody)
+        def by_agent(field, filler):
+            filled = np.where(present, field[members], filler)
             return [tf.constant(filled[..., agent]) for agent in range(spec.n_agents)]
 
         observations = by_agent(self.oracle.observations.astype(np.int32), np.int32(1))

@@ -65,7 +65,7 @@ class TrajectorySets(TinyGame):
         objectives = estimator.objectives(joint_params, None, sample)
         return [tf.reduce_sum(self.probs * objective) for objective in objectives]
 
-    def of_each_set(self, estimator, of_agent):
+    def set_gradients(self, estimator, objective_agent):
         """What each set says of the derivatives of one agent's value.
 
         Returns:
@@ -80,7 +80,7 @@ class TrajectorySets(TinyGame):
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(params)
                 objectives = estimator.objectives(joint_params, None, sample)
-            gradients = tf.concat(inner_tape.gradient(objectives[of_agent], params), axis=2)[0, :, :, 0]
+            gradients = tf.concat(inner_tape.gradient(objectives[objective_agent], params), axis=2)[0, :, :, 0]
             entries = tf.unstack(gradients, axis=1)
         hessians = [
             tf.concat(outer_tape.gradient(entry, params), axis=2)[0, :, :, 0] for entry in entries
@@ -103,8 +103,8 @@ def tape_derivatives(function, leaves):
         gradients = [inner_tape.gradient(value, leaves) for value in values]
         entries = [[None if leaf is None else tf.unstack(leaf) for leaf in gradient] for gradient in gradients]
     hessians = []
-    for of_value in entries:
-        rows = [None if row is None else [outer_tape.gradient(entry, leaves) for entry in row] for row in of_value]
+    for rows_of_value in entries:
+        rows = [None if row is None else [outer_tape.gradient(entry, leaves) for entry in row] for row in rows_of_value]
         hessians.append([None if row is None else [_stack(column) for column in zip(*row)] for row in rows])
     return gradients, hessians
 

@@ -400,10 +400,10 @@ class SOSTest(Close, parameterized.TestCase):
         # What the package's p is, from what it adds to LookAhead.
         ahead, taylor = (setting.directions([kind(1.0, 0.5)] * 2) for kind in (LookAhead, LOLATaylor))
         shaping = taylor - ahead
-        of_agents = np.sum((actual - ahead) * shaping, axis=-1) / np.sum(shaping**2, axis=-1)
-        self.assertAllInRange(of_agents, 0.0, 1 + 1e-12)
+        shares = np.sum((actual - ahead) * shaping, axis=-1) / np.sum(shaping**2, axis=-1)
+        self.assertAllInRange(shares, 0.0, 1 + 1e-12)
         # The same for both agents of a task.
-        self.assertAllClose(of_agents, np.stack([p, p], axis=-1), rtol=0.0, atol=1e-6)
+        self.assertAllClose(shares, np.stack([p, p], axis=-1), rtol=0.0, atol=1e-6)
         # Each case is there for one of the forms of p.
         naive = np.stack([direction("naive", setting.values, 0.5, i, setting.logits) for i in range(2)], axis=-2)
         square = np.sum(naive**2, axis=(-2, -1))
@@ -428,11 +428,11 @@ class SOSTest(Close, parameterized.TestCase):
         link = links.Link(states(params), (), random.root_keys([0]))
         objectives = links.Objectives(estimator, (), link)
         for agent_index in range(2):
-            of_sos, of_lola = (
+            sos_gradients, lola_gradients = (
                 agent.gradients(objectives, agent_index)[0] for agent in (SOS(1.0, 0.5), LOLATaylor(1.0, 0.5))
             )
-            self.assertAllClose(of_sos, np.zeros([1, 3, 1]), rtol=0.0, atol=1e-12)
-            self.assertGreater(np.min(np.abs(of_lola)), 0.1)
+            self.assertAllClose(sos_gradients, np.zeros([1, 3, 1]), rtol=0.0, atol=1e-12)
+            self.assertGreater(np.min(np.abs(lola_gradients)), 0.1)
 
 
 class DerivativesTest(Close, parameterized.TestCase):
@@ -645,11 +645,11 @@ class SampledTest(Close, parameterized.TestCase):
             if agent == other:
                 continue
             vector = (tf.constant(np.broadcast_to(along[other][:, None], [1, len(members), 3, 1])),)
-            of_sets = anticipation.cross_gradients(
+            set_gradients = anticipation.cross_gradients(
                 objectives, value_of, agent, other, vector
             )[0].numpy()[0, :, :, 0]
             expected = hessians[value_of, agent, :, other] @ along[other]
-            self.assertAllClose(probs @ of_sets, expected, rtol=0.0, atol=1e-9)
+            self.assertAllClose(probs @ set_gradients, expected, rtol=0.0, atol=1e-9)
             self.assertGreater(np.max(np.abs(expected)), 1e-4)
 
 

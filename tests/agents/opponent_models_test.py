@@ -146,9 +146,9 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
         flipped = self.link._replace(sample=tf.nest.map_structure(
             lambda leaf: tf.reverse(leaf, axis=[0]), self.link.sample
         ))
-        of_flipped = self.estimate(flipped, 0)
+        mirrored = self.estimate(flipped, 0)
         for agent in (1, 2):
-            self.assertAllClose(of_flipped[agent][0], tf.reverse(expected[agent][0], axis=[0]), rtol=0.0, atol=1e-5)
+            self.assertAllClose(mirrored[agent][0], tf.reverse(expected[agent][0], axis=[0]), rtol=0.0, atol=1e-5)
             self.assertNotAllClose(expected[agent][0][0], expected[agent][0][1], atol=1e-2)
 
     def test_derivatives_are_those_of_the_parameters(self):
@@ -163,20 +163,20 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
                 cubes = [tf.reduce_sum(weight * leaf**3) for weight, leaf in zip(weights, estimates)]
             gradients = [inner_tape.gradient(cube, self.link.joint_params) for cube in cubes]
         for agent in range(3):
-            of_sum = inner_tape.gradient(sums[agent], self.link.joint_params)
-            of_slope = outer_tape.gradient(gradients[agent][agent], self.link.joint_params)
+            sum_gradients = inner_tape.gradient(sums[agent], self.link.joint_params)
+            slope_gradients = outer_tape.gradient(gradients[agent][agent], self.link.joint_params)
             for other in range(3):
                 if other == agent:
                     # The estimate moves as its parameters do, and is taken where it is, not where they are.
-                    self.assertAllEqual(of_sum[other][0], weights[agent])
+                    self.assertAllEqual(sum_gradients[other][0], weights[agent])
                     self.assertAllClose(
                         gradients[agent][other][0], 3 * weights[agent] * estimates[agent] ** 2, rtol=1e-13, atol=0.0
                     )
                     self.assertAllClose(
-                        of_slope[other][0], 6 * weights[agent] * estimates[agent], rtol=1e-13, atol=0.0
+                        slope_gradients[other][0], 6 * weights[agent] * estimates[agent], rtol=1e-13, atol=0.0
                     )
                 else:
-                    for nothing in (of_sum, gradients[agent], of_slope):
+                    for nothing in (sum_gradients, gradients[agent], slope_gradients):
                         leaf = nothing[other][0]
                         self.assertAllEqual(tf.zeros_like(weights[other]) if leaf is None else leaf, 0 * weights[other])
 
@@ -379,13 +379,13 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
         shifted = chain._replace(links=tuple(
             link.with_joint_params(((link.joint_params[0][0] + 0.5,), link.joint_params[1])) for link in chain.links
         ))
-        of_wrong = kind(opponent_model=wrong).meta_gradients(chain, agent_index=1)
+        wrong_gradients = kind(opponent_model=wrong).meta_gradients(chain, agent_index=1)
         expected = kind().meta_gradients(shifted, agent_index=1)
-        self.assertAllClose(tf.nest.flatten(of_wrong), tf.nest.flatten(expected), rtol=1e-13, atol=1e-13)
+        self.assertAllClose(tf.nest.flatten(wrong_gradients), tf.nest.flatten(expected), rtol=1e-13, atol=1e-13)
         # DiCE's own surrogate has other weights for the opponent's actions then.
         if kind is MetaMAPG:
             self.assertNotAllClose(
-                of_wrong.opponent_shaping.initial[0], plain.opponent_shaping.initial[0], rtol=1e-3
+                wrong_gradients.opponent_shaping.initial[0], plain.opponent_shaping.initial[0], rtol=1e-3
             )
 
     def test_lola_dice_sees_its_link_through_the_model(self):
@@ -403,9 +403,9 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
         tf.nest.map_structure(self.assertIs, truthful.asked[0][0], link)
         self.assertEqual(truthful.asked[0][1], 0)
         shifted = link.with_joint_params((link.joint_params[0], (link.joint_params[1][0] + 0.5,)))
-        of_wrong = gradients(wrong, link)
-        self.assertAllClose(of_wrong, gradients(None, shifted), rtol=1e-13, atol=1e-13)
-        self.assertNotAllClose(of_wrong, plain, rtol=1e-3)
+        wrong_gradients = gradients(wrong, link)
+        self.assertAllClose(wrong_gradients, gradients(None, shifted), rtol=1e-13, atol=1e-13)
+        self.assertNotAllClose(wrong_gradients, plain, rtol=1e-3)
 
     def test_maximum_likelihood_in_a_meta_gradient(self):
         # Opponent-shaping at the estimates, by estimating before.

@@ -148,12 +148,12 @@ class OneShotDilemmaTest(tf.test.TestCase, parameterized.TestCase):
         (own, other), payoff = ([np.array([p, 1.0 - p]) for p in _sigmoid(phi)], self.payoffs[0])
         limit = (own @ payoff @ other).imag / step
         self.assertAllClose(limit, -0.24613, rtol=0.0, atol=5e-6)
-        for critic, of_four in (
+        for critic, expected_gradient in (
             (NoBaseline, -0.24058), (LeaveOneOutBaseline, -0.24089),
             (LinearFeatureBaseline, -0.24303),
         ):
             gradients = [self.expected_meta_gradient(estimator_class, critic, size) for size in (4, 8, 16)]
-            self.assertAllClose(gradients[0], of_four, rtol=0.0, atol=5e-6)
+            self.assertAllClose(gradients[0], expected_gradient, rtol=0.0, atol=5e-6)
             biases = np.array(gradients) - limit
             self.assertAllInRange(biases[:-1] / biases[1:], 1.7, 3.1)
 

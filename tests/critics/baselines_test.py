@@ -79,7 +79,7 @@ class BaselinesTest(tf.test.TestCase, parameterized.TestCase):
         for s, n, k in np.ndindex(shape[:3]):
             inputs = [
                 np.stack(
-                    [np.concatenate([of_step, of_step**2, (t / 5) ** np.arange(4)]) for t, of_step in enumerate(one)]
+                    [np.concatenate([features, features**2, (t / 5) ** np.arange(4)]) for t, features in enumerate(one)]
                 )
                 for one in observations[s, n]
             ]

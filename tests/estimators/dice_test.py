@@ -55,9 +55,9 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         with tf.GradientTape() as tape:
             tape.watch([log_probs, step_weights])
             surrogate, = loaded_dice_surrogates(log_probs, [step_weights])
-        of_log_probs, of_weights = tape.gradient(surrogate, [log_probs, step_weights])
-        self.assertIsNone(of_weights)
-        self.assertAllClose(of_log_probs, [[[[1.0, 0.9 * 2.0]]]], rtol=1e-6, atol=0.0)
+        score, weight_gradient = tape.gradient(surrogate, [log_probs, step_weights])
+        self.assertIsNone(weight_gradient)
+        self.assertAllClose(score, [[[[1.0, 0.9 * 2.0]]]], rtol=1e-6, atol=0.0)
 
     def test_derivatives_in_the_log_probs(self):
         # The first is γ^t A_t / K, and the second γ^m A_m / K with m the later of the two time steps: the
@@ -158,11 +158,11 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         with tf.GradientTape() as tape:
             tape.watch(constants)
             surrogate, = dice_surrogates(constants[0], [constants[1:]])
-        of_log_probs, of_rewards, of_baselines = tape.gradient(surrogate, constants)
-        self.assertIsNone(of_rewards)
-        self.assertIsNone(of_baselines)
+        score, reward_gradient, baseline_gradient = tape.gradient(surrogate, constants)
+        self.assertIsNone(reward_gradient)
+        self.assertIsNone(baseline_gradient)
         # Returns to go, 1 + 0.9 · 2 and 0.9 · 2, less γ^t times the baselines.
-        self.assertAllClose(of_log_probs, [[[[2.8 - 3.0, 1.8 + 0.9]]]], rtol=1e-5, atol=0.0)
+        self.assertAllClose(score, [[[[2.8 - 3.0, 1.8 + 0.9]]]], rtol=1e-5, atol=0.0)
 
     def test_derivatives_of_the_original_in_the_log_probs(self):
         # The first is γ^t (R_t − b_t) / K. The second, at two time steps with m the later of the two, is
@@ -175,7 +175,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
             outer_tape.watch(log_probs)
             with tf.GradientTape() as inner_tape:
                 inner_tape.watch(log_probs)
-                step_weights = [tf.constant(discounted(of_steps)[None, None]) for of_steps in (rewards, baselines)]
+                step_weights = [tf.constant(discounted(values)[None, None]) for values in (rewards, baselines)]
                 surrogate, = dice_surrogates(log_probs[tf.newaxis, tf.newaxis], [step_weights])
             gradient = inner_tape.gradient(surrogate, log_probs)
             entries = [tf.unstack(row) for row in tf.unstack(gradient)]
@@ -195,7 +195,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
     def test_baselines_change_the_variance_and_not_the_expectation(self, estimator_class, agent, baseline):
         setting = TrajectorySets(horizon=2, size=2)
         estimates = {
-            name: setting.of_each_set(setting.estimator(estimator_class, name), agent) for name in ("none", baseline)
+            name: setting.set_gradients(setting.estimator(estimator_class, name), agent) for name in ("none", baseline)
         }
         for order in range(2):
             plain, other = estimates["none"][order], estimates[baseline][order]
@@ -218,7 +218,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
         variances = []
         for agent in range(2):
             gradients, hessians = zip(*(
-                setting.of_each_set(setting.estimator(estimator_class, "leave_one_out"), agent)
+                setting.set_gradients(setting.estimator(estimator_class, "leave_one_out"), agent)
                 for estimator_class in DICE_ESTIMATORS
             ))
             # The first derivatives are the same for every single set.
@@ -234,7 +234,7 @@ class DiceTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_without_a_baseline_the_two_differ_by_a_constant(self):
         setting = TrajectorySets(horizon=2, size=1)
-        estimates = [setting.of_each_set(setting.estimator(each, "none"), 1) for each in DICE_ESTIMATORS]
+        estimates = [setting.set_gradients(setting.estimator(each, "none"), 1) for each in DICE_ESTIMATORS]
         for original, loaded in zip(*estimates):
             self.assertAllClose(original, loaded, rtol=0.0, atol=1e-12)
             self.assertGreater(np.max(np.abs(loaded)), 0.1)

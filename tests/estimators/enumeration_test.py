@@ -42,8 +42,8 @@ ESTIMATORS = [
 class Enumeration(TinyGame):
     """A tiny game whose agents adapt, and all chains of sets that can be sampled."""
 
-    def __init__(self, n_agents, horizon, discount=DISCOUNT, ending="endless", of_coins=False):
-        super().__init__(n_agents, horizon, discount, ending, of_coins)
+    def __init__(self, n_agents, horizon, discount=DISCOUNT, ending="endless", by_coin_toss=False):
+        super().__init__(n_agents, horizon, discount, ending, by_coin_toss)
         self.rates = np.linspace(0.7, 1.3, n_agents)
         self.agents = [PolicyGradient(rate) for rate in self.rates]
         self.nothing_learned = ((),) * n_agents  # of the updates
@@ -265,11 +265,11 @@ class SampledUpdatesTest(tf.test.TestCase, parameterized.TestCase):
         with_baseline = tape.gradient(objective, joint_params[0])[0].numpy()[:, :, 0, 0]  # the first observation
         scores = setting.oracle.scores(setting.logits)[members][:, :, 0, 0, 0].sum(axis=1)
         without = scores[pairs] * later_values[pairs]
-        of_pairs = probs[first] * probs[second]
-        self.assertAllClose(of_pairs @ with_baseline, of_pairs @ without, rtol=0.0, atol=1e-12)
+        pair_probs = probs[first] * probs[second]
+        self.assertAllClose(pair_probs @ with_baseline, pair_probs @ without, rtol=0.0, atol=1e-12)
         self.assertAllClose(with_baseline[:, 0], scores[first] * (later_values[first] - later_values[second]))
-        self.assertGreater(np.max(np.abs(of_pairs @ without)), 1e-3)
-        self.assertTrue(np.all(of_pairs @ with_baseline**2 < 0.8 * (of_pairs @ without**2)))
+        self.assertGreater(np.max(np.abs(pair_probs @ without)), 1e-3)
+        self.assertTrue(np.all(pair_probs @ with_baseline**2 < 0.8 * (pair_probs @ without**2)))
 
 
 class ExpectedUpdatesTest(tf.test.TestCase, parameterized.TestCase):
@@ -305,7 +305,7 @@ class ExpectedUpdatesTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_terms_of_a_set_with_the_expected_frequencies_have_no_bias(self, base, n_agents, ending, critic):
         """Where every trajectory is there as often as expected, an estimated inner update is the expected one."""
-        setting = Enumeration(n_agents, horizon=2, ending=ending, of_coins=True)
+        setting = Enumeration(n_agents, horizon=2, ending=ending, by_coin_toss=True)
         estimator = base(setting.game, setting.policies, n_trajectories=1, horizon=1, critic=critic)
         tasks, first = setting.tasks(1, 1), setting.link(estimator, setting.exact_set()[None])
         updated = setting.updated(estimator, tasks, first)
@@ -428,8 +428,8 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
             # The same agent with an estimator of expected inner updates is fine.
             dice = setting.estimator(DiceEstimator)
             if agent_class is not LOLADiCE:
-                of_dice = links.Objectives(dice, tasks, setting.link(dice, members))
-                gradients = anticipating.gradients(of_dice, agent)
+                expected_updates = links.Objectives(dice, tasks, setting.link(dice, members))
+                gradients = anticipating.gradients(expected_updates, agent)
                 self.assertGreater(np.max(np.abs(gradients[0])), 1e-3)
 
 

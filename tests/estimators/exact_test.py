@@ -123,8 +123,8 @@ class DiscountsCloseToOneTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(*ERRORS)
     def test_the_table_of_the_readme(self, discount, *expected):
         errors = [self.errors(discount, 4.0, dtype)[:2] for dtype in ("float32", "float64")]
-        of_values, of_gradients = (np.max(of_dtypes, axis=-1) for of_dtypes in zip(*errors))
-        for error, bound in zip((*of_values, *of_gradients), expected[:4]):
+        value_errors, gradient_errors = (np.max(by_dtype, axis=-1) for by_dtype in zip(*errors))
+        for error, bound in zip((*value_errors, *gradient_errors), expected[:4]):
             self.assertLess(error, bound)
         self.assertAllClose(100 - expected[4], 100 * (1 - discount**50), rtol=0.05, atol=0.0)
 

@@ -93,9 +93,9 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         # 2 · 6 · n_agents ≤ 36 means, all within z standard errors with confidence 99.9 %:
         # z = Φ⁻¹(1 − 0.001 / 72) = 4.19.
         for weights, estimates in ((setting.oracle.discounts, values), (np.full(2, 0.5), mean_rewards)):
-            of_trajectory = np.einsum("mti,t->mi", setting.oracle.rewards, weights)
-            mean = probs @ of_trajectory
-            standard_error = np.sqrt((probs @ of_trajectory**2 - mean**2) / n_trajectories)
+            trajectory_rewards = np.einsum("mti,t->mi", setting.oracle.rewards, weights)
+            mean = probs @ trajectory_rewards
+            standard_error = np.sqrt((probs @ trajectory_rewards**2 - mean**2) / n_trajectories)
             for agent in range(n_agents):
                 distance = np.abs(estimates[agent] - mean[..., agent]) / standard_error[..., agent]
                 self.assertAllInRange(distance, 0.0, 4.19)

@@ -104,8 +104,8 @@ class ValuesTest(tf.test.TestCase, parameterized.TestCase):
         for s, n in np.ndindex(S, N):
             expected_values, expected_gradients = by_hand(*(vector[s, n] for vector in vectors))
             self.assertAllClose([value[s, n] for value in values], expected_values, rtol=1e-13, atol=1e-13)
-            for of_agent, expected in zip(gradients, expected_gradients):
-                for gradient, expected_gradient in zip(of_agent, expected):
+            for own_gradients, expected in zip(gradients, expected_gradients):
+                for gradient, expected_gradient in zip(own_gradients, expected):
                     self.assertAllClose(gradient[s, n], expected_gradient, rtol=1e-13, atol=1e-13)
 
     @parameterized.parameters(

@@ -43,8 +43,8 @@ def exact_value(gains, spreads, agent, horizon):
     noise = sum(b @ np.diag(stddev**2) @ b.T for b, stddev in zip(B, stddevs)) + NOISE**2 * np.eye(2)
     total = 0.0
     for t in range(horizon):
-        of_actions = gains[agent] @ moments @ gains[agent].T + np.diag(stddevs[agent] ** 2)
-        total -= DISCOUNT**t * (np.trace(Q[agent] @ moments) + ACTION_COST * np.trace(of_actions))
+        action_moments = gains[agent] @ moments @ gains[agent].T + np.diag(stddevs[agent] ** 2)
+        total -= DISCOUNT**t * (np.trace(Q[agent] @ moments) + ACTION_COST * np.trace(action_moments))
         moments = closed @ moments @ closed.T + noise
     return total
 
@@ -114,11 +114,11 @@ class LinearQuadraticGameTest(tf.test.TestCase, parameterized.TestCase):
             objective = estimator.objectives(joint_params, tasks, sample)[1]
         gradients = tape.gradient(objective, joint_params)
 
-        def difference(agent, entry, of_spread):
+        def difference(agent, entry, is_spread):
             shifted = []
             for shift in (1e-5, -1e-5):
                 changed = [[leaf.copy() for leaf in leaves] for leaves in (gains, spreads)]
-                changed[of_spread][agent][entry] += shift
+                changed[is_spread][agent][entry] += shift
                 shifted.append(exact_value(*changed, 1, horizon))
             return (shifted[0] - shifted[1]) / 2e-5
 

@@ -12,8 +12,8 @@ from tf_metamapg.testing.modes import MODES
 def walk(goal, pushes, radius, step_size, action_cost):
     """For each step (place, rewards, distance, efforts, whether it goes on) of pushes [T, n, 2]."""
     x, y = 0.0, 0.0
-    for of_agents in pushes:
-        limited = [[min(max(coordinate, -1.0), 1.0) for coordinate in push] for push in of_agents]
+    for joint_push in pushes:
+        limited = [[min(max(coordinate, -1.0), 1.0) for coordinate in push] for push in joint_push]
         x += step_size * sum(push[0] for push in limited) / len(limited)
         y += step_size * sum(push[1] for push in limited) / len(limited)
         efforts = [push[0] ** 2 + push[1] ** 2 for push in limited]

@@ -101,10 +101,10 @@ class LookUpTest(tf.test.TestCase, parameterized.TestCase):
     def test_each_is_the_transpose_of_the_other(self, n_entries):
         table, index = _setting(n_entries)
         values = np.random.default_rng(1).normal(size=index.shape)
-        of_entries = np.sum(tables.look_up(tf.constant(table), tf.constant(index)) * values)
-        of_sums = np.sum(table * tables.add_up(tf.constant(values), tf.constant(index), n_entries))
-        self.assertAllClose(of_entries, of_sums, rtol=0.0, atol=1e-12)
-        self.assertGreater(abs(of_entries), 0.1)
+        looked_up = np.sum(tables.look_up(tf.constant(table), tf.constant(index)) * values)
+        added_up = np.sum(table * tables.add_up(tf.constant(values), tf.constant(index), n_entries))
+        self.assertAllClose(looked_up, added_up, rtol=0.0, atol=1e-12)
+        self.assertGreater(abs(looked_up), 0.1)
 
     @parameterized.product(n_entries=SIZES, mode=MODES)
     def test_derivatives_of_entries(self, n_entries, mode):

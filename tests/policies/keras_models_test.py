@@ -175,9 +175,9 @@ def stacked_outputs(leaves, observations):
     for seen in features(observations):
         lower = np.tanh(seen @ lower_kernel + lower @ lower_recurrent + lower_bias)
         keep, reset, candidate = np.split(lower @ kernel + biases[0], 3)
-        of_keep, of_reset, of_candidate = np.split(hidden @ recurrent_kernel + biases[1], 3)
-        keep, reset = sigmoid(keep + of_keep), sigmoid(reset + of_reset)
-        hidden = keep * hidden + (1.0 - keep) * np.tanh(candidate + reset * of_candidate)
+        recurrent_keep, recurrent_reset, recurrent_candidate = np.split(hidden @ recurrent_kernel + biases[1], 3)
+        keep, reset = sigmoid(keep + recurrent_keep), sigmoid(reset + recurrent_reset)
+        hidden = keep * hidden + (1.0 - keep) * np.tanh(candidate + reset * recurrent_candidate)
         outputs.append(hidden @ last_kernel + last_bias[0])
     return np.stack(outputs)
 

@@ -66,9 +66,9 @@ def _gated_recurrent_unit(leaves, observations):
     outputs = []
     for seen in features(observations):
         keep, reset, candidate = np.split(seen @ kernel + bias[0], 3)
-        of_keep, of_reset, of_candidate = np.split(hidden @ recurrent_kernel, 3)
-        keep, reset = sigmoid(keep + of_keep), sigmoid(reset + of_reset)
-        hidden = keep * hidden + (1.0 - keep) * np.tanh(candidate + reset * of_candidate)
+        recurrent_keep, recurrent_reset, recurrent_candidate = np.split(hidden @ recurrent_kernel, 3)
+        keep, reset = sigmoid(keep + recurrent_keep), sigmoid(reset + recurrent_reset)
+        hidden = keep * hidden + (1.0 - keep) * np.tanh(candidate + reset * recurrent_candidate)
         outputs.append(hidden @ last_kernel + last_bias[0])
     return np.stack(outputs)
 

@@ -87,8 +87,8 @@ class PersonasTest(tf.test.TestCase, parameterized.TestCase):
     def test_few_tasks_are_different_personas(self):
         population = Personas(make_policy())
         params = [population.sample(random.META_TRAIN, random.root_keys([seed]), 8)[0][0] for seed in range(30)]
-        for of_seed in params:
-            self.assertLen(np.unique(of_seed[:, 0]), 8)
+        for personas in params:
+            self.assertLen(np.unique(personas[:, 0]), 8)
         # Not always the same ones: 240 draws of 400 personas.
         self.assertGreater(len(np.unique(np.stack(params)[:, :, 0])), 150)
 

@@ -105,8 +105,8 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
             meta_update, seed, agent = map(int, row[:3])
             metrics = metrics_of(meta_update)
             index = SEEDS.index(seed)
-            of_game = [value for name in GAME_METRICS for value in metrics.game_metrics[name][index, :, agent]]
-            values = [*metrics.mean_reward[index, :, agent], *of_game, *metrics.term_norms[index, agent]]
+            game_values = [value for name in GAME_METRICS for value in metrics.game_metrics[name][index, :, agent]]
+            values = [*metrics.mean_reward[index, :, agent], *game_values, *metrics.term_norms[index, agent]]
             # Seven digits or more.
             self.assertAllClose(np.array(row[3:], np.float64), np.array(values, np.float64), rtol=5e-7, atol=0)
 

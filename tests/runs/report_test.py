@@ -52,12 +52,12 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         for name in ("agent 0: MetaMAPG", "agent 1: MetaPG", "agent 2: PolicyGradient", *names):
             position = header.index(name, position) + len(name)
         self.assertEqual(position, len(header))
-        of_agents = (
+        by_agent = (
             ["-1.000", "±", "0.000", "-3.000", "±", f"{2 * ONE_APART:.3f}", "-3.000", "±", "0.000"],
             ["+0.500", "±", "0.000", "+1.500", "±", f"{ONE_APART:.3f}", "+1.500", "±", "0.000"],
         )
-        for update, (row, own, of_compared) in enumerate(zip(rows, of_agents, (before, after), strict=True)):
-            self.assertEqual(row.split(), [str(update), *own, *of_compared])
+        for update, (row, own, others) in enumerate(zip(rows, by_agent, (before, after), strict=True)):
+            self.assertEqual(row.split(), [str(update), *own, *others])
             self.assertLen(row, len(header))
 
     def test_of_long_chains_some_updates_and_the_last_are_shown(self):

@@ -43,9 +43,9 @@ def experiment(own_problem, trainer=(), evaluation=(), run=()):
 class CompilingTest(tf.test.TestCase):
 
     def pays(self, make_estimator, *, chain_length=1, n_tasks=8, **numbers):
-        of_evaluation = {field.name for field in dataclasses.fields(EvaluationSettings)}
-        evaluation = {name: number for name, number in numbers.items() if name in of_evaluation}
-        run = {name: number for name, number in numbers.items() if name not in of_evaluation}
+        evaluation_fields = {field.name for field in dataclasses.fields(EvaluationSettings)}
+        evaluation = {name: number for name, number in numbers.items() if name in evaluation_fields}
+        run = {name: number for name, number in numbers.items() if name not in evaluation_fields}
         trainer = TrainerSettings(chain_length=chain_length, n_tasks=n_tasks)
         return settings.compiling_pays(
             problem(make_estimator), trainer, EvaluationSettings(**evaluation), RunSettings(**run)
@@ -122,11 +122,11 @@ class ExperimentTest(tf.test.TestCase, parameterized.TestCase):
             experiment(vectors, trainer={"n_tasks": 10**9}, run={"n_seeds": 1})
 
     def test_populations_must_be_large_enough(self):
-        def of_few(policy):
+        def few_personas(policy):
             return mapg.Personas(policy, n_train=4, n_validation=3, n_test=2)
 
         fits = {"trainer": {"n_tasks": 8}, "evaluation": {"n_evaluation_tasks": 4}}
-        own_problem = problem(make_population=of_few)
+        own_problem = problem(make_population=few_personas)
         experiment(own_problem, **fits)
         for settings_of, name, n_tasks, which in (
             ("trainer", "n_tasks", 9, "at most 8,.* see Personas.n_train"),

@@ -69,8 +69,8 @@ class AgreementTest(tf.test.TestCase, parameterized.TestCase):
     def both(self, game, policies, joint_params, n_trajectories=4, horizon=6):
         env = mapg.to_parallel_env(game, horizon=horizon)
         spec = game.spec
-        of_env = mapg.ParallelEnvGame(lambda: copy.copy(env), spec.discount, spec.dtype, spec.name)
-        host = mapg.HostSimulator(of_env, policies, n_trajectories, horizon)
+        env_game = mapg.ParallelEnvGame(lambda: copy.copy(env), spec.discount, spec.dtype, spec.name)
+        host = mapg.HostSimulator(env_game, policies, n_trajectories, horizon)
         in_graph = mapg.InGraphSimulator(game, policies, n_trajectories, horizon)
         n_seeds, n_tasks = joint_params[0][0].shape[:2]
         keys = random.root_keys(range(n_seeds))

@@ -57,8 +57,8 @@ class MetaTrainerTest(tf.test.TestCase, parameterized.TestCase):
         results = []
         game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma(), dtype="float64")
         spec = game.spec
-        of_env = mapg.ParallelEnvGame(lambda: mapg.to_parallel_env(game), spec.discount, spec.dtype, spec.name)
-        for own_game, simulator in ((game, mapg.InGraphSimulator), (of_env, mapg.HostSimulator)):
+        env_game = mapg.ParallelEnvGame(lambda: mapg.to_parallel_env(game), spec.discount, spec.dtype, spec.name)
+        for own_game, simulator in ((game, mapg.InGraphSimulator), (env_game, mapg.HostSimulator)):
             policies = [mapg.tabular_policy(own_game, agent) for agent in range(2)]
             problem = Problem(
                 game=own_game, policies=policies, task_distribution=mapg.DefaultTasks(own_game),
