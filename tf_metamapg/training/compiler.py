@@ -1,10 +1,18 @@
 """Compiles the work of links, each function once."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import functools
+import re
 from typing import Any
 
 import tensorflow as tf
+
+from tf_metamapg import checks
+
+# What TensorFlow says of a graph with operations that XLA does not have; the group is the first of them.
+_UNSUPPORTED = re.compile(r"unsupported operations when trying to compile graph .*? on XLA_\w+: (\w+)", re.DOTALL)
 
 
 class Compiler:
@@ -31,3 +39,19 @@ class Compiler:
         if key not in self._compiled:
             self._compiled[key] = self._compile(function)
         return self._compiled[key]
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """A context in which it is a mistake of the user to have compiled what XLA cannot.
+
+    Raises:
+        InvalidInputError: in the place of TensorFlow's error.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if (found := _UNSUPPORTED.search(str(error))) is None:
+            raise
+        allowed = f"False, as XLA cannot compile the operation {found[1]}, of the game or of another part"
+        raise checks.InvalidInputError(f"jit_compile = True: must be {allowed}") from error

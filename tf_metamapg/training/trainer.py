@@ -26,6 +26,7 @@ from tf_metamapg.training import gradient_norms
 from tf_metamapg.training import link_work
 from tf_metamapg.training.best import Best
 from tf_metamapg.training.compiler import Compiler
+from tf_metamapg.training.compiler import explained
 from tf_metamapg.training.critic_learner import CriticLearner
 from tf_metamapg.training.draws import Draws
 from tf_metamapg.training.settings import Problem
@@ -125,8 +126,10 @@ class MetaTrainer(descriptions.Described):
 
         Raises:
             NonFiniteGradientError: before anything is updated.
+            InvalidInputError: if XLA is to compile what it cannot.
         """
-        gradients, finite, critic_gradients, metrics = self._compute()
+        with explained():
+            gradients, finite, critic_gradients, metrics = self._compute()
         if not np.all(finite):
             bad_seeds = [seed for seed, is_finite in zip(self._seeds, finite.numpy()) if not is_finite]
             raise gradient_norms.NonFiniteGradientError(int(self.n_meta_updates_done) + 1, bad_seeds)
@@ -187,7 +190,9 @@ class MetaTrainer(descriptions.Described):
         keys = self._draw_link_keys(phase, 0, tf.constant(index))
         # A chain that goes on beyond L links keeps the last step.
         step_params = tuple(adaptation.at_step(values.update, index) for values in self.meta_param_values())
-        return self._advance(agent_states, step_params, self._critic.values(_n_tasks(agent_states)), tasks, keys)
+        critic_params = self._critic.values(_n_tasks(agent_states))
+        with explained():
+            return self._advance(agent_states, step_params, critic_params, tasks, keys)
 
     def meta_param_values(self) -> tuple[MetaParams, ...]:
         """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""
