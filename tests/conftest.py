@@ -1,6 +1,6 @@
 """Which tests are `fast`: all that take less than a third of a second, as `seconds.json` has it.
 
-    pytest -n 0 -m "" --measure
+    pytest -m "" --measure
 
 measures all tests anew, or those of some files, and writes what the others take: seconds of the processor, of the test
 and of what its class sets up. A test that has not been measured yet is fast.
@@ -21,11 +21,6 @@ _measured, _set_up = {}, collections.defaultdict(float)
 
 def pytest_addoption(parser):
     parser.addoption("--measure", action="store_true", help="write what each test takes to tests/seconds.json")
-
-
-def pytest_configure(config):
-    if config.getoption("measure") and config.getoption("numprocesses"):
-        raise pytest.UsageError("--measure: in one process, with -n 0")
 
 
 def pytest_collection_modifyitems(items):
@@ -50,15 +45,20 @@ def pytest_runtest_call(item):
     try:
         return (yield)
     finally:
-        _measured[item.nodeid] = _seconds() - started
+        # What a report carries comes to the process that writes.
+        item.user_properties.append(("seconds", _seconds() - started + _set_up[_class_of(item.nodeid)]))
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call":
+        _measured[report.nodeid] = dict(report.user_properties)["seconds"]
 
 
 def pytest_sessionfinish(session):
-    if session.config.getoption("measure"):
+    if session.config.getoption("measure") and not hasattr(session.config, "workerinput"):
         files = {_file_of(test) for test in _measured}
-        total = {test: seconds + _set_up[_class_of(test)] for test, seconds in _measured.items()}
         longer = {test: s for test, s in json.loads(SECONDS.read_text("utf-8")).items() if _file_of(test) not in files}
-        longer |= {test: round(seconds, 1) for test, seconds in total.items() if seconds >= LONGEST}
+        longer |= {test: round(seconds, 1) for test, seconds in _measured.items() if seconds >= LONGEST}
         SECONDS.write_text(json.dumps(dict(sorted(longer.items())), indent=0) + "\n", "utf-8")
 
 
