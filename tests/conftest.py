@@ -50,8 +50,9 @@ def pytest_runtest_call(item):
 
 
 def pytest_runtest_logreport(report):
-    if report.when == "call":
-        _measured[report.nodeid] = dict(report.user_properties)["seconds"]
+    properties = dict(report.user_properties)
+    if "seconds" in properties:  # Reports of subtests have none.
+        _measured[report.nodeid] = properties["seconds"]
 
 
 def pytest_sessionfinish(session):

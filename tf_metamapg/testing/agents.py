@@ -58,14 +58,15 @@ class AgentTests:
             chain = self._chain(self._setting(), chain_length)
             first = chain.links[0].agent_states[-1]
             self.assertIsInstance(first, contracts.AgentState)
-            for leaf in tf.nest.flatten(first):
-                self.assertTrue(leaf.dtype.is_floating)
-                self.assertEqual(leaf.shape[:2], (1, N_TASKS))
+            for name, leaf in _named_leaves(first):
+                self.assertTrue(leaf.dtype.is_floating, f"init: {name} must be of floating numbers")
+                self.assertEqual(leaf.shape[:2], (1, N_TASKS), f"init: {name} must have leading axes [S, N]")
             for link in chain.links:
                 state = link.agent_states[-1]
                 tf.nest.assert_same_structure(first, state)
-                tf.nest.map_structure(lambda one, other: self.assertEqual(one.shape, other.shape), first, state)
-                tf.nest.map_structure(lambda one, other: self.assertEqual(one.dtype, other.dtype), first, state)
+                for (name, one), (_, other) in zip(_named_leaves(first), _named_leaves(state)):
+                    what = f"update: shape and dtype of {name} must stay as init made them"
+                    self.assertEqual((other.shape, other.dtype), (one.shape, one.dtype), what)
 
     def test_modes_agree(self):
         expected = None
@@ -74,7 +75,8 @@ class AgentTests:
             states = flat([link.agent_states for link in chain.links])
             self.assertTrue(np.all(np.isfinite(states)))
             expected = states if expected is None else expected
-            np.testing.assert_allclose(states, expected, rtol=1e-7, atol=1e-9, err_msg=mode)
+            what = f"states after two updates, in mode '{mode}' and in mode 'eager'"
+            np.testing.assert_allclose(states, expected, rtol=1e-7, atol=1e-9, err_msg=what)
 
     def test_its_update_is_differentiated_right(self):
         """In the states of all agents, moments included, against finite differences at fixed samples."""
@@ -93,10 +95,20 @@ class AgentTests:
             tape.watch(link.agent_states)
             result = self._updated(estimator, tasks, link, agents, step_params)
         jacobians = tape.jacobian(result, leaves, unconnected_gradients="zero")
-        jacobian = np.concatenate([np.reshape(leaf, [len(result), -1]) for leaf in jacobians], axis=1)
+        jacobian = np.concatenate([np.reshape(leaf, [len(result), -1]) for leaf in jacobians], axis=1) * flat(leaves)
         # Second moments must stay above zero, and are small.
         expected = relative_differences(lambda *values: updated(*values).numpy(), [leaf.numpy() for leaf in leaves])
-        np.testing.assert_allclose(jacobian * flat(leaves), expected, rtol=1e-5, atol=1e-7)
+        column = 0
+        for agent, state in enumerate(link.agent_states):
+            for name, leaf in _named_leaves(state):
+                columns = slice(column, column := column + int(np.prod(leaf.shape)))
+                row = 0
+                for own_name, own_leaf in _named_leaves(link.agent_states[-1]):
+                    rows = slice(row, row := row + int(np.prod(own_leaf.shape)))
+                    np.testing.assert_allclose(
+                        jacobian[rows, columns], expected[rows, columns], rtol=1e-5, atol=1e-7,
+                        err_msg=f"update: {own_name}, differentiated in {name} of agent {agent}",
+                    )
 
     def _updated(self, estimator, tasks, link, agents, step_params):
         """The state of the agent after an update of all, as one vector."""
@@ -118,7 +130,8 @@ class AgentTests:
 
         derivatives = central_differences(meta_value, [leaf.numpy() for leaf in joint_params[0]])
         expected = np.reshape(derivatives, [N_TASKS, -1]).sum(axis=0)
-        np.testing.assert_allclose(flat(terms.total.initial), expected, rtol=1e-5, atol=1e-7)
+        what = "the meta-gradient of an agent that learns to shape it"
+        np.testing.assert_allclose(flat(terms.total.initial), expected, rtol=1e-5, atol=1e-7, err_msg=what)
 
     def test_its_own_meta_gradient(self):
         """Against finite differences of the last link's value if it is a meta-agent with all terms, else zeros."""
@@ -154,3 +167,12 @@ class AgentTests:
         stored = [np.array(leaf) for leaf in tf.nest.flatten(state)]
         restored = tf.nest.pack_sequence_as(state, [tf.constant(leaf) for leaf in stored])
         tf.nest.map_structure(np.testing.assert_array_equal, state, restored)
+
+
+def _named_leaves(state):
+    """Pairs of what a leaf of an agent's state is, in words, and the leaf."""
+    parts = (("the parameters", state.params), ("the extra state", state.extra))
+    return [
+        (f"leaf {index} of {name}", leaf)
+        for name, part in parts for index, leaf in enumerate(tf.nest.flatten(part))
+    ]

@@ -56,27 +56,36 @@ class GameTests:
         uniforms = random.uniforms(keys, [game.n_step_uniforms, 3, 4], spec.dtype, seed_axis=1)
         following, rewards, continues = game.step(tasks, state, joint_action, uniforms)
         tf.nest.assert_same_structure(state, following)
-        for leaf, next_leaf in zip(tf.nest.flatten(state), tf.nest.flatten(following)):
-            self.assertEqual(leaf.shape[:3], shape)
-            self.assertEqual((leaf.shape, leaf.dtype), (next_leaf.shape, next_leaf.dtype))
-        self.assertLen(rewards, spec.n_agents)
-        for reward in rewards:
-            self.assertEqual((reward.shape, reward.dtype.name), (shape, spec.dtype))
-        self.assertLen(continues, spec.n_agents if spec.ends else 0)
-        for goes_on in continues:
-            self.assertEqual((goes_on.shape, goes_on.dtype), (shape, tf.bool))
+        for index, (leaf, next_leaf) in enumerate(zip(tf.nest.flatten(state), tf.nest.flatten(following))):
+            name = f"leaf {index} of the state"
+            self.assertEqual(leaf.shape[:3], shape, f"reset: {name} must have leading axes [S, N, K]")
+            self.assertEqual(
+                (next_leaf.shape, next_leaf.dtype), (leaf.shape, leaf.dtype), f"step: {name} must stay as reset made it"
+            )
+        self.assertLen(rewards, spec.n_agents, "step: rewards must have one entry for each agent")
+        for agent, reward in enumerate(rewards):
+            what = f"step: the reward of agent {agent} must be [S, N, K] in the dtype of the spec"
+            self.assertEqual((reward.shape, reward.dtype.name), (shape, spec.dtype), what)
+        what = "step: what says who goes on must have one entry for each agent, and none where spec.ends is False"
+        self.assertLen(continues, spec.n_agents if spec.ends else 0, what)
+        for agent, goes_on in enumerate(continues):
+            what = f"step: whether agent {agent} goes on must be bool [S, N, K]"
+            self.assertEqual((goes_on.shape, goes_on.dtype), (shape, tf.bool), what)
         for agent, space in enumerate(spec.observations):
             seen, one = game.observe(tasks, state, agent), space.tensor_spec(spec.dtype)
-            self.assertEqual((seen.shape, seen.dtype), ([*shape, *one.shape], one.dtype))
+            what = f"observe: what agent {agent} sees must be [S, N, K, ...] as spec.observations says"
+            self.assertEqual((seen.shape, seen.dtype), ([*shape, *one.shape], one.dtype), what)
             if isinstance(space, contracts.Discrete):
-                self.assertTrue(np.all((seen >= 0) & (seen < space.n)))
+                is_possible = (seen >= 0) & (seen < space.n)
+                self.assertTrue(np.all(is_possible), f"observe: what agent {agent} sees must be in 0..{space.n - 1}")
         if spec.metrics:
             metrics = game.metrics(tasks, state, joint_action)
-            self.assertCountEqual(metrics, spec.metrics)
-            for by_agent in metrics.values():
-                self.assertLen(by_agent, spec.n_agents)
-                for one in by_agent:
-                    self.assertEqual((one.shape, one.dtype.name), (shape, spec.dtype))
+            self.assertCountEqual(metrics, spec.metrics, "metrics: must be those of spec.metrics")
+            for name, by_agent in metrics.items():
+                self.assertLen(by_agent, spec.n_agents, f"metrics: {name} must have one entry for each agent")
+                for agent, one in enumerate(by_agent):
+                    what = f"metrics: {name} of agent {agent} must be [S, N, K] in the dtype of the spec"
+                    self.assertEqual((one.shape, one.dtype.name), (shape, spec.dtype), what)
 
     def _some(self, space, shape, dtype):
         if isinstance(space, contracts.Discrete):
@@ -92,14 +101,18 @@ class GameTests:
             ]
             for other in results[1:]:
                 tf.nest.map_structure(
-                    lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5), results[0], other
+                    lambda one, two: np.testing.assert_allclose(
+                        one, two, rtol=1e-4, atol=1e-5, err_msg="trajectories that eager mode, graphs and XLA make"
+                    ),
+                    results[0], other,
                 )
 
     def test_other_keys_are_other_trajectories(self):
         _, simulator, joint_params, tasks, keys = self._setting(1, 1, n_trajectories=50)
         first = simulator.sample(joint_params, tasks, keys)
         second = simulator.sample(joint_params, tasks, random.fold_in(keys, 1))
-        self.assertTrue(any(np.any(one != two) for one, two in zip(first.actions, second.actions)))
+        are_different = any(np.any(one != two) for one, two in zip(first.actions, second.actions))
+        self.assertTrue(are_different, "other random numbers must make other actions")
 
     def test_seeds_and_tasks_do_not_mix(self):
         _, simulator, joint_params, tasks, keys = self._setting(2, 2)
@@ -109,7 +122,10 @@ class GameTests:
         own_uniforms = type(uniforms)(uniforms.steps[:, :, 1:, 1:], uniforms.reset[:, 1:, 1:])
         alone = simulator.play(own_params, own_tasks, own_uniforms)
         tf.nest.map_structure(
-            lambda one, two: np.testing.assert_allclose(one[1:, 1:], two, rtol=1e-4, atol=1e-5), whole, alone
+            lambda one, two: np.testing.assert_allclose(
+                one[1:, 1:], two, rtol=1e-4, atol=1e-5, err_msg="the last task of the last seed, with others and alone"
+            ),
+            whole, alone,
         )
 
     def test_nothing_follows_an_end(self):
@@ -117,12 +133,12 @@ class GameTests:
         trajectory = simulator.sample(joint_params, tasks, keys)
         self.assertLen(trajectory.mask, game.spec.n_agents if game.spec.ends else 0)
         for agent, mask in enumerate(np.array(trajectory.mask)):
-            self.assertTrue(np.all(mask[..., 0]))
-            self.assertTrue(np.all(mask[..., 1:] <= mask[..., :-1]))
+            self.assertTrue(np.all(mask[..., 0]), f"agent {agent} must be there at the first step")
+            self.assertTrue(np.all(mask[..., 1:] <= mask[..., :-1]), f"agent {agent} must not come back")
             for values in (trajectory.rewards[agent], trajectory.observations[agent], trajectory.actions[agent]):
-                self.assertFalse(np.any(values.numpy()[~mask]))
+                self.assertFalse(np.any(values.numpy()[~mask]), f"agent {agent} must not be recorded after its end")
         for leaf in tf.nest.flatten(trajectory):
-            self.assertTrue(np.all(np.isfinite(leaf)))
+            self.assertTrue(np.all(np.isfinite(leaf)), "what is seen, done and paid must be finite before the end")
 
     def test_exact_values_are_what_samples_say(self):
         """And so are their derivatives, within five standard errors; for games that have exact values."""
