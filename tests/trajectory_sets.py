@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.tiny_game import TinyGame
-from tf_metamapg.critics.base import Critic
+from tf_metamapg.critics.base import BaselineCritic
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.critics.baselines import LinearFeatureBaseline
 from tf_metamapg.critics.baselines import NoBaseline
@@ -19,7 +19,7 @@ DISCOUNT = 0.9
 TIME_BASELINE = np.array([3.0, -2.0, 0.7])
 
 
-class TimeBaseline(Critic):
+class TimeBaseline(BaselineCritic):
     """Depends on the time step only."""
 
     def values(self, params, joint_params, trajectory, agent_index):

@@ -188,17 +188,11 @@ def _update(
 
 def _check_following(agent: contracts.Agent, state: AgentState, following: Any) -> None:
     """Raises `InvalidInputError` unless an agent's state after an update is like that before it."""
+    is_alike = isinstance(following, AgentState) and descriptions.specs(following) == descriptions.specs(state)
     checks.check(
-        isinstance(following, AgentState) and _specs(following) == _specs(state), f"{type(agent).__name__}.update(...)",
+        is_alike, f"{type(agent).__name__}.update(...)",
         descriptions.Text(descriptions.describe(following, longest=120)),
         f"like the state before it, {descriptions.describe(state, longest=120)}",
-    )
-
-
-def _specs(structure: Structure) -> Structure:
-    """What tensors and arrays are; anything else stays as it is."""
-    return tf.nest.map_structure(
-        lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype) if descriptions.is_array(leaf) else leaf, structure
     )
 
 

@@ -92,6 +92,11 @@ def check_length(parameter: str, value: Any, length: int) -> None:
     check(is_sequence and len(value) == length, parameter, value, allowed)
 
 
+def check_shape(parameter: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raises `InvalidInputError` unless an array has a shape."""
+    check(array.shape == shape, parameter, f"array of shape {array.shape}", f"of shape {shape}")
+
+
 def check_memory(parameter: str, value: Any, n_bytes: float) -> None:
     """Raises `InvalidInputError` if what `value` asks for, of so many bytes, is more than the memory of the machine."""
     # Not every system says how much there is.

@@ -90,8 +90,7 @@ def make_experiment(
 
 def _problem(game, policies, agents, estimator, task_distribution, populations):
     """The Problem whose policies, estimator, task distribution and populations some functions make."""
-    is_game = contracts.AnyGame, "a game, such as @IteratedMatrixGame() with parentheses"
-    contracts.check_kind("game", game, *is_game)
+    contracts.check_kind("game", game, contracts.AnyGame, "a game, such as @IteratedMatrixGame() with parentheses")
     n_agents = game.spec.n_agents
     checks.check_length("policies", policies, n_agents)
     made = [

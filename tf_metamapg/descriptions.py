@@ -43,6 +43,13 @@ def is_array(value: object) -> bool:
     return tf.is_tensor(value) or isinstance(value, np.ndarray)
 
 
+def specs(structure: Any) -> Any:
+    """What dtypes and shapes the tensors and arrays of a nest have; anything else stays as it is."""
+    return tf.nest.map_structure(
+        lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype) if is_array(leaf) else leaf, structure
+    )
+
+
 def described(class_of_values: type[_Values]) -> type[_Values]:
     """A NamedTuple or a dataclass whose `repr` says what its fields are."""
     class_of_values.__repr__ = describe  # type: ignore[assignment, method-assign]

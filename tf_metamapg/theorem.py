@@ -94,9 +94,10 @@ def meta_gradients(chain: adaptation.Chain, agent_index: int, value_weights: Seq
         )
         by_step.insert(0, step_gradients)
 
-    terms = [cotangents.current_policy, cotangents.self_shaping, cotangents.opponent_shaping]
-    if not by_step:  # The value of a policy that is not updated.
-        terms[:2] = terms[1::-1]
+    current_policy, self_shaping = cotangents.current_policy, cotangents.self_shaping
+    if not by_step:  # The value of a policy that is not updated is that of the current policy.
+        current_policy, self_shaping = self_shaping, current_policy
+    terms = current_policy, self_shaping, cotangents.opponent_shaping
     return MetaGradients(*(
         MetaParams(_in_initial_params(chain, agent_index, term), _in_update_params(chain, agent_index, gradients))
         for term, gradients in zip(terms, zip(*by_step) if by_step else [()] * len(terms))
@@ -112,9 +113,9 @@ def _last_link(
         value, objective = _weighted_value(estimator, own, tasks, link, weight)
     own_state, opponents = _split(link.agent_states, own)
     # Zeros, where there is no dependence, let all links before this one be compiled as one.
-    score, opponent_gradients = outer_tape.gradient(objective, (own_state, opponents), unconnected_gradients="zero")
+    gradient, opponent_gradients = outer_tape.gradient(objective, (own_state, opponents), unconnected_gradients="zero")
     none = tf.nest.map_structure(lambda leaf: None, own_state)
-    return Cotangents(none, score, tf.nest.map_structure(tf.zeros_like, own_state), opponent_gradients, value)
+    return Cotangents(none, gradient, tf.nest.map_structure(tf.zeros_like, own_state), opponent_gradients, value)
 
 
 def _inner_link(

@@ -376,7 +376,7 @@ class DeadAndAliveTest(Close, parameterized.TestCase):
     def test_an_agent_that_does_not_learn_its_initial_policy_has_no_meta_gradients(self):
         setting = Setting()
         chain = setting.chain([PolicyGradient(0.8)] * 2, 1)
-        learned = setting.chain([PolicyGradient(LearnedRates(0.8))] * 2, 1)
+        learned = setting.chain([MetaMAPG(LearnedRates(0.8))] * 2, 1)
         for make in AGENTS.values():
             agent = make(0.8, 0.5)
             self.assertFalse(agent.is_meta_agent)

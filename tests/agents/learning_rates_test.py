@@ -151,7 +151,8 @@ class StepTest(tf.test.TestCase, parameterized.TestCase):
             ),
             (
                 lambda: PolicyGradient(LearnedRates),
-                f"PolicyGradient.inner_learning_rate = {LearnedRates!r}: must be a finite number ≥ 0.0",
+                f"PolicyGradient.inner_learning_rate = {LearnedRates!r}: must be a finite number ≥ 0.0 or a "
+                "learning rate, such as LearnedRates(); this is a class",
             ),
         ):
             with self.assertRaises(checks.InvalidInputError) as caught:

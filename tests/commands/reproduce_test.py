@@ -4,6 +4,7 @@ import contextlib
 import csv
 import functools
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -29,6 +30,7 @@ from tf_metamapg.reproductions import personas
 from tf_metamapg.reproductions import personas_choice
 from tf_metamapg.reproductions import personas_ipd
 from tf_metamapg.reproductions import personas_rps
+from tf_metamapg.reproductions import public_goods
 from tf_metamapg.reproductions import results
 from tf_metamapg.reproductions import shape_naive_learner
 from tf_metamapg.runs import statistics
@@ -94,9 +96,9 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertNotIn("published,", table)
         for name in exact_ipd.AGENTS:
             self.assertIn(f"| {name} |", table)
-            of_agent = [row for row in numbers if row["agent"] == name]
-            self.assertEqual([row["seed"] for row in of_agent], ["0", "1", "2"])
-            mean = np.mean([float(row[f"average_reward_{agent}"]) for row in of_agent for agent in range(2)])
+            own_rows = [row for row in numbers if row["agent"] == name]
+            self.assertEqual([row["seed"] for row in own_rows], ["0", "1", "2"])
+            mean = np.mean([float(row[f"average_reward_{agent}"]) for row in own_rows for agent in range(2)])
             self.assertIn(f"| {mean:.3f} (".replace("-", "−"), table)
 
     @pytest.mark.slow
@@ -200,11 +202,33 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn("train.agents = [@LOLATaylor(), @PolicyGradient()]", config)
         for name in shape_naive_learner.SHAPERS:
             # Before the only update.
-            of_shaper = [row for row in numbers if row["shaper"] == name and row["updates"] == "0"]
+            own_rows = [row for row in numbers if row["shaper"] == name and row["updates"] == "0"]
             row = cells(table, name)
             for cell, column in ((row[1], "reward_of_shaper"), (row[3], "reward_of_learner")):
-                mean = np.mean([float(entry[column]) for entry in of_shaper])
+                mean = np.mean([float(entry[column]) for entry in own_rows])
                 self.assertStartsWith(cell, f"{mean:.3f}".replace("-", "−"))
+
+    @pytest.mark.slow
+    @mock.patch.object(public_goods, "PROTOCOL", ("train.n_meta_updates = 1",))
+    def test_public_goods(self):
+        bindings = [binding for binding in command_line.TINY if "meta_updates" not in binding]
+        numbers, table = self.reproduced(public_goods, players=[3], bindings=bindings)
+        groups, n_seeds = public_goods.GROUPS, len({row["seed"] for row in numbers})
+        self.assertLen(numbers, 2 * len(groups) * n_seeds * 2 * 3)
+        for estimator, (group, agents) in itertools.product(public_goods.ESTIMATORS, groups.items()):
+            own_rows = [
+                row for row in numbers
+                if (row["estimator"], row["group"], row["inner_updates"]) == (estimator, group, "1")
+            ]
+            row = cells(table, "3", estimator, group)
+            for cell, members in (
+                (row[5], range(3)), (row[7], [i for i, agent in enumerate(agents(3)) if agent != public_goods.NAIVE]),
+            ):
+                rewards = [float(entry["average_reward"]) for entry in own_rows if int(entry["player"]) in members]
+                self.assertStartsWith(cell, results.signed(np.mean(rewards)) if rewards else "")
+            config = (self.directory / "runs" / f"3_{estimator}_{group.replace(' ', '_')}" / "config.gin")
+            for agent in agents(3):
+                self.assertIn(f"{agent}.inner_learning_rate = 2.0", config.read_text("utf-8"))
 
     @pytest.mark.slow
     @mock.patch.object(personas, "RATES", (0.1, 3.0))
@@ -258,16 +282,16 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             ]) for method in personas.META_AGENTS
         }
         areas["Meta-MAPG less Meta-PG"] = areas["Meta-MAPG"] - areas["Meta-PG"]
-        for name, of_populations in areas.items():
-            self.assertLen(np.unique(of_populations), 2)
+        for name, by_population in areas.items():
+            self.assertLen(np.unique(by_population), 2)
             row = cells(table, "rock-paper-scissors", name)
-            self.assertEqual(row[2], results.with_interval(of_populations))
-            self.assertEqual(row[3], f"{np.std(of_populations, ddof=1):.3f}")
+            self.assertEqual(row[2], results.with_interval(by_population))
+            self.assertEqual(row[3], f"{np.std(by_population, ddof=1):.3f}")
         # Of each population, the mean of the seeds.
-        of_run = json.loads((
+        curves = json.loads((
             self.directory / "runs" / "personas_rps_tabular_1_meta_pg" / "summary.json"
         ).read_text("utf-8"))["meta_test"]["average_reward"]
-        self.assertAllClose(areas["Meta-PG"][1], np.mean(np.array(of_run)[:, 1, 0]), rtol=1e-6, atol=0.0)
+        self.assertAllClose(areas["Meta-PG"][1], np.mean(np.array(curves)[:, 1, 0]), rtol=1e-6, atol=0.0)
 
     def test_updates_needed(self):
         values = np.array([[-2.0, -1.5, -1.0], [-2.0, -1.0, -1.0]])

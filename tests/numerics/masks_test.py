@@ -84,11 +84,6 @@ class MasksTest(tf.test.TestCase, parameterized.TestCase):
         counts = _mask().sum(axis=(2, 3), keepdims=True)
         self.assertAllClose(tape.gradient(total, values), _mask() / counts, rtol=1e-14, atol=0.0)
 
-    def test_expanded(self):
-        mask = tf.constant(_mask())
-        self.assertEqual(masks.expanded(mask, tf.zeros([*SHAPE, 7, 8])).shape, [*SHAPE, 1, 1])
-        self.assertAllEqual(masks.expanded(mask, tf.zeros(SHAPE)), mask)
-
     def test_without_a_mask_nothing_is_built(self):
         @tf.function(autograph=False)
         def masked(values):

@@ -18,7 +18,7 @@ import tf_metamapg as mapg
 from tf_metamapg.agents.base import GradientAgent
 from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.optimizers import SGD
-from tf_metamapg.critics.base import Critic
+from tf_metamapg.critics.base import BaselineCritic
 from tf_metamapg.estimators.sampled import SampledEstimator
 from tf_metamapg.numerics import products
 
@@ -97,7 +97,9 @@ class CompletenessTest(tf.test.TestCase):
         source = pathlib.Path(small_batches.__file__).read_text("utf-8")
         used = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
         members = set()
-        for base, n_members in ((GradientAgent, 11), (SGD, 4), (ConstantRate, 3), (Critic, 4), (SampledEstimator, 3)):
+        for base, n_members in (
+            (GradientAgent, 11), (SGD, 4), (ConstantRate, 3), (BaselineCritic, 4), (SampledEstimator, 3)
+        ):
             kind = {
                 name for name in mapg.__all__
                 if isinstance(getattr(mapg, name), type) and issubclass(getattr(mapg, name), base)

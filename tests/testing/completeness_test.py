@@ -68,7 +68,7 @@ class CompletenessTest(tf.test.TestCase):
         made = [
             test.make_critic(tiny.game.spec, tiny.policies) for test in cases(critics_test, testing.CriticTests)
         ]
-        self.assertCountEqual({type(critic).__name__ for critic in made}, members(mapg.critics, mapg.Critic))
+        self.assertCountEqual({type(critic).__name__ for critic in made}, members(mapg.critics, mapg.BaselineCritic))
 
     def test_simulators(self):
         tiny = TinyGame(2, ends=False)

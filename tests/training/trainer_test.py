@@ -14,10 +14,12 @@ from tf_metamapg.agents.learning_rates import LearnedRatesPerParameter
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.critics.value_network import ValueNetwork
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
+from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.populations import Personas
@@ -147,7 +149,8 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
                 with self.assertRaises(NonFiniteGradientError) as raised:
                     trainer.step()
                 self.assertEqual(
-                    str(raised.exception), "the meta-gradient of meta-update 4 is NaN or infinite for seed 2"
+                    str(raised.exception),
+                    "the meta-gradient of meta-update 4, or its square, is NaN or infinite for seed 2",
                 )
                 for array, other in zip(arrays_of(trainer), bad):
                     self.assertAllEqual(array, other)
@@ -236,6 +239,29 @@ class MaxGradientNormTest(tf.test.TestCase):
         """Of agent 0, with respect to policy and inner steps: [S, 6]."""
         gradients, *_ = trainer._compute()
         return np.concatenate([leaf.numpy().reshape(len(SEEDS), -1) for leaf in tf.nest.flatten(gradients[0])], axis=-1)
+
+
+class CriticTest(tf.test.TestCase):
+
+    def test_it_stops_before_a_critic_learns_from_what_is_not_finite(self):
+        # Adam cannot keep the squares of such returns, which are no float32 any more.
+        game = IteratedMatrixGame(1e20 * payoffs.prisoners_dilemma())
+        policies = [tabular_policy(game, agent_index) for agent_index in range(2)]
+        problem = Problem(
+            game=game, policies=policies, agents=(PolicyGradient(1e-20),) * 2,
+            estimator=LoadedDiceEstimator(game, policies, 4, 5, critic=ValueNetwork),
+            task_distribution=DefaultTasks(game),
+        )
+        trainer = MetaTrainer(problem, TrainerSettings(n_tasks=2, jit_compile=False), SEEDS)
+        before = [variable.numpy() for variable in trainer.state["critic"]["params"]]
+        with self.assertRaises(NonFiniteGradientError) as raised:
+            trainer.step()
+        self.assertEqual(
+            str(raised.exception),
+            "the gradient of a critic of meta-update 1, or its square, is NaN or infinite for seeds 0, 1, 2, 3",
+        )
+        for variable, array in zip(trainer.state["critic"]["params"], before):
+            self.assertAllEqual(variable, array)
 
 
 class LearnedUpdatesTest(tf.test.TestCase):

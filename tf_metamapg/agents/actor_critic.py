@@ -8,10 +8,10 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents.base import GradientAgent
-from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.optimizers import Adam
-from tf_metamapg.agents.optimizers import SGD
 from tf_metamapg.contracts import AgentState
+from tf_metamapg.contracts import InnerLearningRate
+from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Structure
@@ -30,8 +30,9 @@ class AdvantageActorCritic(GradientAgent):
     """
 
     def __init__(
-        self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None, entropy_bonus: float = 0.0,
-        n_epochs: int = 1, gae_lambda: float = 0.95, critic_units: int = 32, critic_learning_rate: float = 0.01,
+        self, inner_learning_rate: float | InnerLearningRate = 1.0, optimizer: InnerOptimizer | None = None,
+        entropy_bonus: float = 0.0, n_epochs: int = 1, gae_lambda: float = 0.95, critic_units: int = 32,
+        critic_learning_rate: float = 0.01,
     ) -> None:
         """
         Args:
@@ -64,28 +65,20 @@ class AdvantageActorCritic(GradientAgent):
     def init_update(
         self, estimator: contracts.Estimator, agent_index: int, n_seeds: int, chain_length: int
     ) -> Structure:
-        """See `contracts.Agent.init_update`; it makes its critic for the game of the estimator."""
-        estimator = contracts.checked_kind(
-            "estimator", estimator, contracts.PlayingEstimator, f"one that samples, for {type(self).__name__}"
-        )
-        checks.check(
-            estimator.inner_update == "sampled", "estimator", estimator,
-            f"one of sampled inner updates, such as ScoreFunctionEstimator, for {type(self).__name__}",
-        )
-        critic = ValueNetwork(estimator.spec, estimator.policies, units=self._critic_units)
-        self._critics[estimator] = critic, critic.initial_params([0])
+        """See `contracts.Agent.init_update`; an estimator without sampled inner updates is refused."""
+        self._critic(estimator)
         return super().init_update(estimator, agent_index, n_seeds, chain_length)
 
     def init(self, params: Params, estimator: contracts.Estimator, agent_index: int) -> AgentState:
         """See `contracts.Agent.init`: beside the parameters the policy's moments, the critic, and its moments."""
-        _, initial = self._critics[estimator]
-        # The same network for all seeds and tasks; what it learns is their own.
+        _, initial = self._critic(estimator)
+        # All seeds and tasks begin with the same critic; what it learns is their own.
         batch_shape = params[0].shape[:2]
         critic = tuple(tf.broadcast_to(leaf, [*batch_shape, *leaf.shape[1:]]) for leaf in initial[agent_index])
         return AgentState(params, (self._optimizer.init(params), critic, self._critic_optimizer.init(critic)))
 
     def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """The gradient of the first epoch; see `GradientAgent.gradients`."""
+        """The gradient of the first epoch, with the entropy bonus; see `GradientAgent.gradients`."""
         link = objectives.link
         state = link.agent_states[agent_index]
         return self._gradients(objectives, agent_index, state.params, self._batch(objectives, agent_index, state))
@@ -114,12 +107,27 @@ class AdvantageActorCritic(GradientAgent):
         del sampled_log_probs
         return log_probs * advantages
 
+    def _critic(self, estimator: contracts.Estimator) -> tuple[ValueNetwork, JointParams]:
+        """The critics for the game of an estimator, and their first parameters: for each agent leaves [1, ...]."""
+        if estimator not in self._critics:
+            playing = contracts.checked_kind(
+                "estimator", estimator, contracts.PlayingEstimator, f"one that samples, for {type(self).__name__}"
+            )
+            checks.check(
+                playing.inner_update == "sampled", "estimator", estimator,
+                f"one of sampled inner updates, such as ScoreFunctionEstimator, for {type(self).__name__}",
+            )
+            with tf.init_scope():
+                critic = ValueNetwork(playing.spec, playing.policies, units=self._critic_units)
+                self._critics[estimator] = critic, critic.initial_params([0])
+        return self._critics[estimator]
+
     def _batch(self, objectives: links.Objectives, agent_index: int, state: AgentState) -> tuple[tf.Tensor, tf.Tensor]:
         """(log-probabilities of what was done, discounted advantages), both [S, N, K, T]."""
         estimator, trajectory = objectives.estimator, objectives.link.sample.trajectory
         _, critic, _ = state.extra
         mask = trajectory.agent_mask(agent_index)
-        network, _ = self._critics[estimator]
+        network, _ = self._critic(estimator)
         values = network.values(critic, objectives.link.joint_params, trajectory, agent_index)
         advantages = returns.generalised_advantages(
             trajectory.rewards[agent_index], masks.masked(values, mask), estimator.spec.discount, self._gae_lambda
@@ -129,7 +137,7 @@ class AdvantageActorCritic(GradientAgent):
 
     def _log_probs(self, objectives: links.Objectives, agent_index: int, params: Params) -> tf.Tensor:
         trajectory = objectives.link.sample.trajectory
-        network, _ = self._critics[objectives.estimator]
+        network, _ = self._critic(objectives.estimator)
         log_probs = network.policies[agent_index].log_probs(
             params, trajectory.observations[agent_index], trajectory.actions[agent_index]
         )
@@ -157,7 +165,7 @@ class AdvantageActorCritic(GradientAgent):
     ) -> tuple[Params, Structure]:
         """One step of the critic towards the returns."""
         link = objectives.link
-        network, _ = self._critics[objectives.estimator]
+        network, _ = self._critic(objectives.estimator)
         with tf.GradientTape() as tape:
             tape.watch(critic)
             loss = network.loss(critic, link.joint_params, link.sample.trajectory, agent_index)
@@ -174,9 +182,9 @@ class PPO(AdvantageActorCritic):
     """
 
     def __init__(
-        self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None, entropy_bonus: float = 0.0,
-        n_epochs: int = 4, gae_lambda: float = 0.95, critic_units: int = 32, critic_learning_rate: float = 0.01,
-        clip: float = 0.2,
+        self, inner_learning_rate: float | InnerLearningRate = 1.0, optimizer: InnerOptimizer | None = None,
+        entropy_bonus: float = 0.0, n_epochs: int = 4, gae_lambda: float = 0.95, critic_units: int = 32,
+        critic_learning_rate: float = 0.01, clip: float = 0.2,
     ) -> None:
         """
         Args:

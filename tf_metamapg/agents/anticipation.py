@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import links
-from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.naive import PolicyGradient
-from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import InnerLearningRate
+from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import Params
 
 
@@ -20,8 +20,8 @@ class Anticipating(PolicyGradient):
     """
 
     def __init__(
-        self, inner_learning_rate: float | ConstantRate = 1.0, assumed_learning_rate: float = 1.0,
-        optimizer: SGD | None = None, entropy_bonus: float = 0.0,
+        self, inner_learning_rate: float | InnerLearningRate = 1.0, assumed_learning_rate: float = 1.0,
+        optimizer: InnerOptimizer | None = None, entropy_bonus: float = 0.0,
     ) -> None:
         """
         Args:

@@ -1,6 +1,7 @@
 """What agents have in common that step along a gradient of their objective."""
 
 import abc
+import numbers
 
 import tensorflow as tf
 
@@ -12,6 +13,8 @@ from tf_metamapg import links
 from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.optimizers import SGD
 from tf_metamapg.contracts import AgentState
+from tf_metamapg.contracts import InnerLearningRate
+from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
 from tf_metamapg.contracts import Params
@@ -28,7 +31,8 @@ class GradientAgent(descriptions.Described, abc.ABC):
     is_meta_agent = False
 
     def __init__(
-        self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None, entropy_bonus: float = 0.0
+        self, inner_learning_rate: float | InnerLearningRate = 1.0, optimizer: InnerOptimizer | None = None,
+        entropy_bonus: float = 0.0,
     ) -> None:
         """
         Args:
@@ -42,19 +46,28 @@ class GradientAgent(descriptions.Described, abc.ABC):
             InvalidInputError: if one of these does not hold.
         """
         kind = type(self).__name__
-        if not isinstance(inner_learning_rate, ConstantRate):
-            checks.check_number(f"{kind}.inner_learning_rate", inner_learning_rate, minimum=0.0)
-            inner_learning_rate = ConstantRate(inner_learning_rate)
+        parameter = f"{kind}.inner_learning_rate"
+        if isinstance(inner_learning_rate, numbers.Real):
+            checks.check_number(parameter, inner_learning_rate, minimum=0.0)
+            inner_learning_rate = ConstantRate(float(inner_learning_rate))
+        rate = contracts.checked_kind(
+            parameter, inner_learning_rate, contracts.InnerLearningRate,
+            "a finite number ≥ 0.0 or a learning rate, such as LearnedRates()",
+        )
+        is_fit = self.is_meta_agent or not rate.is_learned
+        checks.check(is_fit, parameter, rate, "a constant, as this agent meta-learns nothing")
         optimizer = SGD() if optimizer is None else optimizer
-        checks.check(isinstance(optimizer, SGD), f"{kind}.optimizer", optimizer, "an optimiser, such as Adam()")
+        contracts.check_kind(
+            f"{kind}.optimizer", optimizer, contracts.InnerOptimizer, "an optimiser, such as Adam()"
+        )
         checks.check_number(f"{kind}.entropy_bonus", entropy_bonus, minimum=0.0)
-        self._learning_rate = inner_learning_rate
+        self._learning_rate = rate
         self._optimizer = optimizer
         self._entropy_bonus = entropy_bonus
 
     @abc.abstractmethod
     def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """The gradient that it follows.
+        """The gradient that it follows, before the entropy bonus is added to it.
 
         Args:
             objectives: `links.Objectives` at θ.

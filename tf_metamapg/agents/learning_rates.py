@@ -8,10 +8,18 @@ from tf_metamapg import descriptions
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Policy
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import axes
 
 
 class ConstantRate(descriptions.Described):
-    """α for every update and parameter."""
+    """α for every update and parameter.
+
+    Attributes:
+        is_learned: whether there is something for a meta-agent to learn.
+        learning_rate: α.
+    """
+
+    is_learned = False
 
     def __init__(self, learning_rate: float = 1.0) -> None:
         """
@@ -53,6 +61,8 @@ class LearnedRates(ConstantRate):
     Its logarithm is learned: a rate stays positive, and changes by a factor.
     """
 
+    is_learned = True
+
     def __init__(self, learning_rate: float = 1.0) -> None:
         """
         Args:
@@ -73,11 +83,13 @@ class LearnedRates(ConstantRate):
         """See `ConstantRate.scaled`; `step_params` is log α of this update, [S]."""
         dtype, shape = direction[0].dtype.name, list(direction[0].shape[:1])
         rate = tf.exp(arguments.tensor("step_params", step_params, dtype, shape))
-        return tuple(tf.reshape(rate, [-1] + [1] * (len(leaf.shape) - 1)) * leaf for leaf in direction)
+        return tuple(axes.with_axes_behind(rate, leaf) * leaf for leaf in direction)
 
 
 class LearnedRatesPerParameter(ConstantRate):
     """A rate for each update and parameter (Meta-SGD, Li et al. 2017). Rates may change their sign."""
+
+    is_learned = True
 
     def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
         """α for each update and parameter: Params with leaves [S, max(L, 1), ...]."""

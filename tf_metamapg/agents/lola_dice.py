@@ -11,10 +11,10 @@ from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents.base import GradientAgent
 from tf_metamapg.agents.fixed import Fixed
-from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import check_opponent_model
-from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import InnerLearningRate
+from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import Params
 from tf_metamapg.numerics import random
 
@@ -28,9 +28,9 @@ class LOLADiCE(GradientAgent):
     """
 
     def __init__(
-        self, inner_learning_rate: float | ConstantRate = 1.0, assumed_learning_rate: float = 1.0,
-        n_lookahead_steps: int = 1, opponent_model: contracts.OpponentModel | None = None, optimizer: SGD | None = None,
-        entropy_bonus: float = 0.0,
+        self, inner_learning_rate: float | InnerLearningRate = 1.0, assumed_learning_rate: float = 1.0,
+        n_lookahead_steps: int = 1, opponent_model: contracts.OpponentModel | None = None,
+        optimizer: InnerOptimizer | None = None, entropy_bonus: float = 0.0,
     ) -> None:
         """
         Args:

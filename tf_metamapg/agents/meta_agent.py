@@ -8,10 +8,10 @@ from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import theorem
-from tf_metamapg.agents.learning_rates import ConstantRate
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import check_opponent_model
-from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import InnerLearningRate
+from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import MetaGradients
 
 
@@ -21,7 +21,7 @@ class MetaAgent(PolicyGradient):
     is_meta_agent = True
 
     def __init__(
-        self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None,
+        self, inner_learning_rate: float | InnerLearningRate = 1.0, optimizer: InnerOptimizer | None = None,
         value_weights: Callable[[int], Sequence[float]] = theorem.mean_over_chain,
         opponent_model: contracts.OpponentModel | None = None, entropy_bonus: float = 0.0,
     ) -> None:

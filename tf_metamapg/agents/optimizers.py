@@ -12,6 +12,7 @@ from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import axes
 
 
 class SGD(descriptions.Described):
@@ -154,16 +155,12 @@ class Adam(SGD):
         n_steps += 1.0
         first = tuple(beta_1 * m + (1.0 - beta_1) * g for m, g in zip(first, gradients))
         second = tuple(beta_2 * v + (1.0 - beta_2) * tf.square(g) for v, g in zip(second, gradients))
+        behind = axes.with_axes_behind
         steps = tuple(
-            m / per_task(1.0 - beta_1**n_steps, m) / tf.sqrt(v / per_task(1.0 - beta_2**n_steps, v) + self._epsilon)
+            m / behind(1.0 - beta_1**n_steps, m) / tf.sqrt(v / behind(1.0 - beta_2**n_steps, v) + self._epsilon)
             for m, v in zip(first, second)
         )
         return steps, (first, second, n_steps)
-
-
-def per_task(values: tf.Tensor, leaf: tf.Tensor) -> tf.Tensor:
-    """Values [S, N] or [S], with axes of size one behind so that they broadcast against a leaf [S, N, ...]."""
-    return tf.reshape(values, [*values.shape, *[1] * (len(leaf.shape) - len(values.shape))])
 
 
 def _shortened(gradients: Params, max_norm: float) -> Params:
@@ -172,7 +169,7 @@ def _shortened(gradients: Params, max_norm: float) -> Params:
     is_long = squares > max_norm**2
     # The root of what is not shortened is not taken: it has no derivative at zero.
     scale = tf.where(is_long, max_norm / tf.sqrt(tf.where(is_long, squares, tf.ones_like(squares))), 1.0)
-    return tuple(per_task(scale, g) * g for g in gradients)
+    return tuple(axes.with_axes_behind(scale, g) * g for g in gradients)
 
 
 def _check_decay(parameter: str, value: Any) -> None:

@@ -7,9 +7,10 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import links
 from tf_metamapg.agents import anticipation
-from tf_metamapg.agents.learning_rates import ConstantRate
-from tf_metamapg.agents.optimizers import SGD
+from tf_metamapg.contracts import InnerLearningRate
+from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import Params
+from tf_metamapg.numerics import axes
 
 
 class SOS(anticipation.Anticipating):
@@ -23,8 +24,9 @@ class SOS(anticipation.Anticipating):
     """
 
     def __init__(
-        self, inner_learning_rate: float | ConstantRate = 1.0, assumed_learning_rate: float = 1.0,
-        alignment: float = 0.5, radius: float = 0.1, optimizer: SGD | None = None, entropy_bonus: float = 0.0,
+        self, inner_learning_rate: float | InnerLearningRate = 1.0, assumed_learning_rate: float = 1.0,
+        alignment: float = 0.5, radius: float = 0.1, optimizer: InnerOptimizer | None = None,
+        entropy_bonus: float = 0.0,
     ) -> None:
         """
         Args:
@@ -55,7 +57,7 @@ class SOS(anticipation.Anticipating):
         shaping = [self.shaping(objectives, agent) for agent in agents]
         p = self._interpolation(naive, look_ahead, shaping)
         return tuple(
-            leaf + tf.reshape(p, [*p.shape, *[1] * (len(leaf.shape) - 2)]) * shaping_leaf
+            leaf + axes.with_axes_behind(p, leaf) * shaping_leaf
             for leaf, shaping_leaf in zip(look_ahead[agent_index], shaping[agent_index])
         )
 

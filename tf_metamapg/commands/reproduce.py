@@ -25,6 +25,7 @@ from tf_metamapg.reproductions import gradient_quality
 from tf_metamapg.reproductions import personas_choice
 from tf_metamapg.reproductions import personas_ipd
 from tf_metamapg.reproductions import personas_rps
+from tf_metamapg.reproductions import public_goods
 from tf_metamapg.reproductions import shape_naive_learner
 from tf_metamapg.runs import files
 
@@ -32,7 +33,7 @@ REPRODUCTIONS = {
     module.__name__.rpartition(".")[-1]: module
     for module in (
         figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality, personas_ipd, personas_rps,
-        personas_choice, shape_naive_learner, coin_game_exact,
+        personas_choice, shape_naive_learner, coin_game_exact, public_goods,
     )
 }
 

@@ -21,6 +21,8 @@ from tf_metamapg.contracts.kinds import checked_kind
 from tf_metamapg.contracts.learning import Agent
 from tf_metamapg.contracts.learning import Critic
 from tf_metamapg.contracts.learning import Estimator
+from tf_metamapg.contracts.learning import InnerLearningRate
+from tf_metamapg.contracts.learning import InnerOptimizer
 from tf_metamapg.contracts.learning import OpponentModel
 from tf_metamapg.contracts.learning import PlayingEstimator
 from tf_metamapg.contracts.learning import Simulator
@@ -59,6 +61,8 @@ __all__ = [
     "Game",
     "GameSpec",
     "HostGame",
+    "InnerLearningRate",
+    "InnerOptimizer",
     "JointParams",
     "MeasuredExactGame",
     "MeasuredGame",

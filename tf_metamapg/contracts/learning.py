@@ -134,6 +134,34 @@ class PlayingEstimator(Estimator, Protocol):
 
 
 @runtime_checkable
+class InnerOptimizer(Protocol):
+    """What an agent makes of its gradient before it steps along it; a pure function of gradients and moments."""
+
+    def init(self, params: Params) -> Structure:
+        """The moments before the first step of parameters [S, N, ...]: leaves [S, N, ...], or ()."""
+        ...
+
+    def direction(self, gradients: Params, moments: Structure) -> tuple[Params, Structure]:
+        """(what to step along, the next moments) of gradients [S, N, ...]; differentiable in both arguments."""
+        ...
+
+
+@runtime_checkable
+class InnerLearningRate(Protocol):
+    """How long an agent's inner updates are."""
+
+    is_learned: bool  # whether `init_update` returns meta-parameters, which a meta-agent learns
+
+    def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
+        """What is learned, before it is: leaves [S, max(L, 1), ...], or ()."""
+        ...
+
+    def scaled(self, direction: Params, step_params: Structure) -> Params:
+        """The step along a direction [S, N, ...], with a slice [S, ...] of what `init_update` returned."""
+        ...
+
+
+@runtime_checkable
 class Agent(Protocol):
     """How an agent learns."""
 

@@ -22,7 +22,7 @@ from tf_metamapg.contracts import Trajectory
 from tf_metamapg.numerics import returns
 
 
-class Critic(descriptions.Described, abc.ABC):
+class BaselineCritic(descriptions.Described, abc.ABC):
     """A `contracts.Critic` that learns nothing, for subclasses to say what its values are.
 
     Attributes:

@@ -10,33 +10,33 @@ from tf_metamapg import contracts
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Trajectory
-from tf_metamapg.critics.base import Critic
+from tf_metamapg.critics.base import BaselineCritic
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import products
 from tf_metamapg.numerics import returns
 from tf_metamapg.policies import encoders
 
 
-class NoBaseline(Critic):
+class NoBaseline(BaselineCritic):
     """Nothing is subtracted."""
 
     def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
-        """Zeros; see `Critic.values`."""
+        """Zeros; see `BaselineCritic.values`."""
         del params, joint_params
         return tf.zeros_like(trajectory.rewards[agent_index])
 
 
-class LeaveOneOutBaseline(Critic):
+class LeaveOneOutBaseline(BaselineCritic):
     """The mean return to go of the other trajectories at the same time step, of those that have not ended."""
 
     def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
-        """Zero where there is no other trajectory; see `Critic.values`."""
+        """Zero where there is no other trajectory; see `BaselineCritic.values`."""
         del params, joint_params
         to_go = self.returns_to_go(trajectory, agent_index)
         return returns.leave_one_out_mean(to_go, axis=-2, mask=trajectory.agent_mask(agent_index))
 
 
-class LinearFeatureBaseline(Critic):
+class LinearFeatureBaseline(BaselineCritic):
     """A linear function of features, their squares and powers of the time, fitted to the other half of trajectories.
 
     The features are those of Duan et al. 2016, "Benchmarking deep reinforcement learning for continuous control". Every
@@ -60,7 +60,7 @@ class LinearFeatureBaseline(Critic):
         self._ridge = ridge
 
     def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
-        """Zeros for K = 1; see `Critic.values`."""
+        """Zeros for K = 1; see `BaselineCritic.values`."""
         del params, joint_params
         to_go = self.returns_to_go(trajectory, agent_index)
         n_trajectories = to_go.shape[-2]

@@ -11,7 +11,7 @@ from tf_metamapg import contracts
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Trajectory
-from tf_metamapg.critics.base import Critic
+from tf_metamapg.critics.base import BaselineCritic
 from tf_metamapg.critics.baselines import relative_time
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
@@ -23,7 +23,7 @@ from tf_metamapg.policies.recurrent import new_cell
 from tf_metamapg.policies.recurrent import Recurrent
 
 
-class ValueNetwork(Critic):
+class ValueNetwork(BaselineCritic):
     """A network for each agent, recurrent where its policy is.
 
     With an estimator it learns from the returns of earlier meta-updates: of the present trajectories it has learned
@@ -60,7 +60,7 @@ class ValueNetwork(Critic):
         return tuple(functional.initial_params(build_model, seeds) for build_model in self._builders)
 
     def values(self, params: Params, joint_params: JointParams, trajectory: Trajectory, agent_index: int) -> tf.Tensor:
-        """Differentiable in `params`; see `Critic.values`."""
+        """Differentiable in `params`; see `BaselineCritic.values`."""
         del joint_params
         per_step = self._values_per_step(params, trajectory, agent_index)
         return self._scale(trajectory) * per_step

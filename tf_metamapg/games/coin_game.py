@@ -81,6 +81,9 @@ class CoinGame(descriptions.Described):
         checks.check(isinstance(rules, CoinRules), "CoinGame.rules", rules, "CoinRules, such as lola_rules()")
         is_view = isinstance(view, str) and view in coin_views.VIEWS
         checks.check(is_view, "CoinGame.view", view, f"one of {', '.join(map(repr, coin_views.VIEWS))}")
+        can_number = rules.two_coins or rules.empty_cells or not view.startswith("board")
+        allowed = "'image' or 'vector', as by these rules a single coin may lie where a player is"
+        checks.check(can_number, "CoinGame.view", view, allowed)
         contracts.check_game_numbers("CoinGame", discount, dtype, rules.name)
         self.rules = rules
         self._view = coin_views.VIEWS[view]

@@ -25,8 +25,7 @@ def always_cooperate(rules: CoinRules, view: str = "board") -> np.ndarray:
     Raises:
         InvalidInputError: if one of these is something else.
     """
-    distances = _distances(rules, view)
-    own, others = distances
+    own, others = _distances(rules, view)
     # Off the board a coin is as far from one cell as from another.
     costs = own + np.where(others == 0, 100, 0)
     return _uniform_over_smallest(costs)

@@ -53,7 +53,7 @@ class LinearQuadraticGame(descriptions.Described):
         cost_matrices = arguments.table(f"{kind}.costs", costs)
         checks.check(start_state.ndim == 1 and start_state.size > 0, f"{kind}.start", start_state.tolist(), "a vector")
         size = start_state.size
-        _check_shape(f"{kind}.dynamics", dynamics_matrix, (size, size))
+        checks.check_shape(f"{kind}.dynamics", dynamics_matrix, (size, size))
         checks.check(
             isinstance(controls, (list, tuple)) and len(controls) > 0, f"{kind}.controls", controls,
             "a list of matrices, one for each agent",
@@ -66,7 +66,7 @@ class LinearQuadraticGame(descriptions.Described):
                 control.ndim == 2 and control.shape[0] == size and control.shape[1] > 0, f"{kind}.controls[{agent}]",
                 f"array of shape {control.shape}", f"a matrix with {size} rows and at least one column",
             )
-        _check_shape(f"{kind}.costs", cost_matrices, (len(control_matrices), size, size))
+        checks.check_shape(f"{kind}.costs", cost_matrices, (len(control_matrices), size, size))
         checks.check_number(f"{kind}.action_cost", action_cost)
         checks.check_number(f"{kind}.noise", noise, minimum=0.0)
         contracts.check_game_numbers(kind, discount, dtype, name)
@@ -122,7 +122,3 @@ class LinearQuadraticGame(descriptions.Described):
         if self.n_step_uniforms:
             state += self._noise * random.normal_quantile(tf.stack(tf.unstack(uniforms), axis=-1))
         return state, rewards, ()
-
-
-def _check_shape(parameter, table, shape):
-    checks.check(table.shape == shape, parameter, f"array of shape {table.shape}", f"of shape {shape}")

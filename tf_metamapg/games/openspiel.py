@@ -53,8 +53,7 @@ class OpenSpielGame(BranchingGame):
             max_states: how many states there may be; exact values take memory that grows with the square of them.
 
         Raises:
-            InvalidInputError: if one of these does not hold.
-            ImportError: if OpenSpiel is not installed.
+            InvalidInputError: if one of these does not hold, or OpenSpiel is not installed.
         """
         parameter = f"{type(self).__name__}.game"
         checks.check_integer(f"{type(self).__name__}.max_states", max_states, minimum=1)
@@ -87,8 +86,7 @@ def openspiel_payoffs(game: str) -> np.ndarray:
         order.
 
     Raises:
-        InvalidInputError: if it is no such game.
-        ImportError: if OpenSpiel is not installed.
+        InvalidInputError: if it is no such game, or OpenSpiel is not installed.
     """
     allowed = "a game of one step, such as 'matrix_pd'; see also OpenSpielGame"
     _, (node,) = _explored("openspiel_payoffs.game", game, 1, allowed)

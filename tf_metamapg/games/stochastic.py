@@ -54,13 +54,13 @@ class StochasticGame(BranchingGame):
         start_probs = None
         if start is not None:
             start_probs = arguments.table(f"{kind}.start", start)
-            _check_shape(f"{kind}.start", start_probs, (n_states,))
+            checks.check_shape(f"{kind}.start", start_probs, (n_states,))
             start_probs = _probs(f"{kind}.start", start_probs)
         probs = probs.reshape([n_states, n_joint_actions, n_states])
         end_probs = None
         if ends is not None:
             end_probs = arguments.table(f"{kind}.ends", ends)
-            _check_shape(f"{kind}.ends", end_probs, (n_states, *n_actions))
+            checks.check_shape(f"{kind}.ends", end_probs, (n_states, *n_actions))
             is_probs = np.all((end_probs >= 0.0) & (end_probs <= 1.0))
             checks.check(is_probs, f"{kind}.ends", end_probs.tolist(), "probabilities")
             end_probs = end_probs.reshape([n_states, n_joint_actions])
@@ -101,10 +101,6 @@ def _states_without_end(transitions, ends):
     return is_inside
 
 
-def _check_shape(parameter, table, shape):
-    checks.check(table.shape == shape, parameter, f"array of shape {table.shape}", f"of shape {shape}")
-
-
 def _probs(parameter, array):
     """Probabilities that sum to 1 over the last axis within 10⁻⁶, made to do so exactly."""
     sums = array.sum(axis=-1)
@@ -143,5 +139,5 @@ def _checked_metrics(parameter, metrics, shape):
     checks.check(isinstance(metrics, dict), parameter, metrics, "a dict of arrays by name")
     tables = {name: arguments.table(f"{parameter}[{name!r}]", table) for name, table in metrics.items()}
     for name, table in tables.items():
-        _check_shape(f"{parameter}[{name!r}]", table, shape)
+        checks.check_shape(f"{parameter}[{name!r}]", table, shape)
     return tables

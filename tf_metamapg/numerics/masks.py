@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tf_metamapg.numerics import axes
+
 
 def masked(values: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """Values where a mask holds and zero elsewhere, whatever stands there, NaN included.
@@ -17,12 +19,7 @@ def masked(values: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """
     if mask is None:
         return values
-    return tf.where(expanded(mask, values), values, tf.zeros_like(values))
-
-
-def expanded(mask: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """A mask with axes of size one behind, as many as it has fewer than some values."""
-    return tf.reshape(mask, [*mask.shape, *[1] * (len(values.shape) - len(mask.shape))])
+    return tf.where(axes.with_axes_behind(mask, values), values, tf.zeros_like(values))
 
 
 def mean(values: tf.Tensor, mask: tf.Tensor | None, axis: int | Sequence[int]) -> tf.Tensor:
@@ -31,4 +28,4 @@ def mean(values: tf.Tensor, mask: tf.Tensor | None, axis: int | Sequence[int]) -
         return tf.reduce_mean(values, axis=axis)
     totals = tf.reduce_sum(masked(values, mask), axis=axis)
     counts = tf.reduce_sum(tf.cast(mask, values.dtype), axis=axis)
-    return totals / expanded(counts, totals)
+    return totals / axes.with_axes_behind(counts, totals)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_metamapg import contracts
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import axes
 from tf_metamapg.policies.heads import CategoricalHead
 from tf_metamapg.policies.heads import GaussianHead
 
@@ -77,5 +78,5 @@ def _are_finite(arrays):
 
 def _where(is_possible, result):
     """A result [B, ...] where `is_possible` [B], and what is no result elsewhere."""
-    per_row = tf.reshape(is_possible, [-1, *[1] * (len(result.shape) - 1)])
+    per_row = axes.with_axes_behind(is_possible, result)
     return tf.where(per_row, result, tf.constant(math.nan if result.dtype.is_floating else -1, result.dtype))

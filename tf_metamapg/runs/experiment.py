@@ -159,7 +159,8 @@ def _meta_train(experiment, trainer, checkpointer, log, started):
     log.close()
     if validate_every is not None:
         # After the last checkpoint: a run that goes on has no validation here.
-        trainer.best.keep(_validation_scores(experiment, trainer))
+        if done % validate_every != 0:
+            trainer.best.keep(_validation_scores(experiment, trainer))
         trainer.best.restore()
 
 

@@ -35,7 +35,7 @@ def check_game(game: contracts.Game) -> None:
         )
         next_state, rewards, continues = result
         checks.check(
-            _specs(next_state) == _specs(state), f"{kind}.step(...)[0]", _shown(next_state),
+            descriptions.specs(next_state) == descriptions.specs(state), f"{kind}.step(...)[0]", _shown(next_state),
             f"a state like the one before it, {descriptions.describe(state, longest=120)}",
         )
         number, whether = tf.TensorSpec([], spec.dtype), tf.TensorSpec([], tf.bool)
@@ -75,12 +75,6 @@ def _check_agents(parameter, values, n_agents, what, one):
 def _check_state(parameter, state):
     are_right = all(tf.is_tensor(leaf) and leaf.shape[: len(_AXES)] == _AXES for leaf in tf.nest.flatten(state))
     checks.check(are_right, parameter, _shown(state), f"a state of tensors {_AXES}{_HINT}")
-
-
-def _specs(structure):
-    return tf.nest.map_structure(
-        lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype) if tf.is_tensor(leaf) else leaf, structure
-    )
 
 
 def _shown(value):

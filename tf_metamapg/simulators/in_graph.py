@@ -15,6 +15,7 @@ from tf_metamapg import descriptions
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Structure
 from tf_metamapg.contracts import Trajectory
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
 from tf_metamapg.simulators import first_step
@@ -128,7 +129,7 @@ class InGraphSimulator(descriptions.Described):
                 own_masks = tuple(map(tf.logical_and, own_masks, continues))
                 goes_on = tf.reduce_any(tf.stack(own_masks), axis=0)
                 next_state = tf.nest.map_structure(
-                    lambda new, old: tf.where(masks.expanded(goes_on, new), new, old), next_state, state
+                    lambda new, old: tf.where(axes.with_axes_behind(goes_on, new), new, old), next_state, state
                 )
             # The next step's numbers are read here, since arithmetic that is compiled together with a look at a
             # place that moves is not turned into vector instructions.

@@ -27,6 +27,9 @@ N_TASKS = 2
 class AgentTests:
     """Tests of an agent, among naive ones; mix them into a `tf.test.TestCase`."""
 
+    # Of a meta-agent whose meta-gradient has all terms: the weights w_0, w_1, w_2 of its meta-value over two updates.
+    meta_value_weights: Sequence[float] | None = None
+
     def make_agent(self) -> contracts.Agent:
         """The agent under test."""
         raise NotImplementedError
@@ -120,29 +123,38 @@ class AgentTests:
         estimator, agents, joint_params, tasks = self._setting(MetaMAPG(0.4, value_weights=last_link))
         if not isinstance(estimator, ExactEstimator):
             self.skipTest("A chain from samples is no function of the parameters alone.")
-        terms = agents[0].meta_gradients(self._chain((estimator, agents, joint_params, tasks), 2), 0)
-
-        def meta_value(*own_params):
-            params = tuple(tf.constant(leaf) for leaf in own_params)
-            chain = self._chain((estimator, agents, (params, joint_params[1]), tasks), 2)
-            values = estimator.values(chain.links[-1].joint_params, tasks, ())
-            return [tf.reduce_mean(values[0]).numpy()]
-
-        derivatives = central_differences(meta_value, [leaf.numpy() for leaf in joint_params[0]])
-        expected = np.reshape(derivatives, [N_TASKS, -1]).sum(axis=0)
-        what = "the meta-gradient of an agent that learns to shape it"
-        np.testing.assert_allclose(flat(terms.total.initial), expected, rtol=1e-5, atol=1e-7, err_msg=what)
+        setting = estimator, agents, joint_params, tasks
+        terms = agents[0].meta_gradients(self._chain(setting, 2), 0)
+        self._check_meta_gradient(setting, 0, terms, (0.0, 0.0, 1.0))
 
     def test_its_own_meta_gradient(self):
-        """Against finite differences of the last link's value if it is a meta-agent with all terms, else zeros."""
-        estimator, agents, joint_params, tasks = self._setting()
-        chain = self._chain((estimator, agents, joint_params, tasks), 2)
+        """Zeros if it is no meta-agent; with `meta_value_weights`, against finite differences of that meta-value."""
+        setting = estimator, agents, joint_params, tasks = self._setting()
+        chain = self._chain(setting, 2)
         terms = agents[-1].meta_gradients(chain, 1)
         for term in terms:
             self.assertEqual([leaf.shape for leaf in term.initial], [leaf[:, 0].shape for leaf in joint_params[1]])
             tf.nest.assert_same_structure(term.update, chain.update_params[1])
         if not agents[-1].is_meta_agent:
-            self.assertFalse(np.any(flat(terms)))
+            self.assertFalse(np.any(flat(terms)), "meta_gradients: must be zeros, as it is no meta-agent")
+        if self.meta_value_weights is not None:
+            self._check_meta_gradient(setting, 1, terms, self.meta_value_weights)
+
+    def _check_meta_gradient(self, setting, agent_index, terms, weights):
+        """All terms together, against finite differences of Σ_l w_l V over two updates, by exact values."""
+        estimator, agents, joint_params, tasks = setting
+
+        def meta_value(*own_params):
+            params = list(joint_params)
+            params[agent_index] = tuple(tf.constant(leaf) for leaf in own_params)
+            chain = self._chain((estimator, agents, tuple(params), tasks), 2)
+            values = [estimator.values(link.joint_params, tasks, link.sample)[agent_index] for link in chain.links]
+            return [sum(weight * tf.reduce_mean(value).numpy() for weight, value in zip(weights, values))]
+
+        derivatives = central_differences(meta_value, [leaf.numpy() for leaf in joint_params[agent_index]])
+        expected = np.reshape(derivatives, [N_TASKS, -1]).sum(axis=0)
+        what = f"the meta-gradient of agent {agent_index}"
+        np.testing.assert_allclose(flat(terms.total.initial), expected, rtol=1e-5, atol=1e-7, err_msg=what)
 
     def test_all_links_share_what_is_traced(self):
         """A longer chain has no more to compile, and nothing of an agent's state is traced anew."""

@@ -130,9 +130,9 @@ class MetaTrainer(descriptions.Described):
         """
         with explained():
             gradients, finite, critic_gradients, metrics = self._compute()
-        if not np.all(finite):
-            bad_seeds = [seed for seed, is_finite in zip(self._seeds, finite.numpy()) if not is_finite]
-            raise gradient_norms.NonFiniteGradientError(int(self.n_meta_updates_done) + 1, bad_seeds)
+        for what, is_finite in finite.items():
+            if bad_seeds := [seed for seed, is_right in zip(self._seeds, is_finite.numpy()) if not is_right]:
+                raise gradient_norms.NonFiniteGradientError(what, int(self.n_meta_updates_done) + 1, bad_seeds)
         self._apply(gradients, critic_gradients)
         return Metrics(*tf.nest.map_structure(lambda metric: metric.numpy(), metrics))
 
@@ -150,8 +150,7 @@ class MetaTrainer(descriptions.Described):
             report: called after each link with its index and mean rewards, array [S, n_agents].
 
         Returns:
-            (array [S, chain_length + 1, n_agents], the mean reward per step at each link; by the names of the game's
-            metrics, arrays like it).
+            ([S, chain_length + 1, n_agents], mean rewards per step; by the names of metrics, arrays like it).
         """
         tasks = self._draw_tasks(phase, 0, n_tasks)
         agent_states = self.initial_states(phase, n_tasks)
@@ -198,7 +197,7 @@ class MetaTrainer(descriptions.Described):
         """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""
         return tf.nest.map_structure(_value, self.meta_params)
 
-    def _gradients_and_metrics(self) -> tuple[list[MetaParams], tf.Tensor, list[tf.Tensor], Metrics]:
+    def _gradients_and_metrics(self) -> tuple[list[MetaParams], dict[str, tf.Tensor], list[tf.Tensor], Metrics]:
         problem, n_tasks = self.problem, self._settings.n_tasks
         meta_update = tf.identity(self.n_meta_updates_done)
         tasks = self._draw_tasks(random.META_TRAIN, meta_update, n_tasks)
@@ -213,18 +212,17 @@ class MetaTrainer(descriptions.Described):
         mean_reward, game_metrics = tf.nest.map_structure(lambda *by_link: tf.stack(by_link, axis=1), *reports)
         terms = [agent.meta_gradients(chain, index) for index, agent in enumerate(problem.agents)]
         gradients = [own_terms.total for own_terms in terms]
-        norms = list(map(gradient_norms.norms, gradients))
-        finite = tf.reduce_all(tf.math.is_finite(norms), axis=0)
         if (limit := self._settings.max_gradient_norm) is not None:
-            gradients = [
-                gradient_norms.scaled(own, tf.where(norm > limit, limit / norm, 1.0))
-                for own, norm in zip(gradients, norms)
-            ]
+            gradients = [gradient_norms.shortened(own, limit) for own in gradients]
         term_norms = [
             tf.stack([gradient_norms.norms(term.initial) for term in own_terms], axis=-1) for own_terms in terms
         ]
         metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
-        return gradients, finite, self._critic.gradients(chain.links, self._compile_fn), metrics
+        critic_gradients = self._critic.gradients(chain.links, self._compile_fn)
+        finite = {"meta-gradient": gradient_norms.have_finite_squares(gradients)}
+        if critic_gradients:
+            finite["gradient of a critic"] = gradient_norms.have_finite_squares(critic_gradients)
+        return gradients, finite, critic_gradients, metrics
 
     def _apply_gradients(self, gradients: Sequence[MetaParams], critic_gradients: Sequence[tf.Tensor]) -> None:
         for optimizer, part in zip(self._optimizers, MetaParams._fields):

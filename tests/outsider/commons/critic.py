@@ -7,7 +7,7 @@ import tf_metamapg as mapg
 
 
 @gin.configurable
-class Hopeful(mapg.Critic):
+class Hopeful(mapg.BaselineCritic):
     """Expects the same reward at every step that is left: r (1 + γ + γ² + …)."""
 
     def __init__(self, spec, policies, reward=0.5):
