@@ -77,14 +77,19 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(moved, slopes.reshape(table.shape), rtol=1e-6, atol=1e-8)
 
     @parameterized.parameters(
-        (lambda state: None, "update", "None: must be like the state before it"),
-        (lambda state: state.params, "update", r"\(float64 \[2, 3, 5, 1\],\): must be like the state before it"),
-        (lambda state: AgentState(state.params), "update", r"AgentState\(.*extra=\(\)\): must be like the state"),
+        (lambda state: None, "update", " = 1 tensors, None: must be of the structure of the state before it, 2 .*"),
+        (lambda state: state.params, "update", r" = 1 tensors, \(float64 \[2, 3, 5, 1\],\): must be of the structure"),
+        (lambda state: [*state.params, state.extra], "update", r" = 2 tensors, \[.*: must be of the structure of"),
+        (lambda state: AgentState(state.params), "update", r" = 1 tensors, AgentState\(.*extra=\(\)\): must be of the"),
         (lambda state: AgentState(state.params, state.extra[:, :1]), "update",
-         r".*\[2, 1\].*: must be like the state before it, .*\[2, 3\]"),
-        (lambda state: AgentState(state.params, tf.cast(state.extra, "float32")), "update", ".*float32.*float64.*"),
-        (lambda state: state.params, "init", r"\(.*\): must be an AgentState"),
-        (lambda state: AgentState(state.params, tf.zeros([])), "init", r"float32 \[\]: must be of tensors \[2, 3, .*"),
+         r", leaf 1, = float64 \[2, 1\]: must be float64 \[2, 3\], like that of the state before it"),
+        (lambda state: AgentState(state.params, tf.cast(state.extra, "float32")), "update",
+         r", leaf 1, = float32 \[2, 3\]: must be float64 \[2, 3\], like that"),
+        (lambda state: state.params, "init", r" = \(.*\): must be an AgentState"),
+        (lambda state: AgentState(state.params, tf.zeros([], "float64")), "init",
+         r"\.extra, leaf 0, = float64 \[\]: must be of float64 tensors \[2, 3, \.\.\.\]"),
+        (lambda state: AgentState(state.params, tf.zeros([2, 3], "int32")), "init",
+         r"\.extra, leaf 0, = int32 \[2, 3\]: must be of float64 tensors \[2, 3, \.\.\.\]"),
     )
     def test_states_that_agents_return(self, change, method, message):
         class Counting(PolicyGradient):
@@ -99,7 +104,7 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
 
         estimator, initial_params, tasks, keys = make_setting(2, ExactEstimator)
         with self.assertRaisesRegex(
-            checks.InvalidInputError, rf"^Counting\.{method}\(\.\.\.\)(\.extra)? = {message}[^\n]*$"
+            checks.InvalidInputError, rf"^Counting\.{method}\(\.\.\.\){message}[^\n]*$"
         ):
             adaptation.adapt(estimator, [Counting(), PolicyGradient()], initial_params, tasks, [keys] * 2)
 

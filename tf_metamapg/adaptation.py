@@ -152,8 +152,10 @@ def initial_states(
         state = agent.init(params, estimator, agent_index)
         name = f"{type(agent).__name__}.init(...)"
         checks.check(isinstance(state, AgentState), name, state, "an AgentState")
-        if tf.nest.flatten(state.extra):
-            arguments.check_leading(f"{name}.extra", state.extra, arguments.seeds_and_tasks(params))
+        sizes = arguments.seeds_and_tasks(params)
+        for index, leaf in enumerate(tf.nest.flatten(state.extra)):
+            # Derivatives pass through all of it.
+            arguments.check_leading(f"{name}.extra, leaf {index},", leaf, sizes, params[0].dtype.name)
         states.append(state)
     return tuple(states)
 
@@ -188,11 +190,18 @@ def _update(
 
 def _check_following(agent: contracts.Agent, state: AgentState, following: Any) -> None:
     """Raises `InvalidInputError` unless an agent's state after an update is like that before it."""
+    name = f"{type(agent).__name__}.update(...)"
+    leaves, own_leaves = tf.nest.flatten(following), tf.nest.flatten(state)
+    if isinstance(following, AgentState) and len(leaves) == len(own_leaves):
+        for index, (leaf, before) in enumerate(zip(leaves, own_leaves)):
+            own, like = map(descriptions.specs, (leaf, before))
+            allowed = f"{descriptions.describe(before)}, like that of the state before it"
+            checks.check(own == like, f"{name}, leaf {index},", leaf, allowed)
     is_alike = isinstance(following, AgentState) and descriptions.specs(following) == descriptions.specs(state)
     checks.check(
-        is_alike, f"{type(agent).__name__}.update(...)",
-        descriptions.Text(descriptions.describe(following, longest=120)),
-        f"like the state before it, {descriptions.describe(state, longest=120)}",
+        is_alike, name, descriptions.Text(f"{len(leaves)} tensors, {descriptions.describe(following, longest=100)}"),
+        f"of the structure of the state before it, {len(own_leaves)} tensors, "
+        f"{descriptions.describe(state, longest=100)}",
     )
 
 

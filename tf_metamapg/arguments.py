@@ -137,11 +137,15 @@ def params(
     return tuple(checked)
 
 
-def check_leading(parameter: str, value: Any, sizes: Sequence[int | str]) -> None:
-    """Raises `InvalidInputError` unless a value is a structure of tensors with some leading axes."""
+def check_leading(parameter: str, value: Any, sizes: Sequence[int | str], dtype: str = "") -> None:
+    """Raises `InvalidInputError` unless a value is a structure of tensors with some leading axes, and of a dtype."""
     leaves = tf.nest.flatten(value)
-    are_right = all(descriptions.is_array(leaf) and _fits(leaf.shape[: len(sizes)], sizes) for leaf in leaves)
-    checks.check(are_right and leaves, parameter, value, f"of tensors [{', '.join(map(str, sizes))}, ...]")
+    are_right = all(
+        descriptions.is_array(leaf) and _fits(leaf.shape[: len(sizes)], sizes)
+        and tf.as_dtype(leaf.dtype).name in (dtype or tf.as_dtype(leaf.dtype).name,) for leaf in leaves
+    )
+    allowed = f"of {dtype and f'{dtype} '}tensors [{', '.join(map(str, sizes))}, ...]"
+    checks.check(are_right and leaves, parameter, value, allowed)
 
 
 def seeds_and_tasks(structure: Structure) -> list[Any]:

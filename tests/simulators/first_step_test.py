@@ -54,33 +54,60 @@ class FirstStepTest(tf.test.TestCase, parameterized.TestCase):
 
     # A method, what is made of what it returns, and the message: what follows the method's name.
     @parameterized.parameters(
-        ("reset", lambda state: {"stock": 1.0}, r" = .*: must be a state of tensors \[1, 1, 2\]"),
-        ("reset", lambda state: {"stock": state["stock"][0]}, r" = .*\[1, 2\].*: must be a state"),
+        ("reset", lambda state: {"stock": 1.0}, r" = .*: must be a state of tensors \[2, 3, 4\]"),
+        ("reset", lambda state: {"stock": state["stock"][0]}, r" = .*\[3, 4\].*: must be a state"),
         ("observe", lambda seen: seen[..., 0] if seen.dtype == "float32" else seen,
-         r" = float32 \[1, 1, 2\]: must be float32 \[1, 1, 2, 2\]"),
+         r" = float32 \[2, 3, 4\]: must be float32 \[2, 3, 4, 2\]"),
         ("observe", lambda seen: tf.cast(seen, "float32"),
-         r" = float32 \[1, 1, 2\]: must be int32 \[1, 1, 2\]"),
+         r" = float32 \[2, 3, 4\]: must be int32 \[2, 3, 4\]"),
+        ("observe", lambda seen: seen + 1 if seen.dtype == "int32" else seen,
+         r" = 3: must be in 0\.\.2, see GameSpec\.observations"),
+        ("observe", lambda seen: seen - 1 if seen.dtype == "int32" else seen, r" = -1: must be in 0\.\.2, see"),
         ("step", lambda result: result[:2], r" = .*: must be the next state, rewards and"),
         ("step", lambda result: None, r" = None: must be the next state, rewards and"),
         ("step", lambda result: (result[0]["stock"], *result[1:]),
-         r"\[0\] = float32 \[1, 1, 2\]: must be a state like the one before it, .*stock"),
+         r"\[0\] = float32 \[2, 3, 4\]: must be a state like the one before it, .*stock"),
         ("step", lambda result: (result[0], result[1][0], result[2]),
-         r"\[1\] = float32 \[1, 1, 2\]: must be a tuple of 2, a reward for each agent"),
+         r"\[1\] = float32 \[2, 3, 4\]: must be a tuple of 2, a reward for each agent"),
         ("step", lambda result: (result[0], (result[1][0][..., tf.newaxis], result[1][1]), result[2]),
-         r"\[1\]\[0\] = float32 \[1, 1, 2, 1\]: must be float32 \[1, 1, 2\]"),
+         r"\[1\]\[0\] = float32 \[2, 3, 4, 1\]: must be float32 \[2, 3, 4\]"),
         ("step", lambda result: (result[0], tuple(tf.cast(one, "float64") for one in result[1]), result[2]),
-         r"\[1\]\[0\] = float64 \[1, 1, 2\]: must be float32 \[1, 1, 2\]"),
+         r"\[1\]\[0\] = float64 \[2, 3, 4\]: must be float32 \[2, 3, 4\]"),
         ("step", lambda result: (*result[:2], ()), r"\[2\] = \(\): must be a tuple of 2, a bool"),
         ("step", lambda result: (*result[:2], result[1]),
-         r"\[2\]\[0\] = float32 \[1, 1, 2\]: must be bool \[1, 1, 2\]"),
+         r"\[2\]\[0\] = float32 \[2, 3, 4\]: must be bool \[2, 3, 4\]"),
         ("metrics", lambda metrics: {}, r" = {}: must be a dict with 'giving', as its spec says"),
         ("metrics", lambda metrics: {"giving": metrics["giving"][0]},
-         r"\['giving'\] = float32 \[1, 1, 2\]: must be a tuple of 2, a number"),
+         r"\['giving'\] = float32 \[2, 3, 4\]: must be a tuple of 2, a number"),
     )
     def test_what_is_wrong_is_named(self, method, change, message):
         with self.assertRaises(checks.InvalidInputError) as caught:
             simulator(changed(method, change))
         self.assertRegex(str(caught.exception), rf"^Barter\.{method}\(\.\.\.(, [01])?\){message}[^\n]*$")
+
+    def test_tasks_without_an_axis_for_trajectories(self):
+        class Forgetful(Barter):
+            def step(self, tasks, state, joint_action, uniforms):
+                _, rewards, continues = super().step(tasks, state, joint_action, uniforms)
+                return {"stock": uniforms[0] * tasks}, rewards, continues
+
+        with self.assertRaises(tf.errors.InvalidArgumentError):
+            simulator(Forgetful())
+
+    def test_what_is_seen_after_an_end_does_not_count(self):
+        class Trap(Barter):
+            def reset(self, tasks, uniforms):
+                return {"stock": uniforms[0], "is_over": tf.zeros_like(uniforms[0], tf.bool)}
+
+            def observe(self, tasks, state, agent_index):
+                seen = super().observe(tasks, state, agent_index)
+                return tf.where(state["is_over"], 99, seen) if agent_index == 1 else seen
+
+            def step(self, tasks, state, joint_action, uniforms):
+                following, rewards, continues = super().step(tasks, state, joint_action, uniforms)
+                return {**following, "is_over": tf.logical_not(continues[0])}, rewards, continues
+
+        self.assertEqual(simulator(Trap()).horizon, 3)
 
     def test_ends_that_the_spec_does_not_know_of(self):
         with self.assertRaisesRegex(

@@ -23,7 +23,7 @@ class DefaultTasks(descriptions.Described):
             InvalidInputError: if it is none.
         """
         contracts.check_kind("DefaultTasks.game", game, contracts.AnyGame, "a game")
-        self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)
+        self._tasks = _tensors(game)
 
     def sample(self, keys: tf.Tensor, n_tasks: int) -> Structure:
         """The same task again and again, whatever the keys; see `PayoffNoise.sample`."""
@@ -47,13 +47,13 @@ class PayoffNoise(descriptions.Described):
             InvalidInputError: if one of these does not hold.
         """
         contracts.check_kind("PayoffNoise.game", game, contracts.AnyGame, "a game")
-        leaves = tf.nest.flatten(game.default_tasks)
+        self._tasks = _tensors(game)
+        leaves = tf.nest.flatten(self._tasks)
         checks.check(
-            len(leaves) <= 1 and all(np.issubdtype(np.asarray(leaf).dtype, np.floating) for leaf in leaves),
-            "PayoffNoise.game", game, "a game whose default_tasks are one array of payoffs",
+            len(leaves) <= 1 and all(leaf.dtype.is_floating for leaf in leaves), "PayoffNoise.game", game,
+            "a game whose default_tasks are one array of payoffs",
         )
         checks.check_number("PayoffNoise.width", width, minimum=0.0)
-        self._tasks = tf.nest.map_structure(lambda leaf: _tensor(leaf, game.spec.dtype), game.default_tasks)
         self._width = width
 
     def sample(self, keys: tf.Tensor, n_tasks: int) -> Structure:
@@ -79,7 +79,12 @@ class PayoffNoise(descriptions.Described):
         return tf.nest.map_structure(noisy, self._tasks)
 
 
-def _tensor(leaf, dtype):
-    """Floating numbers of tasks are in the dtype of the game."""
-    leaf = np.asarray(leaf)
-    return tf.constant(leaf, dtype if np.issubdtype(leaf.dtype, np.floating) else None)
+def _tensors(game):
+    """The default tasks of a game: floating numbers in its dtype, and whole numbers as they are."""
+    def tensor(leaf):
+        array = np.asarray(leaf)
+        is_number = np.issubdtype(array.dtype, np.number) or array.dtype == bool
+        checks.check(is_number, f"{type(game).__name__}.default_tasks", leaf, "a structure of numbers and arrays")
+        return tf.constant(array, game.spec.dtype if np.issubdtype(array.dtype, np.floating) else None)
+
+    return tf.nest.map_structure(tensor, game.default_tasks)

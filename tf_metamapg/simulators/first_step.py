@@ -1,5 +1,6 @@
-"""One step of a game is played when a simulator is made, so that what a game returns is refused before long work."""
+"""A few steps are played when a simulator is made, so that what a game returns is refused before long work."""
 
+import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import arguments
@@ -7,9 +8,12 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.games.tasks import DefaultTasks
+from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
 
-_AXES = [1, 1, 2]  # [S, N, K]
+_N_STEPS = 3
+# [S, N, K]: of different sizes, so that none is taken for another.
+_AXES = [2, 3, 4]
 _HINT = ", axes [S, N, K] in front"
 
 
@@ -17,47 +21,76 @@ def check_game(game: contracts.Game) -> None:
     """Raises `InvalidInputError` unless the methods of a game return what its spec says.
 
     Args:
-        game: `contracts.Game`; every action is zeros, and every uniform number a half.
+        game: `contracts.Game`; actions and uniform numbers are random ones, always the same.
     """
     spec, kind = game.spec, type(game).__name__
+    rng = np.random.default_rng(0)
     with tf.init_scope():
-        tasks = DefaultTasks(game).sample(random.root_keys([0]), n_tasks=1)
-        state = game.reset(tasks, _halves(game.n_reset_uniforms, spec.dtype))
+        tasks = DefaultTasks(game).sample(random.root_keys(range(_AXES[0])), n_tasks=_AXES[1])
+        state = game.reset(tasks, _uniforms(rng, game.n_reset_uniforms, spec.dtype))
         _check_state(f"{kind}.reset(...)", state)
-        for agent, space in enumerate(spec.observations):
-            _check(f"{kind}.observe(..., {agent})", game.observe(tasks, state, agent), space.tensor_spec(spec.dtype))
-        actions = [space.tensor_spec(spec.dtype) for space in spec.actions]
-        joint_action = tuple(tf.zeros([*_AXES, *one.shape], one.dtype) for one in actions)
-        result = game.step(tasks, state, joint_action, _halves(game.n_step_uniforms, spec.dtype))
-        is_triple = isinstance(result, (list, tuple)) and len(result) == 3
+        present = [np.ones(_AXES, bool)] * spec.n_agents
+        for _ in range(_N_STEPS):
+            _check_observations(game, tasks, state, present)
+            # As in a simulator, what has left does nothing.
+            joint_action = tuple(map(masks.masked, _actions(rng, spec), map(tf.constant, present)))
+            state, continues = _step(game, tasks, state, joint_action, rng)
+            if spec.ends:
+                present = [here & goes_on.numpy() for here, goes_on in zip(present, continues)]
+
+
+def _check_observations(game, tasks, state, present):
+    for agent, (space, here) in enumerate(zip(game.spec.observations, present)):
+        parameter = f"{type(game).__name__}.observe(..., {agent})"
+        seen = game.observe(tasks, state, agent)
+        _check(parameter, seen, space.tensor_spec(game.spec.dtype))
+        if isinstance(space, contracts.Discrete):
+            seen = seen.numpy()
+            beyond = seen[here & ((seen < 0) | (seen >= space.n))]
+            allowed = f"in 0..{space.n - 1}, see GameSpec.observations"
+            checks.check(not beyond.size, parameter, beyond.flat[0].item() if beyond.size else None, allowed)
+
+
+def _step(game, tasks, state, joint_action, rng):
+    """(the next state, whether agents go on), after a look at all that a step returns."""
+    spec, kind = game.spec, type(game).__name__
+    result = game.step(tasks, state, joint_action, _uniforms(rng, game.n_step_uniforms, spec.dtype))
+    is_triple = isinstance(result, (list, tuple)) and len(result) == 3
+    checks.check(is_triple, f"{kind}.step(...)", _shown(result), "the next state, rewards and whether agents go on")
+    next_state, rewards, continues = result
+    checks.check(
+        descriptions.specs(next_state) == descriptions.specs(state), f"{kind}.step(...)[0]", _shown(next_state),
+        f"a state like the one before it, {descriptions.describe(state, longest=120)}",
+    )
+    number, whether = tf.TensorSpec([], spec.dtype), tf.TensorSpec([], tf.bool)
+    _check_agents(f"{kind}.step(...)[1]", rewards, spec.n_agents, "reward", number)
+    if spec.ends:
+        _check_agents(f"{kind}.step(...)[2]", continues, spec.n_agents, "bool", whether)
+    else:
         checks.check(
-            is_triple, f"{kind}.step(...)", _shown(result), "the next state, rewards and whether agents go on"
+            not tf.nest.flatten(continues), f"{kind}.step(...)[2]", _shown(continues),
+            "(), as the game's spec says that it does not end; see GameSpec.ends",
         )
-        next_state, rewards, continues = result
-        checks.check(
-            descriptions.specs(next_state) == descriptions.specs(state), f"{kind}.step(...)[0]", _shown(next_state),
-            f"a state like the one before it, {descriptions.describe(state, longest=120)}",
-        )
-        number, whether = tf.TensorSpec([], spec.dtype), tf.TensorSpec([], tf.bool)
-        _check_agents(f"{kind}.step(...)[1]", rewards, spec.n_agents, "reward", number)
-        if spec.ends:
-            _check_agents(f"{kind}.step(...)[2]", continues, spec.n_agents, "bool", whether)
+    if isinstance(game, contracts.MeasuredGame) and spec.metrics:
+        metrics = game.metrics(tasks, state, joint_action)
+        has_all = isinstance(metrics, dict) and set(metrics) >= set(spec.metrics)
+        names = ", ".join(map(repr, spec.metrics))
+        checks.check(has_all, f"{kind}.metrics(...)", _shown(metrics), f"a dict with {names}, as its spec says")
+        for name in spec.metrics:
+            _check_agents(f"{kind}.metrics(...)[{name!r}]", metrics[name], spec.n_agents, "number", number)
+    return next_state, continues
+
+
+def _uniforms(rng, n_uniforms, dtype):
+    return tf.constant(rng.uniform(size=[n_uniforms, *_AXES]), dtype)
+
+
+def _actions(rng, spec):
+    for space in spec.actions:
+        if isinstance(space, contracts.Discrete):
+            yield tf.constant(rng.integers(space.n, size=_AXES), tf.int32)
         else:
-            checks.check(
-                not tf.nest.flatten(continues), f"{kind}.step(...)[2]", _shown(continues),
-                "(), as the game's spec says that it does not end; see GameSpec.ends",
-            )
-        if isinstance(game, contracts.MeasuredGame) and spec.metrics:
-            metrics = game.metrics(tasks, state, joint_action)
-            has_all = isinstance(metrics, dict) and set(metrics) >= set(spec.metrics)
-            names = ", ".join(map(repr, spec.metrics))
-            checks.check(has_all, f"{kind}.metrics(...)", _shown(metrics), f"a dict with {names}, as its spec says")
-            for name in spec.metrics:
-                _check_agents(f"{kind}.metrics(...)[{name!r}]", metrics[name], spec.n_agents, "number", number)
-
-
-def _halves(n_uniforms, dtype):
-    return tf.fill([n_uniforms, *_AXES], tf.constant(0.5, dtype))
+            yield tf.constant(rng.normal(size=[*_AXES, *space.shape]), spec.dtype)
 
 
 def _check(parameter, value, one):

@@ -81,6 +81,30 @@ class AgentTests:
             what = f"states after two updates, in mode '{mode}' and in mode 'eager'"
             np.testing.assert_allclose(states, expected, rtol=1e-7, atol=1e-9, err_msg=what)
 
+    def test_seeds_and_tasks_do_not_mix(self):
+        """What one task of one seed learns does not depend on those beside it."""
+        estimator, agents, joint_params, tasks = self._setting()
+        rng = np.random.default_rng(1)
+        joint_params, tasks = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, 2, axis=0), (joint_params, tasks))
+        # Some of them have steeper gradients than others, which a norm over all would tell.
+        joint_params = tf.nest.map_structure(lambda leaf: leaf + rng.normal(size=leaf.shape), joint_params)
+        keys = [random.link_keys(random.root_keys([3, 4]), link) for link in range(3)]
+        whole = adaptation.adapt(estimator, agents, joint_params, tasks, keys).links
+        if not isinstance(estimator, ExactEstimator):
+            # What is sampled differs with the number of tasks, so that only seeds can be told apart.
+            own = tf.nest.map_structure(lambda leaf: leaf[1:], (joint_params, tasks, keys))
+            expected = tf.nest.map_structure(lambda leaf: leaf[1:], whole[-1].agent_states[-1])
+        else:
+            own = tf.nest.map_structure(lambda leaf: leaf[1:, 1:], (joint_params, tasks))
+            own = (*own, [link_keys[1:] for link_keys in keys])
+            expected = tf.nest.map_structure(lambda leaf: leaf[1:, 1:], whole[-1].agent_states[-1])
+        alone = adaptation.adapt(estimator, agents, *own).links[-1].agent_states[-1]
+        for (name, leaf), (_, expected_leaf) in zip(_named_leaves(alone), _named_leaves(expected)):
+            np.testing.assert_allclose(
+                leaf, expected_leaf, rtol=1e-9, atol=1e-12,
+                err_msg=f"update: {name} depends on other seeds or tasks; reduce over axes behind [S, N] alone",
+            )
+
     def test_its_update_is_differentiated_right(self):
         """In the states of all agents, moments included, against finite differences at fixed samples."""
         setting = estimator, agents, _, tasks = self._setting()

@@ -132,6 +132,12 @@ class GameTests:
         game, simulator, joint_params, tasks, keys = self._setting(2, 2, n_trajectories=50)
         trajectory = simulator.sample(joint_params, tasks, keys)
         self.assertLen(trajectory.mask, game.spec.n_agents if game.spec.ends else 0)
+        for agent in range(game.spec.n_agents):
+            space = game.spec.observations[agent]
+            if isinstance(space, contracts.Discrete):
+                seen = trajectory.observations[agent].numpy()
+                is_possible = np.all((seen >= 0) & (seen < space.n))
+                self.assertTrue(is_possible, f"observe: what agent {agent} sees must be in 0..{space.n - 1}")
         for agent, mask in enumerate(np.array(trajectory.mask)):
             self.assertTrue(np.all(mask[..., 0]), f"agent {agent} must be there at the first step")
             self.assertTrue(np.all(mask[..., 1:] <= mask[..., :-1]), f"agent {agent} must not come back")
