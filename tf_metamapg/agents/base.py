@@ -23,9 +23,10 @@ class GradientAgent(descriptions.Described, abc.ABC):
 
     Attributes:
         is_meta_agent: whether it learns its initial policy.
+        plays_ahead: whether its update lets the policies play.
     """
 
-    is_meta_agent = False
+    is_meta_agent = plays_ahead = False
 
     def __init__(
         self, inner_learning_rate: float | ConstantRate = 1.0, optimizer: SGD | None = None, entropy_bonus: float = 0.0

@@ -1,0 +1,96 @@
+"""Two agents move one cheetah: a meta-agent and teammates that used to run the other way."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tf_metamapg.reproductions import personas
+from tf_metamapg.reproductions import protocols
+from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
+
+TITLE = "Learning among learning teammates in two-agent HalfCheetah"
+SOURCE = "after the protocol of Kim et al. 2021, with fewer samples and meta-updates"
+DURATION = "40 min"
+
+# Inner steps of the agents that choose no initial policy; the best in meta-validation is taken.
+RATES = (0.001, 0.005, 0.02)
+# Of the teammates, which LOLA-DiCE knows.
+ASSUMED = "LOLADiCE.assumed_learning_rate = 0.005"
+HEADER = ("method", "inner_step", "meta_updates", "seconds", "seed", "inner_updates", "average_reward")
+
+
+def reproduce(
+    directory: files.PathLike, bindings: Sequence[str] = (), teammates_bindings: Sequence[str] = (),
+) -> None:
+    """Trains teammates and keeps snapshots of them, trains and evaluates all methods, and writes the results.
+
+    Args:
+        directory: where to.
+        bindings: gin bindings that come after those of `half_cheetah.gin`.
+        teammates_bindings: the same of `half_cheetah_teammates.gin`.
+    """
+    teammates = protocols.train_config(directory, "teammates", "half_cheetah_teammates", teammates_bindings)
+    snapshots = pathlib.Path(directory) / "runs" / "teammates" / "snapshots" / "agent_1"
+    bindings = (f"Snapshots.directory = {str(snapshots)!r}", ASSUMED, *bindings)
+    curves, remarks = {}, {}
+    for method in personas.METHODS:
+        summary, *others = personas.outcome(directory, "mlp", "half_cheetah", method, bindings, RATES)
+        curves[method] = personas.own_rewards(summary["meta_test"])
+        remarks[method] = [others[0], summary["meta_updates"], f"{others[1]:.0f}"]
+    rows = [
+        [method, *remarks[method], seed, update, f"{value:.9g}"]
+        for method, of_method in curves.items() for (seed, update), value in np.ndenumerate(of_method)
+    ]
+    results.save(directory, _figure(curves), HEADER, rows, _text(curves, remarks, teammates))
+
+
+def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]], teammates: Mapping[str, Any]) -> str:
+    n_seeds, n_links = curves["Meta-MAPG"].shape
+    table = [
+        [
+            method, results.with_interval(personas.area(of_method)),
+            *(results.with_interval(of_method[:, update]) for update in range(n_links)), *map(str, remarks[method][:2]),
+            f"{remarks[method][2]} s",
+        ]
+        for method, of_method in curves.items()
+    ]
+    difference = personas.area(curves["Meta-MAPG"]) - personas.area(curves["Meta-PG"])
+    backwards = np.mean(teammates["meta_test"]["average_reward"])
+    return (
+        results.paragraph(
+            "Average reward per step, which both agents share, forwards, with held-out teammates that learn, too;",
+            f"mean ± 95% interval over {n_seeds} seeds, by inner updates of both; the area is the mean from the first",
+            "update on. Configs: `half_cheetah.gin`, and `half_cheetah_teammates.gin` for the teammates, which are",
+            "snapshots of pairs of agents that learned to run backwards. At the end of that they got",
+            f"{results.signed(backwards)} per step for it, in {teammates['wall_seconds']:.0f} s.",
+            f"Meta-MAPG less Meta-PG, seed by seed: {results.with_interval(difference)}.",
+        )
+        + results.paragraph(
+            "Published: where interests are shared, Meta-MAPG and Meta-PG do equally well, and both do better than",
+            "LOLA-DiCE and policy gradient. The rules, γ, λ, T and L are those of the protocol of 2021. What differs:",
+            "K is 32 and not 64, there are far fewer meta-updates and snapshots, policies are perceptrons with 64",
+            "units in place of LSTMs, and their standard deviations depend on what is seen. LOLA-DiCE and naive agents",
+            "start from initial policies as they are drawn; their inner step is the best of",
+            ", ".join(map(str, RATES)),
+            "in meta-validation, and the time is that of all of these. All seeds meet the same teammates.",
+        )
+        + results.markdown_table(
+            ["method", "area", *map(str, range(n_links)), "inner step", "meta-updates", "time"], table
+        )
+    )
+
+
+def _figure(curves):
+    figure, (panel,) = results.new_figure(5.4, 3.6)
+    for method, of_method in curves.items():
+        results.draw_mean(
+            panel, range(of_method.shape[1]), of_method, method, results.COLOURS[method], marker="o", markersize=3
+        )
+    results.label_learning_curves(panel)
+    panel.set_xlabel("inner updates of both agents")
+    panel.set_xticks(range(next(iter(curves.values())).shape[1]))
+    return figure
