@@ -17,9 +17,9 @@ SOURCE = "after the protocol of Kim et al. 2021, with fewer samples and meta-upd
 DURATION = "40 min"
 
 # Inner steps of the agents that choose no initial policy; the best in meta-validation is taken.
-RATES = (0.001, 0.005, 0.02)
-# Of the teammates, which LOLA-DiCE knows.
-ASSUMED = "LOLADiCE.assumed_learning_rate = 0.005"
+RATES = (0.001, 0.005, 0.01)
+# What other agents in the place of Meta-MAPG have in common with it, and with their teammates.
+SHARED = ("LOLADiCE.assumed_learning_rate = 0.001", "LOLADiCE.optimizer = @SGD()", "MetaPG.optimizer = @SGD()")
 HEADER = ("method", "inner_step", "meta_updates", "seconds", "seed", "inner_updates", "average_reward")
 
 
@@ -35,7 +35,7 @@ def reproduce(
     """
     teammates = protocols.train_config(directory, "teammates", "half_cheetah_teammates", teammates_bindings)
     snapshots = pathlib.Path(directory) / "runs" / "teammates" / "snapshots" / "agent_1"
-    bindings = (f"Snapshots.directory = {str(snapshots)!r}", ASSUMED, *bindings)
+    bindings = (f"Snapshots.directory = {str(snapshots)!r}", *SHARED, *bindings)
     curves, remarks = {}, {}
     for method in personas.METHODS:
         summary, *others = personas.outcome(directory, "mlp", "half_cheetah", method, bindings, RATES)
@@ -71,9 +71,10 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
         )
         + results.paragraph(
             "Published: where interests are shared, Meta-MAPG and Meta-PG do equally well, and both do better than",
-            "LOLA-DiCE and policy gradient. The rules, γ, λ, T and L are those of the protocol of 2021. What differs:",
-            "K is 32 and not 64, there are far fewer meta-updates and snapshots, policies are perceptrons with 64",
-            "units in place of LSTMs, and their standard deviations depend on what is seen. LOLA-DiCE and naive agents",
+            "LOLA-DiCE and policy gradient. The rules, γ, λ, L and the first inner steps are those of the protocol of",
+            "2021. What differs: K is 32 and T 100 (64 and 200 there), there are far fewer meta-updates and snapshots,",
+            "policies are perceptrons with 64 units in place of LSTMs, their standard deviations depend on what is",
+            "seen, and gradients of inner updates are shortened to a norm of 300. LOLA-DiCE and naive agents",
             "start from initial policies as they are drawn; their inner step is the best of",
             ", ".join(map(str, RATES)),
             "in meta-validation, and the time is that of all of these. All seeds meet the same teammates.",
