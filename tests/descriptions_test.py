@@ -151,7 +151,7 @@ def held():
         "mlp_policy": (
             mapg.mlp_policy(game, 0, [8] * 6),
             f"CategoricalPolicy by mlp_policy(game={GAME}, agent_index=0, hidden_units=[8, 8, 8, 8, … of 6], "
-            "activation='tanh')",
+            "activation='tanh', shared_stddev=False)",
         ),
         "gru_policy": (
             mapg.gru_policy(game, 0, units=3), f"NetworkPolicy by gru_policy(game={GAME}, agent_index=0, units=3)",
@@ -162,7 +162,7 @@ def held():
         "mlp_policy of vectors": (
             mapg.mlp_policy(vector_game, 0),
             f"NetworkPolicy by mlp_policy(game={VECTOR_GAME}, agent_index=0, hidden_units=(64,), "
-            "activation='tanh')",
+            "activation='tanh', shared_stddev=False)",
         ),
         "keras_policy": (
             mapg.keras_policy(game, 0, one_table),

@@ -190,6 +190,8 @@ TABLE = (
     ("to_parallel_env", "render_mode", ("rgb_array", 3, []), "'ansi', 'human' or None"),
     ((*NAMED, *COIN_GAMES, "OpenSpielGame", "ParallelEnvGame", "bilinear_game", "tandem_game"), "dtype",
      ("float16", "int32", "double", "", None, 64, np.float32), "'float32' or 'float64'"),
+    ("mlp_policy", "shared_stddev", (1, None, "yes"), "True or False"),
+    ("mlp_policy", "shared_stddev", (True,), "False, as actions of this agent are finitely many"),
     ("mlp_policy", "activation", ("tanhh", 3, []), "the name of a Keras activation"),
     # Parts: games, policies, optimisers and what makes them.
     (("DefaultTasks", "PayoffNoise", *POLICY_MAKERS, *ESTIMATORS), "game", (*OTHERS, mapg.MatrixGame),
