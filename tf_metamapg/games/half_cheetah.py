@@ -68,8 +68,8 @@ class HalfCheetahGame(descriptions.Described):
 class Cheetahs:
     """B cheetahs; see `contracts.Environments`.
 
-    What a state leads to is a function of the state: each step begins to look for its forces anew, and not from those
-    that acted before, as a single environment of Gymnasium does. Both find the same but for what its solver tolerates.
+    What a state leads to is a function of the state: MuJoCo looks for the forces of each step anew, and not from those
+    that acted before, as in a single environment of Gymnasium. Both find the same but for the last digits.
 
     Attributes:
         model: MuJoCo's model of one of them.

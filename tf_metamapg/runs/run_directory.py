@@ -107,7 +107,8 @@ class RunDirectory:
                 )
         info = self.read_info()
         before, now = [info["versions"], *info["resumed_with"]][-1], versions()
-        changed = [name for name in now if before.get(name) != now[name]]
+        # What only one of the processes has imported is of some other run.
+        changed = [name for name in now if name in before and before[name] != now[name]]
         if changed and not allow_other_versions:
             raise checks.InvalidInputError(
                 f"--run_dir={self.path}: the run has used {_of(changed, before)}, and here there is "
