@@ -58,7 +58,10 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
         ]
         for method, of_method in curves.items()
     ]
-    difference = personas.area(curves["Meta-MAPG"]) - personas.area(curves["Meta-PG"])
+    differences = ", ".join(
+        f"{one} less {other} {results.with_interval(personas.area(curves[one]) - personas.area(curves[other]))}"
+        for one, other in (("Meta-MAPG", "Meta-PG"), ("Meta-MAPG", "naive"), ("Meta-PG", "naive"))
+    )
     backwards = np.mean(teammates["meta_test"]["average_reward"])
     return (
         results.paragraph(
@@ -67,7 +70,7 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
             "update on. Configs: `half_cheetah.gin`, and `half_cheetah_teammates.gin` for the teammates, which are",
             "snapshots of pairs of agents that learned to run backwards. At the end of that they got",
             f"{results.signed(backwards)} per step for it, in {teammates['wall_seconds']:.0f} s.",
-            f"Meta-MAPG less Meta-PG, seed by seed: {results.with_interval(difference)}.",
+            f"Seed by seed, as all methods start from the same policies: {differences}.",
         )
         + results.paragraph(
             "Published: where interests are shared, Meta-MAPG and Meta-PG do equally well, and both do better than",
@@ -78,6 +81,10 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
             "from initial policies as they are drawn; their inner step is the best of", ", ".join(map(str, RATES)),
             "in meta-validation, and the time is that of all of these. All seeds meet the same teammates.",
         )
+        + results.paragraph(
+            "Inner updates this short change little: what sets methods apart here are initial policies, which the two",
+            "meta-agents have learned and the others have not. Longer ones drown the opponent-shaping term in noise.",
+        )
         + results.markdown_table(
             ["method", "area", *map(str, range(n_links)), "inner step", "meta-updates", "time"], table
         )
@@ -85,12 +92,14 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
 
 
 def _figure(curves):
-    figure, (panel,) = results.new_figure(5.4, 3.6)
+    figure, (panel,) = results.new_figure(6.4, 3.6)
     for method, of_method in curves.items():
-        results.draw_mean(
-            panel, range(of_method.shape[1]), of_method, method, results.COLOURS[method], marker="o", markersize=3
-        )
-    results.label_learning_curves(panel)
+        colour = results.COLOURS[method]
+        panel.plot(of_method.T, color=colour, linewidth=0.5, alpha=0.6)
+        panel.plot(of_method.mean(axis=0), color=colour, label=method, marker="o", markersize=3)
     panel.set_xlabel("inner updates of both agents")
+    panel.set_ylabel("average reward per step")
     panel.set_xticks(range(next(iter(curves.values())).shape[1]))
+    panel.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=8, title="every seed, and the mean", title_fontsize=8)
     return figure
