@@ -14,6 +14,9 @@ from tests import command_line
 CONFIGS = sorted(command_line.GIN_CONFIGS.glob("**/*.gin"))
 BINDING = re.compile(r"^[\w./]+ *=")
 NUMERIC_BINDING = re.compile(r"^[\w./]+ *= *-?[\d.]")
+# Configs whose population another one makes, and how many of it there are in a tiny run of that.
+TEAMMATES = {"half_cheetah": "half_cheetah_teammates"}
+FEW_SNAPSHOTS = tuple(f"Snapshots.{size} = 2" for size in ("n_train", "n_validation", "n_test"))
 
 
 class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
@@ -24,10 +27,17 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters((path.stem, path) for path in CONFIGS)
     @pytest.mark.slow
     def test_runs(self, path):
-        run_dir = pathlib.Path(self.get_temp_dir()) / "run"
+        directory, bindings = pathlib.Path(self.get_temp_dir()), [*command_line.TINY, "train.n_meta_updates = 1"]
+        run_dir = directory / "run"
+        if path.stem in TEAMMATES:
+            made = command_line.run(
+                f"--gin_file={TEAMMATES[path.stem]}.gin", f"--run_dir={directory / 'teammates'}",
+                *command_line.gin_params(*bindings, "train.n_meta_updates = 2", "train.snapshot_every = 1"),
+            )
+            self.assertEqual((made.status, made.stderr), (0, ""))
+            bindings += [f"Snapshots.directory = '{directory / 'teammates' / 'snapshots' / 'agent_1'}'", *FEW_SNAPSHOTS]
         outcome = command_line.run(
-            f"--gin_file={path}", f"--run_dir={run_dir}",
-            *command_line.gin_params(*command_line.TINY, "train.n_meta_updates = 1"),
+            f"--gin_file={path}", f"--run_dir={run_dir}", *command_line.gin_params(*bindings)
         )
         self.assertEqual(outcome.status, 0, outcome.stderr)
         self.assertEqual(outcome.stderr, "")

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from tests import snapshot_files
 import tf_metamapg as mapg
 from tf_metamapg import checks
 from tf_metamapg import contracts
@@ -72,7 +73,8 @@ def members():
     policies = {"Policy", "ExportablePolicy"}
     steps, finite = policies | {"StepPolicy"}, policies | {"StepPolicy", "ExactPolicy"}
     # Protocols go by the names that a member has: whatever samples could sample tasks, and an estimator knows a game.
-    finite_game = {"AnyGame", "Game", "MeasuredGame", "ExactGame", "MeasuredExactGame", "EntropyGame"}
+    game_of_steps = {"AnyGame", "Game", "Environments"}
+    finite_game = game_of_steps | {"MeasuredGame", "ExactGame", "MeasuredExactGame", "EntropyGame"}
     samplers = {"TaskDistribution"}
     exact = mapg.ExactEstimator(game, tabular)
     env_game = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
@@ -80,15 +82,17 @@ def members():
         "MatrixGame": (mapg.MatrixGame(mapg.chicken()), finite_game),
         "IteratedMatrixGame": (game, finite_game),
         "StochasticGame": (mapg.StochasticGame(np.ones([1, 1, 1]), np.ones([1, 1, 1])), finite_game),
-        "CoinGame": (mapg.CoinGame(mapg.pola_rules()), {"AnyGame", "Game", "MeasuredGame"}),
+        "CoinGame": (mapg.CoinGame(mapg.pola_rules()), game_of_steps | {"MeasuredGame"}),
         "ExactCoinGame": (mapg.ExactCoinGame(mapg.pola_rules(), "board"), finite_game),
-        "ExchangeGame": (mapg.ExchangeGame(), {"AnyGame", "Game", "MeasuredGame"}),
-        "NavigationGame": (mapg.NavigationGame(), {"AnyGame", "Game", "MeasuredGame"}),
+        "ExchangeGame": (mapg.ExchangeGame(), game_of_steps | {"MeasuredGame"}),
+        "NavigationGame": (mapg.NavigationGame(), game_of_steps | {"MeasuredGame"}),
         "PublicGoodsGame": (mapg.PublicGoodsGame(), finite_game),
         "OpenSpielGame": (mapg.OpenSpielGame("matrix_pd"), finite_game),
-        "LinearQuadraticGame": (vectors, {"AnyGame", "Game"}),
+        "LinearQuadraticGame": (vectors, game_of_steps),
         "DifferentiableGame": (bilinear, {"AnyGame", "ExactGame"}),
         "ParallelEnvGame": (env_game, {"AnyGame", "HostGame"}),
+        "HalfCheetahGame": (mapg.HalfCheetahGame(), {"AnyGame", "HostGame"}),
+        "environments": (env_game.make_environments(1), {"Environments"}),
         "DefaultTasks": (mapg.DefaultTasks(game), samplers),
         "PayoffNoise": (mapg.PayoffNoise(game), samplers),
         "TabularPolicy": (tabular[0], finite),
@@ -98,6 +102,7 @@ def members():
         "a vector": (mapg.vector_policy(bilinear, 0), policies | {"ExactPolicy"}),
         "Personas": (mapg.Personas(tabular[0]), {"Population", *samplers}),
         "NormalPolicies": (mapg.NormalPolicies(tabular[0]), {"Population", *samplers}),
+        "Snapshots": (snapshot_files.population(tabular[0]), {"Population", *samplers}),
         "InGraphSimulator": (mapg.InGraphSimulator(game, tabular), {"Simulator", *samplers}),
         "HostSimulator": (mapg.HostSimulator(env_game, tabular), {"Simulator", *samplers}),
         "ExactEstimator": (exact, {"Estimator", "AnyGame", *samplers}),

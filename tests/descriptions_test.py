@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tests import snapshot_files
 import tf_metamapg as mapg
 from tf_metamapg import descriptions
 from tf_metamapg.simulators.in_graph import InGraphSimulator
@@ -131,6 +132,10 @@ def held():
         ),
         "LinearQuadraticGame": (vector_game, VECTOR_GAME),
         "ParallelEnvGame": (parallel_env_game, env_game),
+        "HalfCheetahGame": (
+            mapg.HalfCheetahGame(-1),
+            "HalfCheetahGame(direction=-1, discount=0.95, dtype='float32', name='two-agent HalfCheetah')",
+        ),
         "HostSimulator": (
             mapg.HostSimulator(parallel_env_game, policies, n_workers=1),
             f"HostSimulator(game={env_game}, policies=[{first}, {second}], n_trajectories=64, horizon=150, "
@@ -146,7 +151,7 @@ def held():
         "mlp_policy": (
             mapg.mlp_policy(game, 0, [8] * 6),
             f"CategoricalPolicy by mlp_policy(game={GAME}, agent_index=0, hidden_units=[8, 8, 8, 8, … of 6], "
-            "activation='tanh')",
+            "activation='tanh', shared_stddev=False)",
         ),
         "gru_policy": (
             mapg.gru_policy(game, 0, units=3), f"NetworkPolicy by gru_policy(game={GAME}, agent_index=0, units=3)",
@@ -157,7 +162,7 @@ def held():
         "mlp_policy of vectors": (
             mapg.mlp_policy(vector_game, 0),
             f"NetworkPolicy by mlp_policy(game={VECTOR_GAME}, agent_index=0, hidden_units=(64,), "
-            "activation='tanh')",
+            "activation='tanh', shared_stddev=False)",
         ),
         "keras_policy": (
             mapg.keras_policy(game, 0, one_table),
@@ -263,6 +268,11 @@ def held():
         ),
         "NormalPolicies": (
             mapg.NormalPolicies(policies[0], stddev=2), f"NormalPolicies(policy={policies[0]}, mean=0.0, stddev=2)",
+        ),
+        "Snapshots": (
+            snapshot_files.population(policies[0]),
+            f"Snapshots(policy={policies[0]}, directory='{snapshot_files.directory(policies[0])}', n_train=2, "
+            "n_validation=1, n_test=1, seed=0)",
         ),
         "Trajectory": (link.sample.trajectory, TRAJECTORY),
         "Sample": (link.sample, f"Sample(trajectory={TRAJECTORY}, step_weights={REWARDS})"),

@@ -102,6 +102,14 @@ class ReadmeTest(tf.test.TestCase):
                 self.assertIn(learner, paragraph)
                 self.assertIn(f"{peak.replace(' at ', ' after update ')}", paragraph)
 
+    def test_numbers_of_the_cheetah(self):
+        paragraph = next(part for part in README.split("\n\n") if part.startswith("**One cheetah"))
+        paragraph = " ".join(paragraph.split())
+        methods = result("half_cheetah")[2:]
+        self.assertLen(methods, 4)
+        for method, area, *_ in methods:
+            self.assertRegex(paragraph, rf"{method}( agents| gets)? {area}")
+
     def test_words_are_defined_before_they_are_used(self):
         self.assertNotIn("reading", README)
         definitions = [README.index(f"**{kind} inner updates:**") for kind in ("Expected", "Sampled")]

@@ -12,6 +12,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from tests import snapshot_files
 import tf_metamapg as mapg
 from tf_metamapg import checks
 from tf_metamapg import contracts
@@ -60,6 +61,7 @@ GIVEN = {
     "ParallelEnvGame": {"make_env": functools.partial(mapg.to_parallel_env, DILEMMA)},
     "Personas": {"policy": POLICIES[0]},
     "ScoreFunctionEstimator": IN_DILEMMA,
+    "Snapshots": {"policy": POLICIES[1], "directory": snapshot_files.directory(POLICIES[1]), **snapshot_files.SIZES},
     "StochasticGame": {"payoffs": np.zeros([2, 2, 3]), "transitions": np.full([3, 2, 3, 3], 1 / 3)},
     "ValueNetwork": CRITIC,
     "pettingzoo_env": {"function": "tests.simulators.host_envs.Leaving"},
@@ -84,9 +86,13 @@ TABLES = (*MATRIX_GAMES, "StochasticGame")
 COIN_GAMES, COIN_PLAYERS = ("CoinGame", "ExactCoinGame"), ("always_cooperate", "always_defect")
 ENDING = ("OpenSpielGame", "PublicGoodsGame")
 DISCOUNTED = (
-    *COIN_GAMES, "ExchangeGame", "IteratedMatrixGame", "LinearQuadraticGame", "NavigationGame", "StochasticGame"
+    *COIN_GAMES, "ExchangeGame", "HalfCheetahGame", "IteratedMatrixGame", "LinearQuadraticGame", "NavigationGame",
+    "StochasticGame",
 )
-NAMED = ("DifferentiableGame", "ExchangeGame", "LinearQuadraticGame", "NavigationGame", "PublicGoodsGame", *TABLES)
+NAMED = (
+    "DifferentiableGame", "ExchangeGame", "HalfCheetahGame", "LinearQuadraticGame", "NavigationGame", "PublicGoodsGame",
+    *TABLES,
+)
 POLICY_MAKERS = ("gru_policy", "lstm_policy", "mlp_policy", "tabular_policy", "vector_policy")
 
 
@@ -106,8 +112,9 @@ TABLE = (
     ("HostSimulator", "n_workers", (1001,), "an integer ≤ 1000"),
     ("to_parallel_env", "horizon", COUNTS, "an integer ≥ 1"),
     (SAMPLED_ESTIMATORS, "n_trajectories horizon", COUNTS, "an integer ≥ 1"),
-    ("Personas", "n_train n_validation n_test", COUNTS, "an integer ≥ 1"),
-    ("Personas", "seed", (-1, 1.5, "1", None, True), "an integer ≥ 0"),
+    ("Personas Snapshots", "n_train n_validation n_test", COUNTS, "an integer ≥ 1"),
+    ("Snapshots", "n_train", (3,), "less, as there are 4 snapshots for all phases"),
+    ("Personas Snapshots", "seed", (-1, 1.5, "1", None, True), "an integer ≥ 0"),
     ("gru_policy lstm_policy", "units", COUNTS, "an integer ≥ 1"),
     ("ValueNetwork", "units", COUNTS, "an integer ≥ 1"),
     ("MaximumLikelihood", "max_iterations", COUNTS, "an integer ≥ 1"),
@@ -160,6 +167,8 @@ TABLE = (
     ("PublicGoodsGame", "multiplier endowment end_probability", (0.0, -0.1), "> 0"),
     ("PublicGoodsGame", "multiplier endowment end_probability", NUMBERS, "a finite number"),
     ("PublicGoodsGame", "end_probability", (1.1, 2), r"in \(0, 1\]"),
+    ("HalfCheetahGame", "direction", NUMBERS, "a finite number"),
+    ("HalfCheetahGame", "direction", (0, 0.5, -2.0), "1 or -1"),
     ("NavigationGame", "n_agents", COUNTS, "an integer ≥ 1"),
     ("NavigationGame", "goal", (None, "there", {}), "an array of numbers"),
     ("NavigationGame", "goal", (0.5, (0.5,), [[0.5, 0.5]], (0.5, 0.5, 0.5)), "a vector of two numbers"),
@@ -181,6 +190,8 @@ TABLE = (
     ("to_parallel_env", "render_mode", ("rgb_array", 3, []), "'ansi', 'human' or None"),
     ((*NAMED, *COIN_GAMES, "OpenSpielGame", "ParallelEnvGame", "bilinear_game", "tandem_game"), "dtype",
      ("float16", "int32", "double", "", None, 64, np.float32), "'float32' or 'float64'"),
+    ("mlp_policy", "shared_stddev", (1, None, "yes"), "True or False"),
+    ("mlp_policy", "shared_stddev", (True,), "False, as actions of this agent are finitely many"),
     ("mlp_policy", "activation", ("tanhh", 3, []), "the name of a Keras activation"),
     # Parts: games, policies, optimisers and what makes them.
     (("DefaultTasks", "PayoffNoise", *POLICY_MAKERS, *ESTIMATORS), "game", (*OTHERS, mapg.MatrixGame),
@@ -193,7 +204,9 @@ TABLE = (
     ("ParallelEnvGame", "make_env", OTHERS, "a function that makes a pettingzoo.ParallelEnv, such as .*"),
     ("to_parallel_env", "task", (3.0, np.zeros([2, 2]), {"a": 1.0}), ".*, (with axes|as many seeds).*"),
     (SAMPLED_ESTIMATORS, "critic simulator", OTHERS, "a function that makes a (critic|simulator).*"),
-    ("NormalPolicies", "policy", OTHERS, "a policy; see contracts.Policy"),
+    ("Snapshots", "directory", (3, None, ["a"]), "the name of a directory"),
+    ("Snapshots", "directory", ("", "nowhere", "tests"), "a directory of snapshots of one agent, .*snapshot_every"),
+    ("NormalPolicies Snapshots", "policy", OTHERS, "a policy; see contracts.Policy"),
     ("Personas", "policy", (*OTHERS, mapg.mlp_policy(DILEMMA, 0)), "a tabular policy"),
     (LEARNERS, "optimizer", (*OTHERS[:2], mapg.Adam), r"an optimiser, such as Adam\(\); (see|this is).*"),
     ([name for name in LEARNERS if name not in META_AGENTS], "inner_learning_rate",
@@ -292,6 +305,7 @@ TABLE = (
     ("RunSettings", "first_seed", (2**31 - 19,), "such that all seeds are below 2³¹"),
     ("RunSettings", "n_meta_updates", (-1, 1.5, None), "an integer ≥ 0"),
     ("RunSettings", "export_all_seeds", (1, None), "True or False"),
+    ("RunSettings", "snapshot_every", (0, -1, 1.5, "1"), "an integer ≥ 1"),
 )
 
 # Whoever calls these has looked at their arguments by then: makers of policies, estimators, meta-agents.

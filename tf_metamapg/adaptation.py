@@ -171,7 +171,7 @@ def extend(
         tuple of as many Links as there are keys.
     """
     sample = sampling(estimator, compile_fn)
-    update = compile_fn(functools.partial(_update, estimator, tuple(agents)))
+    update = compiled_update(functools.partial(_update, estimator, tuple(agents)), estimator, agents, compile_fn)
     links: list[Link] = []
     for step, link_keys in enumerate(keys):
         if links:
@@ -186,6 +186,15 @@ def _update(
     step_params: Sequence[Structure],
 ) -> tuple[AgentState, ...]:
     return inner_update(Objectives(estimator, tasks, link), agents, step_params)
+
+
+def compiled_update(
+    function: Callable[..., Any], estimator: contracts.Estimator, agents: Sequence[contracts.Agent],
+    compile_fn: Callable[..., Any],
+) -> Callable[..., Any]:
+    """A function in which all agents update, compiled unless one of them lets others play outside of the graph."""
+    plays_outside = not estimator.in_graph and any(agent.plays_ahead for agent in agents)
+    return function if plays_outside else compile_fn(function)
 
 
 def _check_following(agent: contracts.Agent, state: AgentState, following: Any) -> None:

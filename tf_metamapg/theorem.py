@@ -82,7 +82,10 @@ def meta_gradients(chain: adaptation.Chain, agent_index: int, value_weights: Seq
         checks.check_number(f"value_weights[{index}]", weight)
 
     at_last_link = chain.compile_fn(functools.partial(_last_link, chain.estimator, own=agent_index))
-    at_inner_link = chain.compile_fn(functools.partial(_inner_link, chain.estimator, chain.agents, own=agent_index))
+    at_inner_link = adaptation.compiled_update(
+        functools.partial(_inner_link, chain.estimator, chain.agents, own=agent_index), chain.estimator, chain.agents,
+        chain.compile_fn,
+    )
     # No weight, in place of one that is zero, spares a derivative.
     weights = [tf.constant(weight, chain.estimator.spec.dtype) if weight else None for weight in value_weights]
     cotangents = at_last_link(chain.tasks, chain.links[-1], weights[-1])

@@ -17,6 +17,7 @@ from tests import command_line
 import tf_metamapg as mapg
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.benchmarks import host_loop
 from tf_metamapg.benchmarks import reference_loop
 from tf_metamapg.benchmarks import workloads
 from tf_metamapg.commands import benchmark
@@ -71,6 +72,18 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(workloads.LOLA_WORKLOADS[name][3:7], (1, 1, n_trajectories, horizon))
 
 
+class HostLoopTest(tf.test.TestCase):
+
+    @pytest.mark.slow
+    def test_measure(self):
+        with mock.patch.dict(host_loop.SIZES, {"host=4": 4}):
+            measured = host_loop.measure("host=4", n_repeats=3)
+        for column in host_loop.COLUMNS:
+            least, largest = measured[f"{column}_spread"]
+            self.assertGreater(least, 0.0)
+            self.assertBetween(measured[column], least, largest)
+
+
 class ReferenceLoopTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(
@@ -104,7 +117,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
 
     def run_command(self, *arguments):
-        for name in ("json", "repeats", "started", "scaling"):
+        for name in ("json", "repeats", "started", "scaling", "host"):
             benchmark.FLAGS[name].unparse()
         with (
             contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.redirect_stderr(io.StringIO()) as stderr
@@ -149,6 +162,19 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertCountEqual(written["scaling"], rows)
         doubled = workloads.SCALING["n_tasks"]["n_tasks=64"]
         self.assertEqual(doubled, workloads.WORKLOADS["tabular"]._replace(n_tasks=64))
+
+    def test_host(self):
+        measured = {column: 10.0 * index for index, column in enumerate(host_loop.COLUMNS)}
+        with mock.patch.object(benchmark, "_measure_aside", lambda program, name: dict(measured)):
+            outcome = self.run_command("--host", f"--json={self.directory / 'host.json'}")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        header, *rows = outcome.stdout.splitlines()
+        self.assertEqual(header.split("  ")[0], "environments")
+        self.assertEqual([row.split() for row in rows], [
+            [size, "0.0", "10.0", "20.0", "30.0", "40.0"] for size in ("64", "256")
+        ])
+        written = json.loads((self.directory / "host.json").read_text("utf-8"))
+        self.assertEqual(written["host"], dict.fromkeys(host_loop.SIZES, measured))
 
     @parameterized.parameters(
         (("no_such",), "workload = 'no_such': must be one of tabular, wide"),

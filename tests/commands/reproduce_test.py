@@ -26,6 +26,7 @@ from tf_metamapg.reproductions import figure_1
 from tf_metamapg.reproductions import figure_2
 from tf_metamapg.reproductions import figure_3
 from tf_metamapg.reproductions import gradient_quality
+from tf_metamapg.reproductions import half_cheetah
 from tf_metamapg.reproductions import personas
 from tf_metamapg.reproductions import personas_choice
 from tf_metamapg.reproductions import personas_ipd
@@ -266,6 +267,31 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         best = max(areas, key=areas.get)
         row = next(line for line in table.splitlines() if line.startswith("| tabular | naive |"))
         self.assertIn(f"| {best:g} |", row)
+
+    @pytest.mark.slow
+    @mock.patch.object(half_cheetah, "RATES", (0.001, 0.01))
+    @mock.patch.object(personas, "META_AGENTS", {
+        name: (*bindings, "train.n_meta_updates = 1") for name, bindings in personas.META_AGENTS.items()
+    })
+    def test_half_cheetah(self):
+        bindings = [binding for binding in command_line.TINY if "meta_updates" not in binding]
+        few = [f"Snapshots.{size} = 2" for size in ("n_train", "n_validation", "n_test")]
+        teammates_bindings = (*command_line.TINY, "train.snapshot_every = 1")
+        numbers, table = self.reproduced(
+            half_cheetah, bindings=(*bindings, *few), teammates_bindings=teammates_bindings
+        )
+        self.assertLen(numbers, 4 * 2 * 2)
+        for method in personas.METHODS:
+            for update in ("0", "1"):
+                rewards = [
+                    float(row["average_reward"]) for row in numbers
+                    if row["method"] == method and row["inner_updates"] == update
+                ]
+                self.assertStartsWith(cells(table, method)[2 + int(update)], results.signed(np.mean(rewards)))
+            self.assertIn(cells(table, method)[4], ("learned",) if method.startswith("Meta") else ("0.001", "0.01"))
+        # All of them meet snapshots of the same teammates.
+        for config in (self.directory / "runs").glob("mlp_*/config.gin"):
+            self.assertIn("runs/teammates/snapshots/agent_1", config.read_text("utf-8"))
 
     @mock.patch.object(personas_choice, "CONFIGS", {"rock-paper-scissors": "personas_rps_tabular"})
     @pytest.mark.slow

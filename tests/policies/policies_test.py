@@ -59,6 +59,13 @@ def _long_short_term_memory(leaves, observations):
     return np.stack(outputs)
 
 
+def _with_constant(leaves, observations):
+    """A perceptron, and numbers behind its outputs that are always the same."""
+    *of_perceptron, constant = leaves
+    outputs = _perceptron(of_perceptron, observations)
+    return np.concatenate([outputs, np.broadcast_to(constant[0], [*outputs.shape[:-1], constant.shape[-1]])], axis=-1)
+
+
 def _gated_recurrent_unit(leaves, observations):
     """Gates in the order keep, reset, candidate; and a dense layer behind."""
     kernel, recurrent_kernel, bias, last_kernel, last_bias = leaves
@@ -88,6 +95,7 @@ KINDS = {
     "lstm": Kind(_lstm, matrix_game, _long_short_term_memory, ("hidden", "cell")),
     "gru": Kind(_gru, matrix_game, _gated_recurrent_unit, ("hidden",)),
     "gaussian_mlp": Kind(_mlp, vector_game, _perceptron),
+    "shared_stddev": Kind(functools.partial(_mlp, shared_stddev=True), vector_game, _with_constant),
     "gaussian_lstm": Kind(_lstm, vector_game, _long_short_term_memory, ("hidden", "cell")),
     "image_mlp": Kind(_mlp, image_game, _perceptron),
 }

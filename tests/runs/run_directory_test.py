@@ -1,5 +1,6 @@
 """Proves that a run directory takes one run and no other, and is left alone by whatever is refused."""
 
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ from absl.testing import parameterized
 import pytest
 import tensorflow as tf
 
+from tf_metamapg import checks
 from tf_metamapg.checks import InvalidInputError
 from tf_metamapg.runs import claims
 from tf_metamapg.runs import files
@@ -232,6 +234,19 @@ class SameRunTest(tf.test.TestCase, parameterized.TestCase):
             self.check()
         self.assertEqual(self.directory.read_info()["resumed_with"], [now])
         self.assert_refused("has used keras 99.9")
+
+    def test_versions_of_what_games_are_made_of(self):
+        """They are there where they have been imported, and compared where they are known."""
+        checks.imported("pettingzoo")
+        with mock.patch.dict(sys.modules):
+            sys.modules.pop("mujoco", None)
+            without = run_directory.versions()
+        self.assertContainsSubset({"pettingzoo": importlib.metadata.version("pettingzoo")}, without)
+        self.assertNotIn("mujoco", without)
+        with mock.patch.object(run_directory, "versions", return_value={**without, "another": "0.1"}):
+            self.check()
+        with mock.patch.object(run_directory, "versions", return_value={**without, "tensorflow": "0.1"}):
+            self.assert_refused("here there is tensorflow 0.1")
 
     @parameterized.parameters("", "{", "[]", "{}", '{"versions": 3, "resumed_with": [], "jit_compile": true}')
     def test_damaged_run_info(self, text):

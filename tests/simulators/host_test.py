@@ -347,7 +347,8 @@ class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
     def test_other_games_and_agents(self):
         game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma())
         policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
-        with self.assertRaisesRegex(mapg.InvalidInputError, "^HostSimulator.game = .*lacks make_env; see .*HostGame"):
+        allowed = "^HostSimulator.game = .*lacks make_environments; see .*HostGame"
+        with self.assertRaisesRegex(mapg.InvalidInputError, allowed):
             mapg.HostSimulator(game, policies)
         with self.assertRaisesRegex(mapg.InvalidInputError, "^InGraphSimulator.game = .*: must be a game that is"):
             mapg.InGraphSimulator(mapg.ParallelEnvGame(Leaving), policies)

@@ -26,9 +26,10 @@ class GradientAgent(descriptions.Described, abc.ABC):
 
     Attributes:
         is_meta_agent: whether it learns its initial policy.
+        plays_ahead: whether its update lets the policies play.
     """
 
-    is_meta_agent = False
+    is_meta_agent = plays_ahead = False
 
     def __init__(
         self, inner_learning_rate: float | InnerLearningRate = 1.0, optimizer: InnerOptimizer | None = None,

@@ -27,6 +27,8 @@ class LOLADiCE(GradientAgent):
     of the last link (Eq. 6).
     """
 
+    plays_ahead = True
+
     def __init__(
         self, inner_learning_rate: float | InnerLearningRate = 1.0, assumed_learning_rate: float = 1.0,
         n_lookahead_steps: int = 1, opponent_model: contracts.OpponentModel | None = None,
@@ -59,10 +61,6 @@ class LOLADiCE(GradientAgent):
         estimator, tasks, link = objectives.estimator, objectives.tasks, objectives.link
         links.check_cross_derivatives(estimator)
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
-        checks.check(
-            estimator.in_graph, "estimator", estimator,
-            "one whose games are played in TensorFlow, for agents that play while they look ahead",
-        )
         if self._opponent_model is not None:
             link = self._opponent_model.estimate(estimator, link, agent_index)
         agents: list[GradientAgent] = [PolicyGradient(self._assumed_learning_rate)] * estimator.spec.n_agents

@@ -3,6 +3,7 @@
     bin/benchmark
     bin/benchmark tabular wide --json=benchmark.json
     bin/benchmark --scaling
+    bin/benchmark --host
 
 Workloads are tabular, wide, chain, long, authors, coin, dice_128, dice_1024 and coin_dice; the README has their sizes.
 Each workload runs in a process of its own: the iterated prisoner's dilemma with γ = 0.96, or the coin game, two
@@ -18,8 +19,11 @@ line has what a loop in C takes for a step of the same games. The keys of each w
     peak_mb                 the most memory that the process had
     *_spread                least and largest median of the repeats
 
-With --scaling it doubles one size of `tabular` at a time instead, and prints how much time and memory that takes;
-a slope of 1 is a cost in proportion. Where the package is installed, tf-metamapg-benchmark is the same.
+With --scaling it doubles one size of `tabular` at a time instead, and prints how much time and memory that takes; a
+slope of 1 is a cost in proportion. With --host it times two-agent HalfCheetah outside of TensorFlow instead,
+microseconds per step of one environment: a bare Python loop over MaMuJoCo's environments with NumPy's random actions,
+and `HostSimulator` with two policies that act, in these environments and with MuJoCo's own batch. Where the package is
+installed, tf-metamapg-benchmark is the same.
 """
 
 import json
@@ -35,6 +39,7 @@ from absl import flags
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg.benchmarks import host_loop
 from tf_metamapg.benchmarks import reference_loop
 from tf_metamapg.benchmarks import workloads
 from tf_metamapg.commands import common
@@ -44,6 +49,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string("json", None, "Also write everything to this file, as one JSON object.", flag_values=FLAGS)
 flags.DEFINE_integer("repeats", 5, "Medians that the median is taken of.", flag_values=FLAGS)
 flags.DEFINE_bool("scaling", False, "How the cost grows with T, K, tasks and L.", flag_values=FLAGS)
+flags.DEFINE_bool("host", False, "What environments outside of TensorFlow take, such as MuJoCo's.", flag_values=FLAGS)
 flags.DEFINE_float(
     "started", None, "What the command passes to the process of one workload: when it was started.", flag_values=FLAGS
 )
@@ -75,7 +81,10 @@ def _run(program, names):
     checks.check_integer("--repeats", FLAGS.repeats, minimum=1)
     if FLAGS.started is not None:
         checks.check(len(names) == 1, "--started", FLAGS.started, "left to the command")
-        print(json.dumps(workloads.measure(names[0], FLAGS.started, FLAGS.repeats)))
+        if names[0] in host_loop.SIZES:
+            print(json.dumps(host_loop.measure(names[0], FLAGS.repeats)))
+        else:
+            print(json.dumps(workloads.measure(names[0], FLAGS.started, FLAGS.repeats)))
         return
     names = names or list(workloads.WORKLOADS)
     for name in names:
@@ -91,6 +100,8 @@ def _run(program, names):
     }
     if FLAGS.scaling:
         results["scaling"] = _scaling(program)
+    elif FLAGS.host:
+        results["host"] = _host(program)
     else:
         _time_workloads(program, names, results)
     if FLAGS.json is not None:
@@ -129,6 +140,15 @@ def _scaling(program):
                 f"{name:<20}{measured['meta_update_ns']:>10.1f}{smaller:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}",
                 flush=True,
             )
+    return results
+
+
+def _host(program):
+    results = {}
+    print(f"{'environments':<14}{''.join(f'{column:>16}' for column in host_loop.COLUMNS)}", flush=True)
+    for name, size in host_loop.SIZES.items():
+        results[name] = measured = _measure_aside(program, name)
+        print(f"{size:<14}{''.join(f'{measured[column]:>16.1f}' for column in host_loop.COLUMNS)}", flush=True)
     return results
 
 

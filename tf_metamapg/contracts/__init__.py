@@ -10,6 +10,7 @@ kinds. A Structure is a nest of tensors, lists, tuples and dicts; () is nothing.
 
 from tf_metamapg.contracts.games import AnyGame
 from tf_metamapg.contracts.games import EntropyGame
+from tf_metamapg.contracts.games import Environments
 from tf_metamapg.contracts.games import ExactGame
 from tf_metamapg.contracts.games import Game
 from tf_metamapg.contracts.games import HostGame
@@ -54,6 +55,7 @@ __all__ = [
     "Critic",
     "Discrete",
     "EntropyGame",
+    "Environments",
     "Estimator",
     "ExactGame",
     "ExactPolicy",

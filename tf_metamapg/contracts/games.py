@@ -1,10 +1,10 @@
 """What games have, and distributions of tasks."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 from typing import Protocol
 from typing import runtime_checkable
 
+import numpy as np
 import tensorflow as tf
 
 from tf_metamapg.contracts.specs import GameSpec
@@ -71,10 +71,37 @@ class MeasuredGame(Game, Protocol):
 
 
 @runtime_checkable
-class HostGame(AnyGame, Protocol):
-    """A game that is played outside of TensorFlow, by environments of PettingZoo; see `games.petting_zoo`."""
+class Environments(Protocol):
+    """B environments outside of TensorFlow, each of which plays one episode after another; arrays in, arrays out."""
 
-    make_env: Callable[[], Any]  # makes a `pettingzoo.ParallelEnv` whose spaces are those of the spec
+    def reset(self, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Begins B episodes, each of which its seed, int64 [B], decides: for each agent what it sees, [B, ...]."""
+        ...
+
+    def step(self, joint_action: Sequence[np.ndarray]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """One step of all episodes that go on.
+
+        Args:
+            joint_action: for each agent what it does, [B, ...]; where it is not there, whatever that is.
+
+        Returns:
+            (for each agent what it sees, [B, ...]; rewards [n_agents, B]; bools [n_agents, B], whether each goes on).
+            Where an agent has left it sees zeros, and gets zeros from the step on after its last.
+        """
+        ...
+
+
+@runtime_checkable
+class HostGame(AnyGame, Protocol):
+    """A game that is played outside of TensorFlow."""
+
+    def make_environments(self, n_workers: int) -> Environments:
+        """New environments, as many as they are given seeds.
+
+        Args:
+            n_workers: how many processes or threads share their work; what is played does not depend on it.
+        """
+        ...
 
 
 @runtime_checkable

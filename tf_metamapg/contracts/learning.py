@@ -166,6 +166,7 @@ class Agent(Protocol):
     """How an agent learns."""
 
     is_meta_agent: bool  # whether it learns its initial policy
+    plays_ahead: bool  # whether its update lets the policies play; it is not compiled if they do outside of the graph
 
     def init_update(self, estimator: Estimator, agent_index: int, n_seeds: int, chain_length: int) -> Structure:
         """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned.

@@ -20,6 +20,7 @@ from tf_metamapg.games.differentiable import tandem_game
 from tf_metamapg.games.exact_coin_game import ExactCoinGame
 from tf_metamapg.games.exchange import ExchangeGame
 from tf_metamapg.games.finite import FiniteGame
+from tf_metamapg.games.half_cheetah import HalfCheetahGame
 from tf_metamapg.games.linear_quadratic import LinearQuadraticGame
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.matrix import MatrixGame
@@ -47,6 +48,7 @@ __all__ = [
     "ExactCoinGame",
     "ExchangeGame",
     "FiniteGame",
+    "HalfCheetahGame",
     "IteratedMatrixGame",
     "LinearQuadraticGame",
     "MatrixGame",

@@ -216,7 +216,7 @@ class Environments:
         if not self._envs:
             self._add()
         if len(self._envs) < count:
-            with _quiet():
+            with quiet():
                 while len(self._envs) < count:
                     self._add()
 
@@ -232,7 +232,7 @@ class Environments:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """A context in which nothing is written on stderr, also not by libraries in C."""
     stderr, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)

@@ -4,15 +4,23 @@ PettingZoo is imported when one of these is made, and not before: it belongs to 
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
 import functools
+import inspect
+import pickle
 from typing import Any
+
+import numpy as np
 
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Structure
 from tf_metamapg.games import environments
+from tf_metamapg.games.workers import Workers
 
 
 class ParallelEnvGame(descriptions.Described):
@@ -48,22 +56,73 @@ class ParallelEnvGame(descriptions.Described):
         Raises:
             InvalidInputError: if one of these does not hold, or PettingZoo is not installed.
         """
-        kind = type(self).__name__
+        self._kind = kind = type(self).__name__
         checks.imported("pettingzoo")
         allowed = "a function that makes a pettingzoo.ParallelEnv, such as pettingzoo_env(...) is"
         checks.check(callable(make_env), f"{kind}.make_env", make_env, allowed)
         contracts.check_game_numbers(kind, discount, dtype, "" if name is None else name, ends=True)
+        self.make_env = make_env
         env = make_env()
-        try:
+        with self.refused():
             _, observations, actions = environments.spaces_of(env)
-        except environments.Unusable as error:
-            checks.check(False, f"{kind}.make_env", make_env, f"a function that makes {error}")
         self.spec = contracts.GameSpec(
             name=str(env) if name is None else name, discount=float(discount), dtype=dtype, ends=True,
             observations=tuple(map(_space, observations)), actions=tuple(map(_space, actions)),
         )
         env.close()
-        self.make_env = make_env
+
+    def make_environments(self, n_workers: int) -> contracts.Environments:
+        """See `contracts.HostGame.make_environments`: in this process where there is one worker, or in as many others.
+
+        Raises:
+            InvalidInputError: if other processes could not make the environments.
+        """
+        if n_workers == 1:
+            return _Refused(self, environments.Environments(self.make_env))
+        if not _is_found_elsewhere(self.make_env):
+            self.refuse("a function of a module that worker processes can import, as pettingzoo_env(...) makes it")
+        return _Refused(self, Workers(self.make_env, n_workers))
+
+    def refuse(self, allowed: str) -> None:
+        """Raises the `InvalidInputError` that says what `make_env` must be."""
+        shown = checks.brief(self.make_env)
+        raise checks.InvalidInputError(f"{self._kind}.make_env = {shown}: must be {allowed}")
+
+    @contextlib.contextmanager
+    def refused(self) -> Iterator[None]:
+        """A context in which environments that cannot be played in are refused."""
+        try:
+            yield
+        except environments.Unusable as error:
+            self.refuse(f"a function that makes {error}")
+
+
+class _Refused:
+    """Environments of a game; those that turn out to be none that can be played in are refused in one line."""
+
+    def __init__(self, game: ParallelEnvGame, played: environments.Environments | Workers) -> None:
+        self._game, self._played = game, played
+
+    def reset(self, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
+        """See `contracts.Environments`."""
+        with self._game.refused():
+            return self._played.reset(seeds)
+
+    def step(self, joint_action: Sequence[np.ndarray]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """See `contracts.Environments`."""
+        with self._game.refused():
+            return self._played.step(joint_action)
+
+
+def _is_found_elsewhere(make_env):
+    """Whether processes that import a module again find in it what makes environments."""
+    try:
+        pickled = pickle.dumps(make_env)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    # What gin has wrapped would be found without its bindings.
+    function = make_env.func if isinstance(make_env, functools.partial) else make_env
+    return inspect.unwrap(function) is function and b"__main__" not in pickled
 
 
 def _space(codec):

@@ -37,6 +37,23 @@ class Dense(keras.layers.Layer):
         return self._activation(products.matmul(inputs, self.kernel.value) + self.bias.value)
 
 
+class Bias(keras.layers.Layer):
+    """y = b, whatever x is."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Makes the variable; see `keras.layers.Layer.build`."""
+        del input_shape
+        self.bias = self.add_weight(shape=(1, self.units), initializer="zeros", name="bias")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[..., B, features] → [..., B, units], with the leading axes of inputs and parameters."""
+        return tf.zeros_like(inputs[..., :1]) + self.bias.value
+
+
 class RecurrentCell(keras.layers.Layer):
     """What the cells have in common: the weights of some gates, each of inputs, of the hidden state and a bias.
 

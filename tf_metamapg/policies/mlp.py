@@ -18,12 +18,13 @@ from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import heads
 from tf_metamapg.policies.categorical import CategoricalPolicy
+from tf_metamapg.policies.layers import Bias
 from tf_metamapg.policies.layers import Dense
 from tf_metamapg.policies.network import NetworkPolicy
 
 
 class MLP(keras.Model):
-    """Dense layers with an activation in between."""
+    """Dense layers with an activation in between; the last outputs may be the same whatever the inputs are."""
 
     state_names = ()
 
@@ -34,12 +35,12 @@ class MLP(keras.Model):
 
     def __init__(
         self, encode: Callable[[tf.Tensor], tf.Tensor], n_features: int, n_outputs: int, hidden_units: Sequence[int],
-        activation: str, seed: int, **kwargs: Any,
+        activation: str, seed: int, n_constant: int = 0, **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._encode = encode
         self._n_features = n_features
-        sizes = (*hidden_units, n_outputs)
+        sizes = (*hidden_units, n_outputs - n_constant)
         activations = [activation] * len(hidden_units) + [None]
         self._dense = [
             Dense(
@@ -48,6 +49,7 @@ class MLP(keras.Model):
             )
             for index, (size, activation) in enumerate(zip(sizes, activations))
         ]
+        self._constant = [Bias(n_constant, dtype=self.dtype_policy, name="constant")] if n_constant else []
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables; see `keras.layers.Layer.build`."""
@@ -56,6 +58,8 @@ class MLP(keras.Model):
         for layer in self._dense:
             layer.build((None, size))
             size = layer.units
+        for layer in self._constant:
+            layer.build((None, size))
 
     def call(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., B, ...] → outputs [..., B, n_outputs], with the leading axes of the parameters."""
@@ -80,12 +84,13 @@ class MLP(keras.Model):
     def _outputs(self, hidden):
         for layer in self._dense:
             hidden = layer(hidden)
-        return hidden
+        return tf.concat([hidden, *(layer(hidden) for layer in self._constant)], axis=-1) if self._constant else hidden
 
 
 @descriptions.maker
 def mlp_policy(
-    game: contracts.AnyGame, agent_index: int, hidden_units: Sequence[int] = (64,), activation: str = "tanh"
+    game: contracts.AnyGame, agent_index: int, hidden_units: Sequence[int] = (64,), activation: str = "tanh",
+    shared_stddev: bool = False,
 ) -> CategoricalPolicy | NetworkPolicy:
     """The policy of one agent as a multilayer perceptron of what it sees.
 
@@ -96,6 +101,8 @@ def mlp_policy(
         agent_index: which agent of the game.
         hidden_units: how many units each hidden layer has.
         activation: of the hidden layers, as Keras names it; one that keeps the shape, and is finite at 0.
+        shared_stddev: whether standard deviations are the same whatever an agent sees, where actions are arrays of
+            numbers. What it has not seen yet it cannot be sure of, then.
 
     Returns:
         `CategoricalPolicy` where observations and actions are finitely many, and `NetworkPolicy` elsewhere; of actions
@@ -110,14 +117,21 @@ def mlp_policy(
     checks.check(isinstance(hidden_units, (list, tuple)), parameter, hidden_units, "a list of sizes")
     for index, units in enumerate(hidden_units):
         checks.check_integer(f"{parameter}[{index}]", units, minimum=1)
+    checks.check_boolean(f"{kind}.shared_stddev", shared_stddev)
+    is_array = isinstance(spec.action, contracts.Box)
+    allowed = "False, as actions of this agent are finitely many"
+    checks.check(is_array or not shared_stddev, f"{kind}.shared_stddev", shared_stddev, allowed)
     n_features, n_outputs = encoders.size(spec.observation), heads.for_actions(spec.action).n_outputs
+    n_constant = n_outputs // 2 if shared_stddev else 0
     functional.check_size(parameter, hidden_units, MLP.n_params(n_features, n_outputs, hidden_units), spec.dtype)
     _check_activation(f"{kind}.activation", activation)
     encode = functools.partial(encoders.encode, spec.observation, spec.dtype)
 
     def build_model(seed):
         seed = random.integer_seed(seed, agent_index)
-        model = MLP(encode, n_features, n_outputs, hidden_units, activation, seed, dtype=spec.dtype)
+        model = MLP(
+            encode, n_features, n_outputs, hidden_units, activation, seed, n_constant=n_constant, dtype=spec.dtype
+        )
         model.build(None)
         return model
 

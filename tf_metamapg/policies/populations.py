@@ -3,6 +3,8 @@
 The agent of a population starts every task from another initial policy, and then learns as any other.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -14,8 +16,47 @@ from tf_metamapg.contracts import Params
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import TabularPolicy
 
+# What says how many members there are, by phase: META_TRAIN, META_VALIDATION, META_TEST.
+SIZES = ("n_train", "n_validation", "n_test")
 
-class Personas(descriptions.Described):
+
+class SplitPopulation(descriptions.Described):
+    """Finitely many policies, and disjoint ones for the phases of a run; all seeds of a run meet the same."""
+
+    def __init__(self, splits: Sequence[Params]) -> None:
+        """
+        Args:
+            splits: for each phase Params with leaves [size, ...].
+        """
+        self._splits = splits
+
+    def sample(self, phase: int, keys: tf.Tensor, n_tasks: int) -> Params:
+        """Draws as many different members of a phase, in random order.
+
+        Args:
+            phase: `random.META_TRAIN`, `META_VALIDATION` or `META_TEST`.
+            keys: int64 tensor [S, 2].
+            n_tasks: N.
+
+        Returns:
+            Params with leaves [S, N, ...].
+
+        Raises:
+            InvalidInputError: if one of these is something else, or there are not as many members.
+        """
+        keys = _checked_keys(phase, keys, n_tasks)
+        self.check_size(phase, "n_tasks", n_tasks)
+        leaves = self._splits[phase]
+        order = tf.argsort(random.uniforms(keys, [len(leaves[0])], "float64"))[:, :n_tasks]
+        return tuple(tf.gather(leaf, order) for leaf in leaves)
+
+    def check_size(self, phase: int, parameter: str, n_tasks: int) -> None:
+        """Raises `InvalidInputError` unless a phase has as many different members."""
+        size, name = len(self._splits[phase][0]), f"{type(self).__name__}.{SIZES[phase]}"
+        checks.check(n_tasks <= size, parameter, n_tasks, f"at most {size}, as there are no more; see {name}")
+
+
+class Personas(SplitPopulation):
     """Policies with a favourite action: one kind of persona for each action, as many of each kind.
 
     In every observation the probability of a persona's favourite action is uniform in [1/A, 1], and the other
@@ -40,8 +81,7 @@ class Personas(descriptions.Described):
         """
         checks.check(isinstance(policy, TabularPolicy), "Personas.policy", policy, "a tabular policy")
         sizes = (n_train, n_validation, n_test)
-        for name, size in zip(("n_train", "n_validation", "n_test"), sizes):
-            checks.check_integer(f"Personas.{name}", size, minimum=1)
+        check_split_sizes("Personas", sizes)
         arguments.check_seed("Personas.seed", seed)
         n_actions = policy.n_actions
         # Several float64 numbers for each persona, observation and action.
@@ -53,40 +93,10 @@ class Personas(descriptions.Described):
         other_probs = (1.0 - favourite_probs) / max(n_actions - 1, 1)
         action_probs = np.where(is_favourite == 1.0, favourite_probs, other_probs)
         bounds = np.cumsum((0, *sizes))
-        # By phase: META_TRAIN, META_VALIDATION, META_TEST.
-        self._splits = [
+        super().__init__([
             tuple(leaf.reshape([-1, *leaf.shape[2:]]) for leaf in policy.params_of(action_probs[:, start:end]))
             for start, end in zip(bounds[:-1], bounds[1:])
-        ]
-
-    def sample(self, phase: int, keys: tf.Tensor, n_tasks: int) -> Params:
-        """Draws as many different personas of a phase, in random order.
-
-        Args:
-            phase: `random.META_TRAIN`, `META_VALIDATION` or `META_TEST`.
-            keys: int64 tensor [S, 2].
-            n_tasks: N.
-
-        Returns:
-            Params with leaves [S, N, ...].
-
-        Raises:
-            InvalidInputError: if one of these is something else, or there are not as many personas.
-        """
-        keys = _checked_keys(phase, keys, n_tasks)
-        self.check_size(phase, "n_tasks", n_tasks)
-        leaves = self._splits[phase]
-        order = tf.argsort(random.uniforms(keys, [len(leaves[0])], "float64"))[:, :n_tasks]
-        return tuple(tf.gather(leaf, order) for leaf in leaves)
-
-    def check_size(self, phase: int, parameter: str, n_tasks: int) -> None:
-        """Raises `InvalidInputError` unless a phase has as many different personas."""
-        size = len(self._splits[phase][0])
-        name = ("n_train", "n_validation", "n_test")[phase]
-        checks.check(
-            n_tasks <= size, parameter, n_tasks,
-            f"at most {size}, as there are no more personas of all kinds; see Personas.{name}",
-        )
+        ])
 
 
 class NormalPolicies(descriptions.Described):
@@ -120,6 +130,12 @@ class NormalPolicies(descriptions.Described):
     def check_size(self, phase: int, parameter: str, n_tasks: int) -> None:
         """There are always enough."""
         del phase, parameter, n_tasks
+
+
+def check_split_sizes(kind: str, sizes: Sequence[int]) -> None:
+    """Raises `InvalidInputError` unless there are members for each phase."""
+    for name, size in zip(SIZES, sizes):
+        checks.check_integer(f"{kind}.{name}", size, minimum=1)
 
 
 def _checked_keys(phase, keys, n_tasks):

@@ -75,7 +75,8 @@ def write(directory: files.PathLike, configs: Mapping[str, str], rows: Sequence[
 
 
 def outcome(
-    directory: files.PathLike, policy: str, config: str, method: str, bindings: Sequence[str]
+    directory: files.PathLike, policy: str, config: str, method: str, bindings: Sequence[str],
+    rates: Sequence[float] | None = None,
 ) -> tuple[dict[str, Any], str, float]:
     """Trains and evaluates one method.
 
@@ -85,6 +86,7 @@ def outcome(
         config: the name of a gin config.
         method: one of `METHODS`.
         bindings: gin bindings that come last.
+        rates: inner steps for agents that choose no initial policy; by default `RATES`.
 
     Returns:
         (summary, its inner step or 'learned', seconds of all runs that it took).
@@ -93,14 +95,15 @@ def outcome(
     if method in META_AGENTS:
         summary = protocols.train_config(directory, name, config, (*META_AGENTS[method], *bindings))
         return summary, "learned", summary["wall_seconds"]
+    rates = RATES if rates is None else rates
     summaries = {
         rate: protocols.train_config(
             directory, f"{name}_{rate}", config,
             (*(binding.format(rate) for binding in ORDINARY_AGENTS[method]), "train.n_meta_updates = 0", *bindings),
         )
-        for rate in RATES
+        for rate in rates
     }
-    best = max(RATES, key=lambda rate: area(own_rewards(summaries[rate]["meta_validation"])).mean())
+    best = max(rates, key=lambda rate: area(own_rewards(summaries[rate]["meta_validation"])).mean())
     return summaries[best], f"{best:g}", sum(summary["wall_seconds"] for summary in summaries.values())
 
 

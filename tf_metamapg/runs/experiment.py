@@ -13,6 +13,7 @@ from tf_metamapg.runs import figures
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import publication
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import snapshots
 from tf_metamapg.runs.checkpoints import Checkpointer
 from tf_metamapg.runs.metrics import MetricsLog
 from tf_metamapg.runs.run_directory import RunDirectory
@@ -77,7 +78,7 @@ def train(
     checkpointer, log, started = _open(
         experiment, trainer, config, directory, started, resume, allow_other_versions, opened
     )
-    _meta_train(experiment, trainer, checkpointer, log, started)
+    _meta_train(experiment, trainer, directory, checkpointer, log, started)
     validation, meta_test = _evaluate(experiment, trainer, checkpointer)
     summary = publication.summary(experiment, trainer, validation, meta_test, started)
     if failed := publication.publish(experiment, trainer, directory, summary):
@@ -134,7 +135,8 @@ def _save_checkpoint(trainer, checkpointer, log, started):
     checkpointer.save(int(trainer.n_meta_updates_done), notes)
 
 
-def _meta_train(experiment, trainer, checkpointer, log, started):
+def _meta_train(experiment, trainer, directory, checkpointer, log, started):
+    _keep_snapshot(experiment, trainer, directory)
     run, validate_every = experiment.run, experiment.evaluation.validate_every
     bar = progress.Progress(run.n_meta_updates, int(trainer.n_meta_updates_done))
     while (done := int(trainer.n_meta_updates_done)) < run.n_meta_updates:
@@ -153,6 +155,7 @@ def _meta_train(experiment, trainer, checkpointer, log, started):
         bar.step(f"mean reward per step {by_link[0]:+.3f} before and {by_link[-1]:+.3f} after adaptation")
         if validate_every is not None and done % validate_every == 0:
             trainer.best.keep(_validation_scores(experiment, trainer))
+        _keep_snapshot(experiment, trainer, directory)
         if done % run.checkpoint_every == 0 or done == run.n_meta_updates:
             _save_checkpoint(trainer, checkpointer, log, started)
     bar.close()
@@ -162,6 +165,14 @@ def _meta_train(experiment, trainer, checkpointer, log, started):
         if done % validate_every != 0:
             trainer.best.keep(_validation_scores(experiment, trainer))
         trainer.best.restore()
+
+
+def _keep_snapshot(experiment, trainer, directory):
+    """Keeps the initial policies of this moment, if it is time to; a run that is resumed keeps the same again."""
+    every, done = experiment.run.snapshot_every, int(trainer.n_meta_updates_done)
+    if every is not None and done % every == 0:
+        joint_params = tuple(values.initial for values in trainer.meta_param_values())
+        snapshots.keep(directory.snapshots, publication.exported(experiment.problem), joint_params, done)
 
 
 def _evaluate(experiment, trainer, checkpointer):

@@ -6,10 +6,17 @@ import importlib.metadata
 import json
 import pathlib
 import platform
+import sys
 from typing import Any
 
 from tf_metamapg import checks
 from tf_metamapg.runs import files
+
+# Packages of which some games are made, and what of them such a run has imported.
+_OF_GAMES = {
+    "gymnasium": "gymnasium", "gymnasium-robotics": "gymnasium_robotics", "mujoco": "mujoco", "open_spiel": "pyspiel",
+    "pettingzoo": "pettingzoo",
+}
 
 
 class RunDirectory:
@@ -24,6 +31,7 @@ class RunDirectory:
         checkpoints: what `--resume` goes on from.
         adaptation_figure: mean reward against inner updates.
         initial_policies: SavedModels of the learned initial policies.
+        snapshots: initial policies as they were in between.
         summary: the results, and what they are results of.
     """
 
@@ -36,6 +44,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.adaptation_figure = self.path / "figures" / "adaptation.png"
         self.initial_policies = self.path / "initial_policies"
+        self.snapshots = self.path / "snapshots"
         self.summary = self.path / "summary.json"
 
     def start(self, config: str, seeds: Sequence[int], jit_compile: bool) -> None:
@@ -98,7 +107,8 @@ class RunDirectory:
                 )
         info = self.read_info()
         before, now = [info["versions"], *info["resumed_with"]][-1], versions()
-        changed = [name for name in now if before.get(name) != now[name]]
+        # What only one of the processes has imported is of some other run.
+        changed = [name for name in now if name in before and before[name] != now[name]]
         if changed and not allow_other_versions:
             raise checks.InvalidInputError(
                 f"--run_dir={self.path}: the run has used {_of(changed, before)}, and here there is "
@@ -145,7 +155,8 @@ def bindings(config: str) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """{package: version} of what a run's numbers are computed with."""
-    packages = ("tensorflow", "tensorflow-probability", "keras", "numpy", "gin-config", "tf_metamapg")
+    packages = ["tensorflow", "tensorflow-probability", "keras", "numpy", "gin-config", "tf_metamapg"]
+    packages += [package for package, module in _OF_GAMES.items() if module in sys.modules]
     return {package: importlib.metadata.version(package) for package in packages}
 
 

@@ -1,12 +1,9 @@
-"""Plays games that live outside of TensorFlow, in environments of PettingZoo; policies act in all of them at once.
+"""Plays games that live outside of TensorFlow, such as environments of PettingZoo; policies act in all of them at once.
 
 The policies' random numbers are drawn as `in_graph` draws them, and the environments get seeds.
 """
 
 from collections.abc import Sequence
-import functools
-import inspect
-import pickle
 
 import numpy as np
 import tensorflow as tf
@@ -18,9 +15,7 @@ from tf_metamapg import descriptions
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Structure
 from tf_metamapg.contracts import Trajectory
-from tf_metamapg.games import environments
 from tf_metamapg.numerics import random
-from tf_metamapg.simulators.workers import Workers
 
 
 class HostSimulator(descriptions.Described):
@@ -42,13 +37,14 @@ class HostSimulator(descriptions.Described):
     ) -> None:
         """
         Args:
-            game: a game that environments play, such as `ParallelEnvGame`.
+            game: a game that environments play, such as `ParallelEnvGame` or `HalfCheetahGame`.
             policies: one `contracts.StepPolicy` for each agent.
             n_trajectories: K ≥ 1.
             horizon: T ≥ 1, in time steps, after which every episode is cut off.
-            n_workers: in how many processes environments are; 1 for this one alone. Trajectories do not depend on it.
-                Others pay where what all environments take for a step, divided by them, is much more than a
-                millisecond, which it takes to let the policies act and to pass messages; on Unix only.
+            n_workers: how many processes, or threads, as the game has it, share the work of the environments; 1 for
+                this process alone. Trajectories do not depend on it. Other processes pay where what all environments
+                take for a step, divided by them, is much more than a millisecond, which it takes to let the policies
+                act and to pass messages; on Unix only.
 
         Raises:
             InvalidInputError: if one of these does not hold.
@@ -67,12 +63,7 @@ class HostSimulator(descriptions.Described):
         self.policies = tuple(policies)
         self.n_trajectories = n_trajectories
         self.horizon = horizon
-        self._game = game
-        if n_workers > 1:
-            _check_picklable(game)
-        self._environments: environments.Environments | Workers = (
-            environments.Environments(game.make_env) if n_workers == 1 else Workers(game.make_env, n_workers)
-        )
+        self._environments = game.make_environments(n_workers)
         self._act = tf.function(self._actions, autograph=False)
 
     def sample(self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor) -> Trajectory:
@@ -108,10 +99,9 @@ class HostSimulator(descriptions.Described):
         """The trajectories that some random numbers and seeds make; see `sample`, `draw_uniforms` and `draw_seeds`."""
         allowed = "called outside of tf.function, as environments are played in Python"
         checks.check(tf.executing_eagerly(), f"{type(self).__name__}.sample", self, allowed)
-        try:
-            return self._played(joint_params, uniforms, seeds.numpy())
-        except environments.Unusable as error:
-            raise _refusal(self._game, f"a function that makes {error}") from error
+        # Whoever watches them would record every step, and find that no gradient flows.
+        joint_params = tf.nest.map_structure(tf.stop_gradient, joint_params)
+        return self._played(joint_params, uniforms, seeds.numpy())
 
     def _played(self, joint_params, uniforms, seeds):
         spec, shape = self.spec, [*seeds.shape]
@@ -148,7 +138,7 @@ class HostSimulator(descriptions.Described):
                 break
         return tf.nest.map_structure(
             lambda own: tf.constant(own.reshape([*shape, *own.shape[1:]])),
-            Trajectory(tuple(observations), tuple(actions), tuple(rewards), tuple(mask)),
+            Trajectory(tuple(observations), tuple(actions), tuple(rewards), tuple(mask) if spec.ends else ()),
         )
 
     def _actions(self, joint_params, observations, recurrent_states, uniforms):
@@ -161,22 +151,3 @@ class HostSimulator(descriptions.Described):
             states.append(state)
         return tuple(actions), tuple(states)
 
-
-def _refusal(game, allowed):
-    shown = checks.brief(game.make_env)
-    return checks.InvalidInputError(f"{type(game).__name__}.make_env = {shown}: must be {allowed}")
-
-
-def _check_picklable(game):
-    """Raises `InvalidInputError` unless processes that import a module again find in it what makes environments."""
-    make_env = game.make_env
-    try:
-        pickled = pickle.dumps(make_env)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        is_found = False
-    else:
-        # What gin has wrapped would be found without its bindings.
-        function = make_env.func if isinstance(make_env, functools.partial) else make_env
-        is_found = inspect.unwrap(function) is function and b"__main__" not in pickled
-    if not is_found:
-        raise _refusal(game, "a function of a module that worker processes can import, as pettingzoo_env(...) makes it")

@@ -48,7 +48,8 @@ def sample_and_update(
         what `report` returns, and the states after the update.
     """
     link = links.sampling(estimator, compile_fn)(agent_states, tasks, keys, critic_params)
-    return compile_fn(functools.partial(_report_and_update, estimator, agents))(link, tasks, step_params)
+    update = functools.partial(_report_and_update, estimator, agents)
+    return adaptation.compiled_update(update, estimator, agents, compile_fn)(link, tasks, step_params)
 
 
 def _report_and_update(

@@ -16,7 +16,7 @@ import weakref
 import numpy as np
 
 from tf_metamapg.games import environments
-from tf_metamapg.simulators import worker
+from tf_metamapg.games import worker
 
 # Python that finds what its parent finds, with two files of this package and nothing of the rest.
 _START = (
