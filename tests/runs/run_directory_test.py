@@ -1,5 +1,6 @@
 """Proves that a run directory takes one run and no other, and is left alone by whatever is refused."""
 
+import importlib
 import importlib.metadata
 import json
 import os
@@ -226,7 +227,7 @@ class SameRunTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEmpty(self.directory.read_info()["resumed_with"])
 
     def test_other_versions(self):
-        now = {**run_directory.versions(), "keras": "99.9"}
+        now = {**run_directory.versions(CONFIG), "keras": "99.9"}
         with mock.patch.object(run_directory, "versions", return_value=now):
             self.assert_refused("keras 99.9; its numbers may change: add --allow_other_versions")
             self.check(allow_other_versions=True)
@@ -240,13 +241,27 @@ class SameRunTest(tf.test.TestCase, parameterized.TestCase):
         checks.imported("pettingzoo")
         with mock.patch.dict(sys.modules):
             sys.modules.pop("mujoco", None)
-            without = run_directory.versions()
+            without = run_directory.versions(CONFIG)
         self.assertContainsSubset({"pettingzoo": importlib.metadata.version("pettingzoo")}, without)
         self.assertNotIn("mujoco", without)
         with mock.patch.object(run_directory, "versions", return_value={**without, "another": "0.1"}):
             self.check()
         with mock.patch.object(run_directory, "versions", return_value={**without, "tensorflow": "0.1"}):
             self.assert_refused("here there is tensorflow 0.1")
+
+    def test_other_source_of_what_a_config_imports(self):
+        package = pathlib.Path(self.get_temp_dir()) / "own_games"
+        package.mkdir()
+        (package / "__init__.py").write_text("from own_games import chess\n")
+        (package / "chess.py").write_text("N_SQUARES = 64\n")
+        config = f"import own_games\n\n{CONFIG}"
+        with mock.patch.object(sys, "path", [*sys.path, self.get_temp_dir()]), mock.patch.dict(sys.modules):
+            importlib.import_module("own_games")
+            self.directory.start(config, [0, 1], jit_compile=False)
+            self.check(config)
+            (package / "chess.py").write_text("N_SQUARES = 81\n")
+            self.assert_refused("the run has used own_games ", config=config)
+            self.check(config, allow_other_versions=True)
 
     @parameterized.parameters("", "{", "[]", "{}", '{"versions": 3, "resumed_with": [], "jit_compile": true}')
     def test_damaged_run_info(self, text):

@@ -43,7 +43,7 @@ def reproduce(
         remarks[method] = [others[0], summary["meta_updates"], f"{others[1]:.0f}"]
     rows = [
         [method, *remarks[method], seed, update, f"{value:.9g}"]
-        for method, of_method in curves.items() for (seed, update), value in np.ndenumerate(of_method)
+        for method, rewards in curves.items() for (seed, update), value in np.ndenumerate(rewards)
     ]
     results.save(directory, _figure(curves), HEADER, rows, _text(curves, remarks, teammates))
 
@@ -52,11 +52,11 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
     n_seeds, n_links = curves["Meta-MAPG"].shape
     table = [
         [
-            method, results.with_interval(personas.area(of_method)),
-            *(results.with_interval(of_method[:, update]) for update in range(n_links)), *map(str, remarks[method][:2]),
+            method, results.with_interval(personas.area(rewards)),
+            *(results.with_interval(rewards[:, update]) for update in range(n_links)), *map(str, remarks[method][:2]),
             f"{remarks[method][2]} s",
         ]
-        for method, of_method in curves.items()
+        for method, rewards in curves.items()
     ]
     differences = ", ".join(
         f"{one} less {other} {results.with_interval(personas.area(curves[one]) - personas.area(curves[other]))}"
@@ -65,7 +65,7 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
     backwards = np.mean(teammates["meta_test"]["average_reward"])
     return (
         results.paragraph(
-            "Average reward per step, which both agents share, forwards, with held-out teammates that learn, too;",
+            "Mean reward per step, which both agents share, forwards, with held-out teammates that learn, too;",
             f"mean ± 95% interval over {n_seeds} seeds, by inner updates of both; the area is the mean from the first",
             "update on. Configs: `half_cheetah.gin`, and `half_cheetah_teammates.gin` for the teammates, which are",
             "snapshots of pairs of agents that learned to run backwards. At the end of that they got",
@@ -93,12 +93,12 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
 
 def _figure(curves):
     figure, (panel,) = results.new_figure(6.4, 3.6)
-    for method, of_method in curves.items():
+    for method, rewards in curves.items():
         colour = results.COLOURS[method]
-        panel.plot(of_method.T, color=colour, linewidth=0.5, alpha=0.6)
-        panel.plot(of_method.mean(axis=0), color=colour, label=method, marker="o", markersize=3)
+        panel.plot(rewards.T, color=colour, linewidth=0.5, alpha=0.6)
+        panel.plot(rewards.mean(axis=0), color=colour, label=method, marker="o", markersize=3)
     panel.set_xlabel("inner updates of both agents")
-    panel.set_ylabel("average reward per step")
+    panel.set_ylabel("mean reward per step")
     panel.set_xticks(range(next(iter(curves.values())).shape[1]))
     panel.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8, title="every seed, and the mean", title_fontsize=8)

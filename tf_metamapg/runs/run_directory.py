@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import pathlib
 import platform
+import re
 import sys
 from typing import Any
 
@@ -17,6 +18,8 @@ _OF_GAMES = {
     "gymnasium": "gymnasium", "gymnasium-robotics": "gymnasium_robotics", "mujoco": "mujoco", "open_spiel": "pyspiel",
     "pettingzoo": "pettingzoo",
 }
+# What a config imports, as gin writes it.
+_IMPORTS = re.compile(r"^(?:import|from) ([\w.]+)", re.MULTILINE)
 
 
 class RunDirectory:
@@ -57,7 +60,7 @@ class RunDirectory:
         """
         files.write_json(self.run_info, {
             "seeds": list(seeds), "jit_compile": jit_compile, "python": platform.python_version(),
-            "versions": versions(), "resumed_with": [],
+            "versions": versions(config), "resumed_with": [],
         })
         # Last, since a directory with a config is one that can be resumed.
         files.write_text(self.config, config)
@@ -106,7 +109,7 @@ class RunDirectory:
                     f"{checks.one_line(given.get(name, 'nothing'), 80)}"
                 )
         info = self.read_info()
-        before, now = [info["versions"], *info["resumed_with"]][-1], versions()
+        before, now = [info["versions"], *info["resumed_with"]][-1], versions(config)
         # What only one of the processes has imported is of some other run.
         changed = [name for name in now if name in before and before[name] != now[name]]
         if changed and not allow_other_versions:
@@ -118,8 +121,9 @@ class RunDirectory:
     def go_on(self, config: str) -> None:
         """Notes the config and the versions that a run is resumed with."""
         info = self.read_info()
-        if [info["versions"], *info["resumed_with"]][-1] != versions():
-            info["resumed_with"].append(versions())
+        now = versions(config)
+        if [info["versions"], *info["resumed_with"]][-1] != now:
+            info["resumed_with"].append(now)
             files.write_json(self.run_info, info)
         files.write_text(self.config, config)
 
@@ -153,11 +157,28 @@ def bindings(config: str) -> dict[str, str]:
     return found
 
 
-def versions() -> dict[str, str]:
-    """{package: version} of what a run's numbers are computed with."""
+def versions(config: str) -> dict[str, str]:
+    """{package: version} of what a run's numbers are computed with.
+
+    Of modules that a config imports, the version is a digest of their source and that of all modules within them.
+    """
     packages = ["tensorflow", "tensorflow-probability", "keras", "numpy", "gin-config", "tf_metamapg"]
     packages += [package for package, module in _OF_GAMES.items() if module in sys.modules]
-    return {package: importlib.metadata.version(package) for package in packages}
+    imported = {name.partition(".")[0] for name in _IMPORTS.findall(config)}
+    return {
+        **{package: importlib.metadata.version(package) for package in packages},
+        **{name: _source_digest(name) for name in sorted(imported)},
+    }
+
+
+def _source_digest(name):
+    """A text that is the same for modules of the same source."""
+    digest = hashlib.sha256()
+    for own in sorted(sys.modules):
+        path = getattr(sys.modules[own], "__file__", None)
+        if f"{own}.".startswith(f"{name}.") and path is not None and path.endswith(".py"):
+            digest.update(pathlib.Path(path).read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _of(packages, version_of):
