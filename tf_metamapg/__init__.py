@@ -35,7 +35,7 @@ from tf_metamapg.numerics import random
 from tf_metamapg.policies import *  # noqa: F403
 from tf_metamapg.simulators import *  # noqa: F403
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 
 # The folders whose members are entered once, in their `__all__`: here, in gin and in the tables of tests.
 MEMBERS = (games, policies, simulators, critics, estimators, agents)

@@ -13,10 +13,16 @@ from tf_metamapg.contracts.values import Structure
 
 @runtime_checkable
 class AnyGame(Protocol):
-    """What all games have."""
+    """What all games have.
+
+    Attributes:
+        spec: what one has to know of the game to make policies for it.
+        default_tasks: one task, with leaves [...]: the game as it is by itself; () if tasks cannot differ. Floating
+            numbers come back as tensors in the dtype of the spec, and whole numbers stay whole.
+    """
 
     spec: GameSpec
-    default_tasks: Structure  # one task, with leaves [...]: the game as it is by itself; () if tasks cannot differ
+    default_tasks: Structure
 
 
 @runtime_checkable
@@ -27,11 +33,16 @@ class Game(AnyGame, Protocol):
     them, with leading axes [S, N], in front of what one task is. Randomness comes from outside, as uniform numbers in
     [0, 1). One trajectory is one episode. Where it can end, `step` says for each agent whether it goes on: one that has
     left is out for the rest of the episode, its actions are zeros and nothing that it sees or gets counts. When all
-    have left, the state stays as it was before the last step, and what `step` makes of it does not count.
+    have left, the state stays as it was before the last step, and what `step` makes of it does not count. A game
+    whose spec names metrics is a `MeasuredGame`.
+
+    Attributes:
+        n_reset_uniforms: how many uniform numbers a reset takes, for each seed, task and trajectory.
+        n_step_uniforms: how many a step takes.
     """
 
-    n_reset_uniforms: int  # how many uniform numbers a reset takes
-    n_step_uniforms: int  # how many a step takes
+    n_reset_uniforms: int
+    n_step_uniforms: int
 
     def reset(self, tasks: Structure, uniforms: tf.Tensor) -> Structure:
         """The state before the first step, leaves [S, N, K, ...], from uniform numbers [n_reset_uniforms, S, N, K]."""

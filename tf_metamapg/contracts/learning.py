@@ -21,13 +21,21 @@ from tf_metamapg.contracts.values import Trajectory
 
 @runtime_checkable
 class Simulator(Protocol):
-    """What lets policies play a game. No gradient flows through what it returns."""
+    """What lets policies play a game. No gradient flows through what it returns.
+
+    Attributes:
+        spec: of the game that is played.
+        policies: one for each agent.
+        in_graph: whether it is made of TensorFlow operations.
+        n_trajectories: K.
+        horizon: T.
+    """
 
     spec: GameSpec
     policies: tuple[StepPolicy, ...]
-    in_graph: bool  # whether it is made of TensorFlow operations
-    n_trajectories: int  # K
-    horizon: int  # T
+    in_graph: bool
+    n_trajectories: int
+    horizon: int
 
     def sample(self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor) -> Trajectory:
         """K trajectories of at most T steps for each seed and task, from keys [S, 2]."""
@@ -40,10 +48,14 @@ class Critic(Protocol):
 
     What it says of a trajectory must not depend on the trajectory's own actions and rewards, but for what had been
     observed by then; with `sees_other_actions`, also on what the others do at the same step.
+
+    Attributes:
+        sees_other_actions: whether its estimates depend on what the others do at the same step.
+        learning_rate: Adam's step size after each meta-update; of no use if it does not learn.
     """
 
     sees_other_actions: bool
-    learning_rate: float  # Adam's step size after each meta-update; of no use if it does not learn
+    learning_rate: float
 
     def initial_params(self, seeds: Sequence[int]) -> JointParams:
         """For each agent new parameters, leaves [S, ...]; () for each if it does not learn."""
@@ -60,12 +72,19 @@ class Critic(Protocol):
 
 @runtime_checkable
 class Estimator(Protocol):
-    """The agents' objectives as functions of the parameters of all agents; see `estimators/`."""
+    """The agents' objectives as functions of the parameters of all agents; see `estimators/`.
+
+    Attributes:
+        spec: of the game.
+        default_tasks: of the game.
+        in_graph: whether `sample` is made of TensorFlow operations; a `PlayingEstimator` may have others play.
+        n_steps: environment steps that are simulated for each seed and task.
+    """
 
     spec: GameSpec
     default_tasks: Structure
-    in_graph: bool  # whether `sample` is made of TensorFlow operations; a `PlayingEstimator` may have others play
-    n_steps: int  # environment steps that are simulated for each seed and task
+    in_graph: bool
+    n_steps: int
 
     # To be read only, so that a member's may be of a narrower type; an attribute does.
 
@@ -116,7 +135,12 @@ class Estimator(Protocol):
 
 @runtime_checkable
 class PlayingEstimator(Estimator, Protocol):
-    """An estimator from trajectories."""
+    """An estimator from trajectories.
+
+    Attributes:
+        simulator: what plays the game.
+        critic: what reduces the variance.
+    """
 
     simulator: Simulator
     critic: Critic
@@ -148,9 +172,13 @@ class InnerOptimizer(Protocol):
 
 @runtime_checkable
 class InnerLearningRate(Protocol):
-    """How long an agent's inner updates are."""
+    """How long an agent's inner updates are.
 
-    is_learned: bool  # whether `init_update` returns meta-parameters, which a meta-agent learns
+    Attributes:
+        is_learned: whether `init_update` returns meta-parameters, which a meta-agent learns.
+    """
+
+    is_learned: bool
 
     def init_update(self, policy: Policy, n_seeds: int, chain_length: int) -> Structure:
         """What is learned, before it is: leaves [S, max(L, 1), ...], or ()."""
@@ -163,10 +191,15 @@ class InnerLearningRate(Protocol):
 
 @runtime_checkable
 class Agent(Protocol):
-    """How an agent learns."""
+    """How an agent learns.
 
-    is_meta_agent: bool  # whether it learns its initial policy
-    plays_ahead: bool  # whether its update lets the policies play; it is not compiled if they do outside of the graph
+    Attributes:
+        is_meta_agent: whether it learns its initial policy.
+        plays_ahead: whether its update lets the policies play; it is not compiled if they do outside of the graph.
+    """
+
+    is_meta_agent: bool
+    plays_ahead: bool
 
     def init_update(self, estimator: Estimator, agent_index: int, n_seeds: int, chain_length: int) -> Structure:
         """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned.

@@ -18,10 +18,14 @@ class Policy(Protocol):
     """How an agent acts: a function of parameters that always come from outside, so that gradients flow through them.
 
     A model's own variables are never read or assigned.
+
+    Attributes:
+        spec: what the agent sees and does.
+        reference_params: leaves [...], of some new policy that is nobody's initial one.
     """
 
     spec: AgentSpec
-    reference_params: Params  # leaves [...], of some new policy that is nobody's initial one
+    reference_params: Params
 
     def initial_params(self, seeds: Sequence[int]) -> Params:
         """New parameters, leaves [S, ...]; those of a seed depend on that seed alone."""
@@ -30,9 +34,13 @@ class Policy(Protocol):
 
 @runtime_checkable
 class StepPolicy(Policy, Protocol):
-    """A policy that acts step by step."""
+    """A policy that acts step by step.
 
-    n_uniforms: int  # how many uniform numbers an action takes
+    Attributes:
+        n_uniforms: how many uniform numbers an action takes.
+    """
+
+    n_uniforms: int
 
     def initial_state(self, shape: Sequence[int]) -> Structure:
         """The recurrent state before the first step, tensors [*shape, ...]; () if there is none."""

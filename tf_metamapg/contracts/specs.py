@@ -10,7 +10,11 @@ from tf_metamapg import descriptions
 
 @dataclasses.dataclass(frozen=True)
 class Discrete:
-    """One of n things, such as actions: int32 tensors [...] of numbers in [0, n)."""
+    """One of n things, such as actions: int32 tensors [...] of numbers in [0, n).
+
+    Attributes:
+        n: how many things there are.
+    """
 
     n: int
 
@@ -25,7 +29,11 @@ class Discrete:
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """An array of numbers: a vector (size,) or an image (height, width, channels), in the dtype of its game."""
+    """An array of numbers: a vector (size,) or an image (height, width, channels), in the dtype of its game.
+
+    Attributes:
+        shape: the sizes of its axes.
+    """
 
     shape: tuple[int, ...]
 
@@ -46,25 +54,41 @@ Space = Discrete | Box
 
 @dataclasses.dataclass(frozen=True)
 class AgentSpec:
-    """What one agent of a game sees and does."""
+    """What one agent of a game sees and does.
+
+    Attributes:
+        observation: what it sees.
+        action: what it does.
+        dtype: of the game.
+    """
 
     observation: Space
     action: Space
-    dtype: str  # of the game
+    dtype: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 @descriptions.described
 class GameSpec:
-    """What one has to know of a game to make policies for it."""
+    """What one has to know of a game to make policies for it.
 
-    name: str  # what the game is called in figures and summaries
-    discount: float  # γ, in [0, 1); 1 is allowed where every episode surely ends
-    dtype: str  # of everything that is not a whole number: 'float32' or 'float64'
-    observations: tuple[Space, ...]  # what each agent sees at one step
-    actions: tuple[Space, ...]  # what each agent does at one step
-    ends: bool = False  # whether episodes can end; where they cannot, nothing is computed for it
-    metrics: tuple[str, ...] = ()  # names of what else is reported for each agent, such as the rate of cooperation
+    Attributes:
+        name: what the game is called in figures and summaries.
+        discount: γ, in [0, 1); where the game ends also 1, if every episode surely does.
+        dtype: of everything that is not a whole number: 'float32' or 'float64'.
+        observations: what each agent sees at one step.
+        actions: what each agent does at one step.
+        ends: whether episodes can end; where they cannot, nothing is computed for it.
+        metrics: names of what else is reported for each agent, such as the rate of cooperation.
+    """
+
+    name: str
+    discount: float
+    dtype: str
+    observations: tuple[Space, ...]
+    actions: tuple[Space, ...]
+    ends: bool = False
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checks.check_boolean("GameSpec.ends", self.ends)

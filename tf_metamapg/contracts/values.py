@@ -19,13 +19,21 @@ JointParams = tuple[Params, ...]
 
 @descriptions.described
 class Trajectory(NamedTuple):
-    """K joint trajectories of T steps for every seed and task; every field is a tuple over agents."""
+    """K joint trajectories of T steps for every seed and task; every field is a tuple over agents.
 
-    observations: tuple[tf.Tensor, ...]  # [S, N, K, T, *observation]; what each saw before it acted
-    actions: tuple[tf.Tensor, ...]  # [S, N, K, T, *action]
-    rewards: tuple[tf.Tensor, ...]  # [S, N, K, T], for the joint action of the same step
-    mask: tuple[tf.Tensor, ...] = ()  # bool [S, N, K, T], whether each was there; () where the game does not end
-    metrics: Structure = ()  # for each name of the game's spec a tuple over agents of [S, N, K, T]
+    Attributes:
+        observations: [S, N, K, T, *observation]; what each saw before it acted.
+        actions: [S, N, K, T, *action].
+        rewards: [S, N, K, T], for the joint action of the same step.
+        mask: bool [S, N, K, T], whether each was there; () where the game does not end.
+        metrics: for each name of the game's spec a tuple over agents of [S, N, K, T].
+    """
+
+    observations: tuple[tf.Tensor, ...]
+    actions: tuple[tf.Tensor, ...]
+    rewards: tuple[tf.Tensor, ...]
+    mask: tuple[tf.Tensor, ...] = ()
+    metrics: Structure = ()
 
     def agent_mask(self, agent_index: int) -> tf.Tensor | None:
         """Whether an agent was there at each step, bool [S, N, K, T]; None where the game does not end."""
@@ -34,23 +42,40 @@ class Trajectory(NamedTuple):
 
 @descriptions.described
 class AgentState(NamedTuple):
-    """All that an agent is at one link of a chain."""
+    """All that an agent is at one link of a chain.
 
-    params: Params  # φ_l, leaves [S, N, ...]
-    extra: Structure = ()  # moments of an optimiser, a critic, …: leaves [S, N, ...]
+    Attributes:
+        params: φ_l, leaves [S, N, ...].
+        extra: moments of an optimiser, a critic, a counter, …: leaves [S, N, ...] in the dtype of the parameters, as
+            derivatives pass through all of it. A nest of tuples, whose structure stays the same.
+    """
+
+    params: Params
+    extra: Structure = ()
 
 
 @descriptions.described
 class MetaParams(NamedTuple):
-    """What a meta-agent learns, or derivatives with respect to it."""
+    """What a meta-agent learns, or derivatives with respect to it.
 
-    initial: Params  # θ, leaves [S, ...]
-    update: Structure = ()  # what its inner updates are made with, leaves [S, max(L, 1), ...]; () if it is fixed
+    Attributes:
+        initial: θ, leaves [S, ...].
+        update: what its inner updates are made with, leaves [S, max(L, 1), ...]; () if it is fixed.
+    """
+
+    initial: Params
+    update: Structure = ()
 
 
 @descriptions.described
 class MetaGradients(NamedTuple):
-    """The three terms of Theorem 1 (Eq. 7) for one agent."""
+    """The three terms of Theorem 1 (Eq. 7) for one agent.
+
+    Attributes:
+        current_policy: through the policy that acts.
+        self_shaping: through the agent's own updates.
+        opponent_shaping: through the others' updates.
+    """
 
     current_policy: MetaParams
     self_shaping: MetaParams
