@@ -1,5 +1,6 @@
 """Proves that `bin/train` trains in environments of PettingZoo, and that a run that is resumed has the same bits."""
 
+import functools
 import json
 import pathlib
 
@@ -13,7 +14,8 @@ from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
-CONFIG = command_line.GIN_CONFIGS / "pettingzoo_half_cheetah.gin"
+# By environments of PettingZoo, and by a batch that a game brings itself.
+CONFIGS = ("pettingzoo_half_cheetah", "half_cheetah_teammates")
 
 
 def summary_of(run_dir):
@@ -23,28 +25,30 @@ def summary_of(run_dir):
 
 
 @pytest.mark.slow
-class TrainTest(tf.test.TestCase):
+class TrainTest(tf.test.TestCase, parameterized.TestCase):
 
-    def train(self, name, *flags, n_meta_updates=4, n_workers=1):
+    def train(self, config, name, *flags, n_meta_updates=4, n_workers=1):
         run_dir = pathlib.Path(self.get_temp_dir()) / name
         bindings = f"train.n_meta_updates = {n_meta_updates}", f"HostSimulator.n_workers = {n_workers}"
         # MuJoCo notes warnings in a file where it is.
         outcome = command_line.finish(command_line.start(
-            f"--gin_file={CONFIG}", f"--run_dir={run_dir}", *flags,
+            f"--gin_file={config}.gin", f"--run_dir={run_dir}", *flags,
             *command_line.gin_params(*command_line.TINY, *bindings), cwd=self.get_temp_dir(),
         ))
         self.assertEqual(outcome.status, 0, outcome.stderr)
         return run_dir
 
-    def test_a_run_that_is_resumed_is_the_same(self):
-        whole = self.train("whole")
-        self.train("resumed", n_meta_updates=2)
-        resumed = self.train("resumed", "--resume")
+    @parameterized.parameters(*CONFIGS)
+    def test_a_run_that_is_resumed_is_the_same(self, config):
+        train = functools.partial(self.train, config)
+        whole = train("whole")
+        train("resumed", n_meta_updates=2)
+        resumed = train("resumed", "--resume")
         for read in (summary_of, lambda run_dir: (run_dir / "metrics.csv").read_text("utf-8")):
             self.assertEqual(read(resumed), read(whole))
         # Where the environments are makes no difference.
         self.assertEqual(
-            (self.train("workers", n_workers=2) / "metrics.csv").read_text("utf-8"),
+            (train("workers", n_workers=2) / "metrics.csv").read_text("utf-8"),
             (whole / "metrics.csv").read_text("utf-8"),
         )
 
