@@ -4,6 +4,7 @@ All environments are real ones of PettingZoo.
 """
 
 import copy
+import dataclasses
 import functools
 import gc
 import os
@@ -297,6 +298,13 @@ def is_alive(process):
 
 
 class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_metrics_that_environments_do_not_have(self):
+        game = mapg.ParallelEnvGame(Leaving)
+        game.spec = dataclasses.replace(game.spec, metrics=("height",))
+        policies = [mapg.mlp_policy(game, agent) for agent in range(3)]
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^HostSimulator.game = .*: must be one whose spec names no"):
+            mapg.HostSimulator(game, policies)
 
     @parameterized.named_parameters(
         ("turn_based", lambda: parallel_to_aec(Leaving()), "this is turn-based, and .*aec_to_parallel makes .*"),

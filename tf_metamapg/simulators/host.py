@@ -53,6 +53,8 @@ class HostSimulator(descriptions.Described):
         contracts.check_kind(
             f"{kind}.game", game, contracts.HostGame, "a game that environments play, such as ParallelEnvGame(...)"
         )
+        allowed = "one whose spec names no metrics, which environments do not have"
+        checks.check(not game.spec.metrics, f"{kind}.game", game, allowed)
         arguments.check_policies(
             f"{kind}.policies", policies, contracts.StepPolicy, "a policy that acts step by step", game.spec
         )
