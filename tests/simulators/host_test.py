@@ -303,7 +303,7 @@ class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
         game = mapg.ParallelEnvGame(Leaving)
         game.spec = dataclasses.replace(game.spec, metrics=("height",))
         policies = [mapg.mlp_policy(game, agent) for agent in range(3)]
-        with self.assertRaisesRegex(mapg.InvalidInputError, "^HostSimulator.game = .*: must be one whose spec names no"):
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^HostSimulator.game = .*: must be one whose spec names"):
             mapg.HostSimulator(game, policies)
 
     @parameterized.named_parameters(
