@@ -102,6 +102,18 @@ class ReadmeTest(tf.test.TestCase):
                 self.assertIn(learner, paragraph)
                 self.assertIn(f"{peak.replace(' at ', ' after update ')}", paragraph)
 
+    def test_numbers_of_public_goods(self):
+        paragraph = next(part for part in README.split("\n\n") if part.startswith("**Three to five"))
+        paragraph = " ".join(paragraph.split())
+        exact = {(row[0], row[2]): row for row in result("public_goods")[2:] if row[1] == "exact"}
+        for group, columns in (
+            ("naive", [5]), ("1 Meta-MAPG", [7, 8]), ("2 Meta-MAPG", [5]), ("all Meta-MAPG", [5]), ("all Meta-PG", [5]),
+        ):
+            for column in columns:
+                self.assertIn(exact["3", group][column], paragraph)
+        for n_players in ("4", "5"):
+            self.assertIn(exact[n_players, "all Meta-MAPG"][5], paragraph)
+
     def test_numbers_of_the_cheetah(self):
         paragraph = next(part for part in README.split("\n\n") if part.startswith("**One cheetah"))
         paragraph = " ".join(paragraph.split())

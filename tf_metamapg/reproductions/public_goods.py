@@ -25,16 +25,18 @@ GROUPS = {
     "all Meta-MAPG": lambda n_players: ["MetaMAPG"] * n_players,
     "all Meta-PG": lambda n_players: ["MetaPG"] * n_players,
 }
-# Both estimators are evaluated with their own kind of inner updates.
+# Each is evaluated as it learns: from samples the inner updates are estimated in the test, too.
 ESTIMATORS = {
-    "exact": ("train.n_evaluation_tasks = 32",),
+    "exact": (),
     "sampled": (
         "train.estimator = @LoadedDiceEstimator", "LoadedDiceEstimator.n_trajectories = 64",
         "LoadedDiceEstimator.horizon = 50", "LoadedDiceEstimator.critic = @LeaveOneOutBaseline",
-        "train.n_evaluation_tasks = 32",
     ),
 }
-PROTOCOL = ("train.n_seeds = 10", "train.n_meta_updates = 100")
+N_META_UPDATES, N_TASKS = 100, 32
+PROTOCOL = (
+    "train.n_seeds = 10", f"train.n_meta_updates = {N_META_UPDATES}", f"train.n_evaluation_tasks = {N_TASKS}",
+)
 _STYLES = {"exact": "-", "sampled": "--"}
 _MARKERS = {"exact": "s", "sampled": "x"}
 
@@ -109,7 +111,7 @@ def _text(curves):
             f"a player gives, everybody gets {RETURN}: who gives alone loses {1 - RETURN:.1f}, and if all of n give,",
             f"each gets {RETURN} n − 1 per round. γ = 0.96, payoffs with noise U(−0.1, 0.1), tabular policies, of",
             f"naive players from N(0, {STDDEV}²), drawn anew for every task. All learn once, by one naive step of size",
-            f"{STEP:g}; meta-agents have learned for that in 100 meta-updates. Mean rewards per step on 32 held-out",
+            f"{STEP:g}; meta-agents have learned for that in {N_META_UPDATES} meta-updates. Mean rewards per step on {N_TASKS} held-out",
             f"tasks per seed, {n_seeds} seeds, with 95% intervals over seeds; in the worst seed the players together",
             "get least.",
         )
