@@ -111,9 +111,9 @@ def _text(curves):
             f"a player gives, everybody gets {RETURN}: who gives alone loses {1 - RETURN:.1f}, and if all of n give,",
             f"each gets {RETURN} n − 1 per round. γ = 0.96, payoffs with noise U(−0.1, 0.1), tabular policies, of",
             f"naive players from N(0, {STDDEV}²), drawn anew for every task. All learn once, by one naive step of size",
-            f"{STEP:g}; meta-agents have learned for that in {N_META_UPDATES} meta-updates. Mean rewards per step on {N_TASKS} held-out",
-            f"tasks per seed, {n_seeds} seeds, with 95% intervals over seeds; in the worst seed the players together",
-            "get least.",
+            f"{STEP:g}; meta-agents have learned for that in {N_META_UPDATES} meta-updates. Mean rewards per step on",
+            f"{N_TASKS} held-out tasks per seed, {n_seeds} seeds, with 95% intervals over seeds; in the worst seed the",
+            "players together get least.",
         )
         + results.markdown_table(
             [
