@@ -13,6 +13,14 @@ class AxesTest(tf.test.TestCase):
         self.assertAllEqual(axes.with_axes_behind(values, tf.zeros([2, 3, 7, 8])), values[:, :, tf.newaxis, tf.newaxis])
         self.assertAllEqual(axes.with_axes_behind(values, tf.zeros([2, 3])), values)
 
+    def test_a_batch_of_any_size(self):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, 2], tf.float32)])
+        def in_batch(values, like):
+            return axes.with_axes_behind(values, like)
+
+        for size in (1, 3):
+            self.assertAllEqual(in_batch(tf.range(size), tf.zeros([size, 2])), tf.range(size)[:, tf.newaxis])
+
 
 if __name__ == "__main__":
     tf.test.main()
