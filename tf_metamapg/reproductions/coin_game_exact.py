@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import functools
 import pathlib
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from tf_metamapg.games.exact_coin_game import ExactCoinGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
@@ -62,6 +64,7 @@ LEARNERS = {
     "SOS": Learner(lambda: SOS(100.0, 1000.0), "LOLA", 60),
     "Meta-PG": Learner(lambda: MetaPG(1000.0), "POLA", 5, n_meta_updates=20, chain_length=3),
     "Meta-MAPG": Learner(lambda: MetaMAPG(1000.0), "POLA", 5, n_meta_updates=20, chain_length=3),
+    "Meta-MAPG, LOLA's rules": Learner(lambda: MetaMAPG(1000.0), "LOLA", 5, n_meta_updates=20, chain_length=3),
 }
 
 
@@ -82,7 +85,12 @@ def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(LEARNER
         learners: which of `LEARNERS`.
         n_seeds: how many seeds, 0, 1, …
     """
-    learned = {name: _stored(pathlib.Path(directory) / "runs", name, n_seeds) for name in learners}
+    runs = pathlib.Path(directory) / "runs"
+    learned = {
+        name: protocols.computed_once(
+            runs, f"{name} {n_seeds} seeds", functools.partial(_learn, name, range(n_seeds)), Learned
+        ) for name in learners
+    }
     rows = [
         [
             name, seed, update, f"{of.own_shares[seed, update]:.9g}",
@@ -92,18 +100,6 @@ def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(LEARNER
     ]
     header = ["learner", "seed", "updates", "own_share", "average_reward_0", "average_reward_1"]
     results.save(directory, _figure(learned), header, rows, _text(learned))
-
-
-def _stored(directory, name, n_seeds):
-    """What a learner has learned, computed once."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{name.lower().translate(str.maketrans(' ', '_', '()'))}_{n_seeds}_seeds.npz"
-    if not path.exists():
-        learned = _learn(name, range(n_seeds))
-        with files.atomic(path) as aside, open(aside, "wb") as file:
-            np.savez(file, **learned._asdict())
-    with np.load(path) as arrays:
-        return Learned(**arrays)
 
 
 def _learn(name, seeds):
@@ -219,7 +215,7 @@ def _figure(learned):
         for name, of in learned.items():
             values = what(of)
             results.draw_mean(
-                panel, range(values.shape[1]), values, name, results.COLOURS[name],
+                panel, range(values.shape[1]), values, name, _colour(name),
                 linestyle=_style(name)[0],
             )
         panel.set_xlabel("updates")
@@ -233,7 +229,7 @@ def _figure(learned):
     for index, (name, of) in enumerate(learned.items()):
         mean = of.takes[:, :3].mean(axis=0)
         panels[2].bar(
-            np.arange(3) + (index - (len(learned) - 1) / 2) * width, mean, width, color=results.COLOURS[name],
+            np.arange(3) + (index - (len(learned) - 1) / 2) * width, mean, width, color=_colour(name),
             hatch=_style(name)[1], edgecolor="white",
         )
     panels[2].set_xticks(range(3), ["nobody yet", "oneself", "the other"])
@@ -243,8 +239,13 @@ def _figure(learned):
     return figure
 
 
+def _colour(name):
+    """Of the agent, by whatever rules it plays."""
+    return results.COLOURS[name.partition(",")[0]]
+
+
 def _style(name):
     """(how a line is drawn, how a bar is hatched): dashed is what meta-learns, dotted LOLA-DiCE, of LOLA's colour."""
     if LEARNERS[name].n_meta_updates:
-        return "--", ""
+        return ("-.", "...") if "," in name else ("--", "")
     return (":", "///") if name == "LOLA-DiCE" else ("-", "")
