@@ -216,8 +216,8 @@ def _figure(learned):
         for name, of in learned.items():
             values = what(of)
             results.draw_mean(
-                panel, range(values.shape[1]), values, name, _colour(name),
-                linestyle=_style(name)[0],
+                panel, range(values.shape[1]), values, name,
+                results.COLOURS[name.partition(",")[0]], linestyle=_style(name)[0],
             )
         panel.set_xlabel("updates")
         panel.set_ylabel(label)
@@ -230,19 +230,14 @@ def _figure(learned):
     for index, (name, of) in enumerate(learned.items()):
         mean = of.takes[:, :3].mean(axis=0)
         panels[2].bar(
-            np.arange(3) + (index - (len(learned) - 1) / 2) * width, mean, width, color=_colour(name),
-            hatch=_style(name)[1], edgecolor="white",
+            np.arange(3) + (index - (len(learned) - 1) / 2) * width, mean, width,
+            color=results.COLOURS[name.partition(",")[0]], hatch=_style(name)[1], edgecolor="white",
         )
     panels[2].set_xticks(range(3), ["nobody yet", "oneself", "the other"])
     panels[2].set_xlabel("who took the last coin of one's own colour")
     panels[2].set_ylabel("probability of taking the other's coin,\nwhere it is one step away")
     panels[2].grid(alpha=0.3, axis="y")
     return figure
-
-
-def _colour(name):
-    """Of the agent, by whatever rules it plays."""
-    return results.COLOURS[name.partition(",")[0]]
 
 
 def _style(name):
