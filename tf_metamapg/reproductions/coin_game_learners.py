@@ -62,7 +62,7 @@ LEARNERS = {
     ("naive", "recurrent"): Learner(lambda: PolicyGradient(0.03, optimizer=Adam()), 150, 256, n_seeds=3),
     ("LOLA (a)", "recurrent"): Learner(lambda: LOLAShaping(0.03, 0.1, optimizer=Adam()), 100, 256, n_seeds=3),
     ("LOLA-DiCE", "recurrent"): Learner(
-        lambda: LOLADiCE(0.03, 1.0, optimizer=Adam()), 60, 256, n_seeds=3, n_rollouts=3
+        lambda: LOLADiCE(0.03, 0.1, optimizer=Adam()), 150, 256, n_seeds=3, n_rollouts=3
     ),
     ("Meta-MAPG", "recurrent"): Learner(
         lambda: MetaMAPG(1.0), 5, 256, n_seeds=3, n_meta_updates=20, chain_length=3, meta_learning_rate=0.03
