@@ -19,7 +19,9 @@ import tensorflow as tf
 from tests import command_line
 import tf_metamapg as mapg
 from tf_metamapg.commands import reproduce
+from tf_metamapg.reproductions import coin_game
 from tf_metamapg.reproductions import coin_game_exact
+from tf_metamapg.reproductions import coin_game_learners
 from tf_metamapg.reproductions import dice_ipd
 from tf_metamapg.reproductions import exact_ipd
 from tf_metamapg.reproductions import figure_1
@@ -187,6 +189,55 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         n_taken = np.arange(1152) // 3 % 3
         strategy = np.where((n_taken == 2)[:, np.newaxis], defect, cooperate)
         np.testing.assert_allclose(coin_game_exact._takes(rules, strategy[np.newaxis]), [[0.0, 0.0, 1.0]])
+
+    @mock.patch.object(coin_game_learners, "LEARNERS", {
+        key: coin_game_learners.LEARNERS[key]._replace(
+            n_updates=2, n_meta_updates=n_meta_updates, chain_length=n_meta_updates, n_trajectories=4, n_seeds=2
+        )
+        for key, n_meta_updates in ((("LOLA-DiCE", "tabular"), 0), (("Meta-MAPG", "recurrent"), 1))
+    })
+    @mock.patch.object(coin_game_learners, "N_PLAYED", 16)
+    @pytest.mark.slow
+    def test_coin_game_and_what_was_computed_stays(self):
+        numbers, table = self.reproduced(coin_game, names=[*coin_game_learners.LEARNERS])
+        # Before each of two updates or after the only chain and before each of two updates, and in the end.
+        for name, kind, n_points, n_rollouts in (
+            ("LOLA-DiCE", "tabular", 3, 2 * 3), ("Meta-MAPG", "recurrent", 4, 2 + 2)
+        ):
+            rows = [row for row in numbers if row["learner"] == name and row["policy"] == kind]
+            self.assertLen(rows, 2 * n_points)
+            n_steps = n_rollouts * 4 * coin_game_learners.HORIZON
+            last = [row for row in rows if int(row["environment_steps"]) == n_steps]
+            self.assertLen(last, 2)
+            row = cells(table, name, kind)
+            self.assertEqual(row[3], coin_game._scientific(n_steps))
+            self.assertStartsWith(row[4], f"{np.mean([float(entry['own_share']) for entry in last]):.3f}")
+            self.assertStartsWith(row[6], results.signed(np.mean([float(entry["average_reward"]) for entry in last])))
+        before = {path: path.stat().st_mtime_ns for path in (self.directory / "runs").iterdir()}
+        again, _ = self.reproduced(coin_game, names=[*coin_game_learners.LEARNERS])
+        self.assertEqual(again, numbers)
+        self.assertEqual({path: path.stat().st_mtime_ns for path in before}, before)
+
+    @mock.patch.object(coin_game_learners, "N_PLAYED", 1000)
+    def test_who_never_learns_in_the_place_of_the_learner(self):
+        """Always cooperating and always defecting are worth what they are in the exact game."""
+        rules, view = mapg.lola_rules(), "board_and_takers"
+        game, exact = mapg.CoinGame(rules, view), mapg.ExactCoinGame(rules, "board", discount=0.99)
+        policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
+        tasks, exact_tasks = (mapg.DefaultTasks(one).sample(mapg.random.root_keys([0]), 1) for one in (game, exact))
+
+        def mean_rewards(*pair):
+            strategies = tuple(tf.constant(make(rules)[np.newaxis, np.newaxis]) for make in pair)
+            return 0.01 * np.array(exact.exact_values(exact_tasks, strategies))[:, 0, 0]
+
+        for make in coin_game_learners.FIXED.values():
+            params = tuple(map(tf.constant, policies[0].params_of(make(rules, view)[np.newaxis, np.newaxis])))
+            share, rewards, against = coin_game_learners._measured(view, policies, [params] * 2, tasks, [0])
+            self.assertEqual(share[0] == 1.0, make is mapg.always_cooperate)
+            self.assertAllClose(rewards[0], mean_rewards(make, make), rtol=0.0, atol=0.02)
+            for fixed, measured in zip(coin_game_learners.FIXED.values(), against[0]):
+                expected = (mean_rewards(make, fixed) + mean_rewards(fixed, make)[::-1]) / 2
+                self.assertAllClose(measured, expected, rtol=0.0, atol=0.02)
 
     @mock.patch.object(
         shape_naive_learner, "SHAPERS", {name: shape_naive_learner.SHAPERS[name] for name in ("LOLA (b)", "Meta-MAPG")}

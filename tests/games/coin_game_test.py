@@ -180,6 +180,18 @@ class PlayTest(tf.test.TestCase, parameterized.TestCase):
                 planes = np.moveaxis(one.numpy(), -1, -3)
                 self.assertAllEqual(planes.reshape(other.shape), other)
 
+    @parameterized.parameters(*RULES)
+    def test_players_may_see_different_things(self, name):
+        views = ("image", "board_and_takers")
+        mixed, *_ = play(name, views, MODES["eager"], 3, n_steps=5)
+        for agent, view in enumerate(views):
+            alike, *_ = play(name, view, MODES["eager"], 3, n_steps=5)
+            for both, others in zip(mixed, alike):
+                self.assertAllEqual(both[agent], others[agent])
+        game = mapg.CoinGame(RULES[name], views)
+        for agent, view in enumerate(views):
+            self.assertEqual(game.spec.agent(agent), mapg.CoinGame(RULES[name], view).spec.agent(agent))
+
     def test_sizes(self):
         sizes = {name: mapg.CoinGame(rules, "board").spec.observations[0].n for name, rules in RULES.items()}
         self.assertEqual(sizes, {"lola": 128, "pola": 128, "loqa": 128, "m_fos": 729, "pax": 729})

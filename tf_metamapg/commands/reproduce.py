@@ -15,6 +15,7 @@ from absl import flags
 
 from tf_metamapg import checks
 from tf_metamapg.commands import common
+from tf_metamapg.reproductions import coin_game
 from tf_metamapg.reproductions import coin_game_exact
 from tf_metamapg.reproductions import dice_ipd
 from tf_metamapg.reproductions import exact_ipd
@@ -34,7 +35,7 @@ REPRODUCTIONS = {
     module.__name__.rpartition(".")[-1]: module
     for module in (
         figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality, personas_ipd, personas_rps,
-        personas_choice, shape_naive_learner, coin_game_exact, public_goods, half_cheetah,
+        personas_choice, shape_naive_learner, coin_game_exact, coin_game, public_goods, half_cheetah,
     )
 }
 

@@ -4,6 +4,7 @@ Cells are numbered row by row, 0 to 8; a coin that is not on the board lies at 9
 3 up and, by some rules, 4 stay. Agent 0 is red, agent 1 is blue, and so are the coins.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,12 +67,12 @@ class CoinGame(descriptions.Described):
     n_reset_uniforms = 4
 
     def __init__(
-        self, rules: CoinRules, view: str = "image", discount: float = 0.96, dtype: str = "float32"
+        self, rules: CoinRules, view: str | Sequence[str] = "image", discount: float = 0.96, dtype: str = "float32"
     ) -> None:
         """
         Args:
             rules: CoinRules, such as `lola_rules()`.
-            view: what the players see, see above.
+            view: what the players see, see above; a pair where red and blue see different things.
             discount: γ, in [0, 1).
             dtype: 'float32' or 'float64'.
 
@@ -79,18 +80,22 @@ class CoinGame(descriptions.Described):
             InvalidInputError: if one of these does not hold.
         """
         checks.check(isinstance(rules, CoinRules), "CoinGame.rules", rules, "CoinRules, such as lola_rules()")
-        is_view = isinstance(view, str) and view in coin_views.VIEWS
-        checks.check(is_view, "CoinGame.view", view, f"one of {', '.join(map(repr, coin_views.VIEWS))}")
-        can_number = rules.two_coins or rules.empty_cells or not view.startswith("board")
+        views = [view] * len(PLAYERS) if isinstance(view, str) else view
+        is_pair = isinstance(views, (list, tuple)) and len(views) == len(PLAYERS)
+        are_views = is_pair and all(isinstance(one, str) and one in coin_views.VIEWS for one in views)
+        allowed = f"one of {', '.join(map(repr, coin_views.VIEWS))}, or a pair of them"
+        checks.check(are_views, "CoinGame.view", view, allowed)
+        can_number = rules.two_coins or rules.empty_cells or not any(one.startswith("board") for one in views)
         allowed = "'image' or 'vector', as by these rules a single coin may lie where a player is"
         checks.check(can_number, "CoinGame.view", view, allowed)
         contracts.check_game_numbers("CoinGame", discount, dtype, rules.name)
         self.rules = rules
-        self._view = coin_views.VIEWS[view]
+        self._views = [coin_views.VIEWS[one] for one in views]
         self.n_actions = 5 if rules.can_stay else 4
         self.n_step_uniforms = 2 if rules.two_coins else 1
         self.spec = contracts.GameSpec(
-            name=rules.name, discount=float(discount), dtype=dtype, observations=(self._view.space(rules),) * 2,
+            name=rules.name, discount=float(discount), dtype=dtype,
+            observations=tuple(one.space(rules) for one in self._views),
             actions=(contracts.Discrete(self.n_actions),) * 2, metrics=("own_coins", "others_coins"),
         )
 
@@ -150,7 +155,7 @@ class CoinGame(descriptions.Described):
         """See `contracts.Game.observe`."""
         del tasks
         checks.check_agent_index("agent_index", agent_index, len(PLAYERS))
-        return self._view.of(self.rules, state, agent_index, self.spec.dtype)
+        return self._views[agent_index].of(self.rules, state, agent_index, self.spec.dtype)
 
     def metrics(
         self, tasks: Structure, state: CoinState, joint_action: tuple[tf.Tensor, ...]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import functools
 import pathlib
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from tf_metamapg.games.exact_coin_game import ExactCoinGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
@@ -35,7 +37,7 @@ from tf_metamapg.training.trainer import MetaTrainer
 
 TITLE = "The coin game with exact gradients"
 SOURCE = "games of Foerster et al. 2017 and Zhao et al. 2022, in closed form; nobody has published it"
-DURATION = "40 min"
+DURATION = "45 min"
 
 VIEW, DISCOUNT, INITIAL_STDDEV = "board_and_takers", 0.96, 0.5
 RULES = {"LOLA": lola_rules(), "POLA": pola_rules()}
@@ -56,12 +58,13 @@ class Learner(NamedTuple):
 LEARNERS = {
     "naive": Learner(lambda: PolicyGradient(100.0), "LOLA", 60),
     "LookAhead": Learner(lambda: LookAhead(100.0, 1000.0), "LOLA", 60),
-    "LOLA (a)": Learner(lambda: LOLAShaping(100.0, 1000.0), "LOLA", 60),
+    "LOLA (a)": Learner(lambda: LOLAShaping(200.0, 1000.0), "LOLA", 60),
     "LOLA (b)": Learner(lambda: LOLATaylor(100.0, 1000.0), "LOLA", 60),
     "LOLA-DiCE": Learner(lambda: LOLADiCE(50.0, 200.0), "LOLA", 60),
     "SOS": Learner(lambda: SOS(100.0, 1000.0), "LOLA", 60),
     "Meta-PG": Learner(lambda: MetaPG(1000.0), "POLA", 5, n_meta_updates=20, chain_length=3),
     "Meta-MAPG": Learner(lambda: MetaMAPG(1000.0), "POLA", 5, n_meta_updates=20, chain_length=3),
+    "Meta-MAPG, LOLA's rules": Learner(lambda: MetaMAPG(1000.0), "LOLA", 5, n_meta_updates=20, chain_length=3),
 }
 
 
@@ -82,7 +85,12 @@ def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(LEARNER
         learners: which of `LEARNERS`.
         n_seeds: how many seeds, 0, 1, …
     """
-    learned = {name: _stored(pathlib.Path(directory) / "runs", name, n_seeds) for name in learners}
+    runs = pathlib.Path(directory) / "runs"
+    learned = {
+        name: protocols.computed_once(
+            runs, f"{name} {n_seeds} seeds", functools.partial(_learn, name, range(n_seeds)), Learned
+        ) for name in learners
+    }
     rows = [
         [
             name, seed, update, f"{of.own_shares[seed, update]:.9g}",
@@ -92,18 +100,6 @@ def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(LEARNER
     ]
     header = ["learner", "seed", "updates", "own_share", "average_reward_0", "average_reward_1"]
     results.save(directory, _figure(learned), header, rows, _text(learned))
-
-
-def _stored(directory, name, n_seeds):
-    """What a learner has learned, computed once."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{name.lower().translate(str.maketrans(' ', '_', '()'))}_{n_seeds}_seeds.npz"
-    if not path.exists():
-        learned = _learn(name, range(n_seeds))
-        with files.atomic(path) as aside, open(aside, "wb") as file:
-            np.savez(file, **learned._asdict())
-    with np.load(path) as arrays:
-        return Learned(**arrays)
 
 
 def _learn(name, seeds):
@@ -191,9 +187,10 @@ def _text(learned):
             "over seeds. Own coins are the share, weighted by discounted visits, of all coins taken that their owner",
             "takes; a reward is the mean of both players per step. Against who always cooperates (takes its own coins",
             "alone) and who always defects (takes every coin): the learner's reward / the other's, as red and as blue,",
-            "without learning on. Steps were chosen by trials with seed 0; rows of different rules are not to be",
-            "compared but for what they are. Takes: how likely one takes the other's coin where it is one step away,",
-            "if nobody yet, oneself, the other has taken the last coin of one's own colour.",
+            "without learning on. Steps were chosen by trials with seed 0, of LOLA (a) with seeds 10 to 14; rows of",
+            "different rules are not to be compared but for what they are. Takes: how likely one takes the other's",
+            "coin where it is one step away, if nobody yet, oneself, the other has taken the last coin of one's own",
+            "colour.",
         )
         + results.paragraph(
             "Published, from samples over 50 steps with networks that see images (POLA's rules, share by count):",
@@ -219,8 +216,8 @@ def _figure(learned):
         for name, of in learned.items():
             values = what(of)
             results.draw_mean(
-                panel, range(values.shape[1]), values, name, results.COLOURS[name],
-                linestyle=_style(name)[0],
+                panel, range(values.shape[1]), values, name,
+                results.COLOURS[name.partition(",")[0]], linestyle=_style(name)[0],
             )
         panel.set_xlabel("updates")
         panel.set_ylabel(label)
@@ -233,8 +230,8 @@ def _figure(learned):
     for index, (name, of) in enumerate(learned.items()):
         mean = of.takes[:, :3].mean(axis=0)
         panels[2].bar(
-            np.arange(3) + (index - (len(learned) - 1) / 2) * width, mean, width, color=results.COLOURS[name],
-            hatch=_style(name)[1], edgecolor="white",
+            np.arange(3) + (index - (len(learned) - 1) / 2) * width, mean, width,
+            color=results.COLOURS[name.partition(",")[0]], hatch=_style(name)[1], edgecolor="white",
         )
     panels[2].set_xticks(range(3), ["nobody yet", "oneself", "the other"])
     panels[2].set_xlabel("who took the last coin of one's own colour")
@@ -246,5 +243,5 @@ def _figure(learned):
 def _style(name):
     """(how a line is drawn, how a bar is hatched): dashed is what meta-learns, dotted LOLA-DiCE, of LOLA's colour."""
     if LEARNERS[name].n_meta_updates:
-        return "--", ""
+        return ("-.", "...") if "," in name else ("--", "")
     return (":", "///") if name == "LOLA-DiCE" else ("-", "")

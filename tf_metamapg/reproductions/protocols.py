@@ -27,6 +27,8 @@ from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
+_NAME_OF_FILE = str.maketrans(" ", "_", "(),'")
+
 
 def train_config(directory: files.PathLike, name: str, config: str, bindings: Sequence[str]) -> dict[str, Any]:
     """Trains and evaluates as a gin config says, or goes on where that was killed.
@@ -57,6 +59,25 @@ def train_config(directory: files.PathLike, name: str, config: str, bindings: Se
             raise checks.InvalidInputError(
                 f"{path_of_run}: holds a run that cannot go on; remove it to begin again ({error})"
             ) from error
+
+
+def computed_once(directory: files.PathLike, name: str, compute: Callable[[], Any], kind: type) -> Any:
+    """What a function returns, from a file if that is there already, so that what was killed need not begin again.
+
+    Args:
+        directory: where the file is.
+        name: what is computed, in words; the file is called after it.
+        compute: function () → NamedTuple of arrays.
+        kind: which NamedTuple.
+    """
+    path = pathlib.Path(directory) / f"{name.lower().translate(_NAME_OF_FILE)}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = compute()._asdict()
+        with files.atomic(path) as aside, open(aside, "wb") as file:
+            np.savez(file, **arrays)
+    with np.load(path) as stored:
+        return kind(**stored)
 
 
 def meta_test_curves(summary: Mapping[str, Any]) -> np.ndarray:
