@@ -48,8 +48,8 @@ def measure(name: str, n_repeats: int) -> dict[str, Any]:
             start = time.perf_counter()
             play(repeat)
             times[column].append(1e6 * (time.perf_counter() - start) / (size * _HORIZON))
-    return {column: float(np.median(of_way)) for column, of_way in times.items()} | {
-        f"{column}_spread": [min(of_way), max(of_way)] for column, of_way in times.items()
+    return {column: float(np.median(seconds)) for column, seconds in times.items()} | {
+        f"{column}_spread": [min(seconds), max(seconds)] for column, seconds in times.items()
     }
 
 

@@ -71,4 +71,4 @@ def _leaves(parameter, directory, policy):
             checks.check(False, parameter, directory, f"{allowed}; {path.name} is none ({checks.reason(error)})")
         found = [(leaf.shape[1:], leaf.dtype.name) for leaf in by_path[-1]]
         checks.check(found == expected, parameter, directory, f"of snapshots of a policy like {policy}")
-    return [np.concatenate(of_leaf) for of_leaf in zip(*by_path)]
+    return [np.concatenate(leaves) for leaves in zip(*by_path)]

@@ -38,7 +38,8 @@ def reproduce(
     learned = {
         (name, kind): protocols.computed_once(
             runs, f"{kind} {name} {coin_game_learners.LEARNERS[name, kind].n_seeds} seeds",
-            functools.partial(coin_game_learners.learn, name, kind), coin_game_learners.Learned,
+            coin_game_learners.settings(name, kind), functools.partial(coin_game_learners.learn, name, kind),
+            coin_game_learners.Learned,
         ) for name, kind in names
     }
     rows = [

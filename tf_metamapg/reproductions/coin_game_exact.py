@@ -88,7 +88,7 @@ def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(LEARNER
     runs = pathlib.Path(directory) / "runs"
     learned = {
         name: protocols.computed_once(
-            runs, f"{name} {n_seeds} seeds", functools.partial(_learn, name, range(n_seeds)), Learned
+            runs, f"{name} {n_seeds} seeds", _settings(name), functools.partial(_learn, name, range(n_seeds)), Learned
         ) for name in learners
     }
     rows = [
@@ -100,6 +100,11 @@ def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(LEARNER
     ]
     header = ["learner", "seed", "updates", "own_share", "average_reward_0", "average_reward_1"]
     results.save(directory, _figure(learned), header, rows, _text(learned))
+
+
+def _settings(name):
+    learner = LEARNERS[name]
+    return learner.make(), learner[1:], RULES[learner.rules], VIEW, DISCOUNT, INITIAL_STDDEV
 
 
 def _learn(name, seeds):

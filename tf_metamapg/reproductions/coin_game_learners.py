@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import functools
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ from tf_metamapg.training.trainer import MetaTrainer
 HORIZON, DISCOUNT, INITIAL_STDDEV, UNITS = 50, 0.96, 0.5, 32
 N_PLAYED = 4096  # trajectories that all is measured from when it has learned
 # What players see, and how policies are made of it.
-POLICIES = {
+POLICIES: dict[str, tuple[str, Callable[..., contracts.StepPolicy]]] = {
     "tabular": ("board_and_takers", functools.partial(tabular_policy, initial_stddev=INITIAL_STDDEV)),
     "recurrent": ("image", functools.partial(gru_policy, units=UNITS)),
 }
@@ -80,6 +81,12 @@ class Learned(NamedTuple):
     against: np.ndarray  # [S, fixed, 2], the mean reward of the learner, as red and as blue, and of who never learns
 
 
+def settings(name: str, kind: str) -> Any:
+    """All that what `learn` returns depends on."""
+    learner = LEARNERS[name, kind]
+    return learner.make(), learner[1:], POLICIES[kind][0], HORIZON, DISCOUNT, INITIAL_STDDEV, UNITS, N_PLAYED
+
+
 def learn(name: str, kind: str) -> Learned:
     """Lets a learner of `LEARNERS` learn, by name and kind of policy, and measures what has come of it."""
     learner, (view, make_policy) = LEARNERS[name, kind], POLICIES[kind]
@@ -117,9 +124,9 @@ def learn(name: str, kind: str) -> Learned:
         rewards, coins, states = trainer.advance(random.META_TEST, tasks, update, states)
         show(rewards.numpy(), tf.nest.map_structure(lambda leaf: leaf.numpy(), coins), learner.n_rollouts)
     bar.close()
-    of_steps, own_shares, rewards = zip(*points)
+    steps_before, own_shares, rewards = zip(*points)
     return Learned(
-        np.array(of_steps, np.int64), np.stack(own_shares, axis=1), np.stack(rewards, axis=1),
+        np.array(steps_before, np.int64), np.stack(own_shares, axis=1), np.stack(rewards, axis=1),
         np.array(n_steps, np.int64), *_measured(view, policies, [state.params for state in states], tasks, seeds),
     )
 

@@ -61,23 +61,29 @@ def train_config(directory: files.PathLike, name: str, config: str, bindings: Se
             ) from error
 
 
-def computed_once(directory: files.PathLike, name: str, compute: Callable[[], Any], kind: type) -> Any:
+def computed_once(
+    directory: files.PathLike, name: str, settings: Any, compute: Callable[[], Any], kind: Any
+) -> Any:
     """What a function returns, from a file if that is there already, so that what was killed need not begin again.
 
     Args:
         directory: where the file is.
         name: what is computed, in words; the file is called after it.
+        settings: all that it depends on; where its `repr` is another than when the file was written, all is computed
+            anew.
         compute: function () → NamedTuple of arrays.
         kind: which NamedTuple.
     """
     path = pathlib.Path(directory) / f"{name.lower().translate(_NAME_OF_FILE)}.npz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        arrays = compute()._asdict()
-        with files.atomic(path) as aside, open(aside, "wb") as file:
-            np.savez(file, **arrays)
-    with np.load(path) as stored:
-        return kind(**stored)
+    if path.exists():
+        with np.load(path) as stored:
+            if str(stored["settings"]) == repr(settings):
+                return kind(**{field: stored[field] for field in kind._fields})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    computed = compute()
+    with files.atomic(path) as aside, open(aside, "wb") as file:
+        np.savez(file, settings=np.array(repr(settings)), **computed._asdict())
+    return computed
 
 
 def meta_test_curves(summary: Mapping[str, Any]) -> np.ndarray:

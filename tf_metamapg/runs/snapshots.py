@@ -24,8 +24,8 @@ def keep(
     """
     for agent, (policy, params) in enumerate(zip(policies, joint_params)):
         if policy is not None:
-            of_agent = os.path.join(directory, f"agent_{agent}")
-            os.makedirs(of_agent, exist_ok=True)
-            with files.atomic(os.path.join(of_agent, f"{n_meta_updates:06d}.npz")) as aside:
+            own_directory = os.path.join(directory, f"agent_{agent}")
+            os.makedirs(own_directory, exist_ok=True)
+            with files.atomic(os.path.join(own_directory, f"{n_meta_updates:06d}.npz")) as aside:
                 with open(aside, "wb") as file:
                     np.savez(file, *(leaf.numpy() for leaf in params))
