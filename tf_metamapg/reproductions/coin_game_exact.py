@@ -85,12 +85,10 @@ def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(LEARNER
         learners: which of `LEARNERS`.
         n_seeds: how many seeds, 0, 1, …
     """
-    runs = pathlib.Path(directory) / "runs"
-    learned = {
-        name: protocols.computed_once(
-            runs, f"{name} {n_seeds} seeds", _settings(name), functools.partial(_learn, name, range(n_seeds)), Learned
-        ) for name in learners
-    }
+    runs, learned = pathlib.Path(directory) / "runs", {}
+    for name in learners:
+        learn = functools.partial(_learn, name, range(n_seeds))
+        learned[name] = protocols.computed_once(runs, f"{name} {n_seeds} seeds", _settings(name), learn, Learned)
     rows = [
         [
             name, seed, update, f"{of.own_shares[seed, update]:.9g}",
