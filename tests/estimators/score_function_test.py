@@ -55,14 +55,14 @@ class ScoreFunctionTest(tf.test.TestCase, parameterized.TestCase):
         with tf.GradientTape() as tape:
             tape.watch([log_probs, later_values])
             surrogate = estimator.current_policy_surrogate(log_probs, later_values)
-        score, later_gradient = tape.gradient(surrogate, [log_probs, later_values])
+        gradient, later_gradient = tape.gradient(surrogate, [log_probs, later_values])
         self.assertIsNone(later_gradient)
         for s, n in np.ndindex(2, 3):
             baseline = sum(later_values[s, other] for other in range(3) if other != n) / 2
             advantage = later_values[s, n] - baseline
             score = sum(log_probs[s, n, k, t] for k in range(4) for t in range(5))
             self.assertAllClose(surrogate[s, n], score * advantage, rtol=1e-12, atol=0.0)
-            self.assertAllClose(score[s, n], np.full([4, 5], advantage), rtol=1e-12, atol=0.0)
+            self.assertAllClose(gradient[s, n], np.full([4, 5], advantage), rtol=1e-12, atol=0.0)
 
     def test_current_policy_surrogate_of_one_task_has_no_baseline(self):
         estimator = TrajectorySets(horizon=1).estimator(ScoreFunctionEstimator)

@@ -37,7 +37,8 @@ _LSTM, _GRU = (
 )
 NAMES = {
     "tabular": ["table"], "mlp": _MLP, "linear": _MLP[:2], "lstm": _LSTM, "gru": _GRU, "gaussian_mlp": _MLP,
-    "gaussian_lstm": _LSTM, "image_mlp": _MLP, "vector": ["vector"],
+    "gaussian_lstm": _LSTM, "image_mlp": _MLP, "shared_stddev": [*_MLP, "constant/bias"],
+    "vector": ["vector"],
 }
 EVERY_POLICY = tuple(
     (f"{name}_{dtype}", name, dtype) for name, dtype in itertools.product(NAMES, ("float32", "float64"))

@@ -150,7 +150,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
                     trainer.step()
                 self.assertEqual(
                     str(raised.exception),
-                    "the meta-gradient of meta-update 4, or its square, is NaN or infinite for seed 2",
+                    "the meta-gradient of meta-update 4 or its square is NaN or infinite for seed 2",
                 )
                 for array, other in zip(arrays_of(trainer), bad):
                     self.assertAllEqual(array, other)
@@ -258,7 +258,7 @@ class CriticTest(tf.test.TestCase):
             trainer.step()
         self.assertEqual(
             str(raised.exception),
-            "the gradient of a critic of meta-update 1, or its square, is NaN or infinite for seeds 0, 1, 2, 3",
+            "the gradient of a critic of meta-update 1 or its square is NaN or infinite for seeds 0, 1, 2, 3",
         )
         for variable, array in zip(trainer.state["critic"]["params"], before):
             self.assertAllEqual(variable, array)

@@ -13,7 +13,7 @@ class NonFiniteGradientError(ArithmeticError):
 
     def __init__(self, what: str, meta_update: int, seeds: Sequence[int]) -> None:
         super().__init__(
-            f"the {what} of meta-update {meta_update}, or its square, is NaN or infinite for "
+            f"the {what} of meta-update {meta_update} or its square is NaN or infinite for "
             f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
         )
 
