@@ -14,10 +14,10 @@ from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import TabularPolicy
-from tf_metamapg.testing.modes import central_differences
+from tf_metamapg.testing.modes import differences_of_seeds
 from tf_metamapg.testing.modes import flat
 from tf_metamapg.testing.modes import MODES
-from tf_metamapg.testing.modes import relative_differences
+from tf_metamapg.testing.modes import relative_differences_of_seeds
 from tf_metamapg.testing.tiny_games import TinyGame
 from tf_metamapg.theorem import last_link
 
@@ -50,7 +50,9 @@ class AgentTests:
         return estimator, agents, joint_params, tf.repeat(tiny.tasks, N_TASKS, axis=1)
 
     def _chain(self, setting, chain_length, compile_fn=adaptation.identity):
-        keys = [random.link_keys(random.root_keys([3]), link) for link in range(chain_length + 1)]
+        *_, joint_params, _ = setting
+        root_keys = random.root_keys([3] * joint_params[0][0].shape[0])
+        keys = [random.link_keys(root_keys, link) for link in range(chain_length + 1)]
         return adaptation.adapt(*setting, keys, compile_fn=compile_fn)
 
     def test_it_is_an_agent(self):
@@ -114,17 +116,21 @@ class AgentTests:
         leaves = tf.nest.flatten(link.agent_states)
 
         def updated(*values):
+            """With all points side by side as seeds, at the same samples."""
             values = [tf.constant(value, leaf.dtype) for value, leaf in zip(values, leaves)]
-            own_link = link._replace(agent_states=tf.nest.pack_sequence_as(link.agent_states, values))
-            return self._updated(estimator, tasks, own_link, agents, step_params)
+            own_link, own_tasks, own_step_params = tf.nest.map_structure(
+                lambda leaf: tf.repeat(leaf, values[0].shape[0], axis=0), (link, tasks, step_params)
+            )
+            own_link = own_link._replace(agent_states=tf.nest.pack_sequence_as(link.agent_states, values))
+            return self._updated(estimator, own_tasks, own_link, agents, own_step_params).numpy()
 
         with tf.GradientTape() as tape:
             tape.watch(link.agent_states)
-            result = self._updated(estimator, tasks, link, agents, step_params)
+            result = self._updated(estimator, tasks, link, agents, step_params)[0]
         jacobians = tape.jacobian(result, leaves, unconnected_gradients="zero")
         jacobian = np.concatenate([np.reshape(leaf, [len(result), -1]) for leaf in jacobians], axis=1) * flat(leaves)
         # Second moments must stay above zero, and are small.
-        expected = relative_differences(lambda *values: updated(*values).numpy(), [leaf.numpy() for leaf in leaves])
+        expected = relative_differences_of_seeds(updated, [leaf.numpy() for leaf in leaves])
         column = 0
         for agent, state in enumerate(link.agent_states):
             for name, leaf in _named_leaves(state):
@@ -138,9 +144,9 @@ class AgentTests:
                     )
 
     def _updated(self, estimator, tasks, link, agents, step_params):
-        """The state of the agent after an update of all, as one vector."""
+        """The state of the agent after an update of all, as one vector for each seed."""
         states = adaptation.inner_update(links.Objectives(estimator, tasks, link), agents, step_params)
-        return tf.concat([tf.reshape(leaf, [-1]) for leaf in tf.nest.flatten(states[-1])], axis=0)
+        return tf.concat([tf.reshape(leaf, [leaf.shape[0], -1]) for leaf in tf.nest.flatten(states[-1])], axis=1)
 
     def test_who_shapes_it_gets_the_right_gradient(self):
         """Theorem 1 of a Meta-MAPG agent that faces it, over two updates, against finite differences."""
@@ -169,13 +175,18 @@ class AgentTests:
         estimator, agents, joint_params, tasks = setting
 
         def meta_value(*own_params):
-            params = list(joint_params)
+            """With all points side by side as seeds."""
+            params, own_tasks = tf.nest.map_structure(
+                lambda leaf: tf.repeat(leaf, len(own_params[0]), axis=0), (list(joint_params), tasks)
+            )
             params[agent_index] = tuple(tf.constant(leaf) for leaf in own_params)
-            chain = self._chain((estimator, agents, tuple(params), tasks), 2)
-            values = [estimator.values(link.joint_params, tasks, link.sample)[agent_index] for link in chain.links]
-            return [sum(weight * tf.reduce_mean(value).numpy() for weight, value in zip(weights, values))]
+            chain = self._chain((estimator, agents, tuple(params), own_tasks), 2)
+            values = [estimator.values(link.joint_params, own_tasks, link.sample)[agent_index] for link in chain.links]
+            return tf.add_n([
+                weight * tf.reduce_mean(value, axis=1, keepdims=True) for weight, value in zip(weights, values)
+            ]).numpy()
 
-        derivatives = central_differences(meta_value, [leaf.numpy() for leaf in joint_params[agent_index]])
+        derivatives = differences_of_seeds(meta_value, [leaf.numpy() for leaf in joint_params[agent_index]])
         expected = np.reshape(derivatives, [N_TASKS, -1]).sum(axis=0)
         what = f"the meta-gradient of agent {agent_index}"
         np.testing.assert_allclose(flat(terms.total.initial), expected, rtol=1e-5, atol=1e-7, err_msg=what)

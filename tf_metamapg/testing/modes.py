@@ -42,17 +42,37 @@ def central_differences(
     return np.stack(columns, axis=-1)
 
 
-def relative_differences(
+def differences_of_seeds(
     function: Callable[..., ArrayLike], leaves: Sequence[np.ndarray], step: float = 1e-5
 ) -> np.ndarray:
-    """The derivatives x ∂f/∂x, by central differences of f(x (1 ± step)), which leave zeros and signs as they are.
+    """As `central_differences`, of a function that computes all points at once, side by side as seeds.
 
     Args:
-        function, leaves: see `central_differences`.
+        function: of arrays [P, ...] for leaves [1, ...] → array [P, m].
+        leaves, step: see `central_differences`.
+    """
+    size = sum(leaf.size for leaf in leaves)
+    shifts = step * np.concatenate([np.eye(size), -np.eye(size)])
+    points, start = [], 0
+    for leaf in leaves:
+        own = shifts[:, start : start + leaf.size].reshape([2 * size, *leaf.shape[1:]])
+        points.append(leaf + own)
+        start += leaf.size
+    above, below = np.split(np.asarray(function(*points)), 2)
+    return (above - below).T / (2.0 * step)
+
+
+def relative_differences_of_seeds(
+    function: Callable[..., ArrayLike], leaves: Sequence[np.ndarray], step: float = 1e-5
+) -> np.ndarray:
+    """The derivatives x ∂f/∂x, by differences of f(x (1 ± step)), which leave zeros and signs as they are.
+
+    Args:
+        function, leaves: see `differences_of_seeds`.
         step: in units of each number.
     """
     scales = [np.ones_like(leaf) for leaf in leaves]
-    return central_differences(
+    return differences_of_seeds(
         lambda *scales: function(*(leaf * scale for leaf, scale in zip(leaves, scales))), scales, step
     )
 
