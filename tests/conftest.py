@@ -1,8 +1,8 @@
-"""Which tests are `fast`: all that take less than a third of a second, as `seconds.json` has it.
+"""Which tests are `fast`: all that take less than a fifth of a second, as `seconds.json` has it.
 
     pytest -m "" --measure
 
-measures all tests anew, or those of some files, and writes what the others take: seconds of the processor, of the test
+measures all tests anew, or some of them, and writes what the longer ones take: seconds of the processor, of the test
 and of what its class sets up. A test that has not been measured yet is fast.
 """
 
@@ -14,7 +14,7 @@ import pathlib
 import pytest
 
 SECONDS = pathlib.Path(__file__).parent / "seconds.json"
-LONGEST = 0.33
+LONGEST = 0.2
 
 _measured, _set_up = {}, collections.defaultdict(float)
 
@@ -57,14 +57,9 @@ def pytest_runtest_logreport(report):
 
 def pytest_sessionfinish(session):
     if session.config.getoption("measure") and not hasattr(session.config, "workerinput"):
-        files = {_file_of(test) for test in _measured}
-        longer = {test: s for test, s in json.loads(SECONDS.read_text("utf-8")).items() if _file_of(test) not in files}
+        longer = {test: s for test, s in json.loads(SECONDS.read_text("utf-8")).items() if test not in _measured}
         longer |= {test: round(seconds, 1) for test, seconds in _measured.items() if seconds >= LONGEST}
         SECONDS.write_text(json.dumps(dict(sorted(longer.items())), indent=0) + "\n", "utf-8")
-
-
-def _file_of(test):
-    return test.partition("::")[0]
 
 
 def _class_of(test):

@@ -3,9 +3,12 @@
 import json
 
 from absl.testing import parameterized
+import pytest
 import tensorflow as tf
 
 from tests import golden
+
+pytestmark = pytest.mark.slow
 
 EXPECTED = json.loads(golden.PATH.read_text("utf-8"))
 

@@ -76,6 +76,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             _, measured, closed_form, _ = [cell.strip() for cell in line.strip("|").split("|")]
             self.assertEqual(measured, closed_form)
 
+    @pytest.mark.slow
     def test_figure_2(self):
         numbers, _ = self.reproduced(figure_2, n_trajectories=8, horizon=5)
         self.assertLen(numbers, len(figure_2.CANDIDATES))
@@ -91,6 +92,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             carried = {(row["from"], row["to"]) for row in numbers if float(row[column]) > 0.0}
             self.assertEqual(carried, expected)
 
+    @pytest.mark.slow
     def test_exact_ipd(self):
         numbers, table = self.reproduced(exact_ipd, n_runs=3, n_updates=2)
         self.assertLen(numbers, len(exact_ipd.AGENTS) * 3)

@@ -10,6 +10,7 @@ import pathlib
 import sys
 
 from absl.testing import parameterized
+import pytest
 import tensorflow as tf
 
 from tests import command_line
@@ -60,6 +61,7 @@ class HopefulTest(testing.CriticTests, tf.test.TestCase):
 
 class TrainTest(tf.test.TestCase):
 
+    @pytest.mark.slow
     def test_bin_train_trains_it(self):
         run = os.path.join(self.get_temp_dir(), "run")
         outcome = command_line.run(f"--gin_file={HERE / 'commons.gin'}", f"--run_dir={run}")

@@ -29,6 +29,8 @@ from tests.simulators.host_envs import Plain
 import tf_metamapg as mapg
 from tf_metamapg.numerics import random
 
+pytestmark = pytest.mark.slow
+
 MAMUJOCO = mapg.pettingzoo_env(
     "gymnasium_robotics.mamujoco_v1.parallel_env", {"scenario": "HalfCheetah", "agent_conf": "2x3"}
 )

@@ -14,6 +14,8 @@ from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
+pytestmark = pytest.mark.slow
+
 # By environments of PettingZoo, and by a batch that a game brings itself.
 CONFIGS = ("pettingzoo_half_cheetah", "half_cheetah_teammates")
 

@@ -2,12 +2,15 @@
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tf_metamapg as mapg
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
+
+pytestmark = pytest.mark.slow
 
 
 class OutsideSimulator(mapg.InGraphSimulator):
