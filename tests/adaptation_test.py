@@ -24,7 +24,7 @@ from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.policies.vector import vector_policy
-from tf_metamapg.testing.modes import central_differences
+from tf_metamapg.testing.modes import differences_of_seeds
 
 N_SEEDS, N_TASKS = 2, 3
 
@@ -66,13 +66,15 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         for agent, rate in enumerate(rates):
             table = start.joint_params[agent][0].numpy()
 
-            def values(shift, agent=agent, table=table):
-                """Of all seeds and tasks, with the same shift of the logits of each."""
-                joint_params = list(start.joint_params)
-                joint_params[agent] = (tf.constant(table + shift),)
-                return np.ravel(estimator.objectives(joint_params, tasks, ())[agent])
+            def values(shifts, agent=agent, table=table):
+                """Of all seeds and tasks, with the same shift of the logits of each, for each shift."""
+                joint_params, rows = list(start.joint_params), []
+                for shift in shifts:
+                    joint_params[agent] = (tf.constant(table + shift),)
+                    rows.append(np.ravel(estimator.objectives(joint_params, tasks, ())[agent]))
+                return np.stack(rows)
 
-            slopes = central_differences(values, [np.zeros(table.shape[2:])])
+            slopes = differences_of_seeds(values, [np.zeros([1, *table.shape[2:]])])
             moved = (end.joint_params[agent][0] - table) / rate
             self.assertAllClose(moved, slopes.reshape(table.shape), rtol=1e-6, atol=1e-8)
 

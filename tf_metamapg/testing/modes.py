@@ -17,39 +17,18 @@ MODES = {
 }
 
 
-def central_differences(
+def differences_of_seeds(
     function: Callable[..., ArrayLike], leaves: Sequence[np.ndarray], step: float = 1e-5
 ) -> np.ndarray:
     """The derivatives of the entries of a vector-valued function in float64, by central differences.
 
     Args:
-        function: of arrays like `leaves`, → array [m].
-        leaves: list of float64 arrays.
+        function: of arrays [P, ...], all points side by side as seeds are, → array [P, m].
+        leaves: list of float64 arrays [1, ...].
         step: half the distance of the two points of a difference.
 
     Returns:
         array [m, total size of the leaves].
-    """
-    columns = []
-    for index, leaf in enumerate(leaves):
-        for entry in np.ndindex(*leaf.shape):
-            values = []
-            for sign in (1.0, -1.0):
-                moved = [np.array(other) for other in leaves]
-                moved[index][entry] += sign * step
-                values.append(np.asarray(function(*moved)))
-            columns.append((values[0] - values[1]) / (2.0 * step))
-    return np.stack(columns, axis=-1)
-
-
-def differences_of_seeds(
-    function: Callable[..., ArrayLike], leaves: Sequence[np.ndarray], step: float = 1e-5
-) -> np.ndarray:
-    """As `central_differences`, of a function that computes all points at once, side by side as seeds.
-
-    Args:
-        function: of arrays [P, ...] for leaves [1, ...] → array [P, m].
-        leaves, step: see `central_differences`.
     """
     size = sum(leaf.size for leaf in leaves)
     shifts = step * np.concatenate([np.eye(size), -np.eye(size)])
