@@ -24,6 +24,20 @@ def reproduce():
     return command.run(sys.argv)
 
 
+def evaluate():
+    """`bin/evaluate`, `tf-metamapg-evaluate`; see its --help."""
+    with _Imports():
+        from tf_metamapg.commands import evaluate as command
+    return command.run(sys.argv)
+
+
+def export():
+    """`bin/export`, `tf-metamapg-export`; see its --help."""
+    with _Imports():
+        from tf_metamapg.commands import export as command
+    return command.run(sys.argv)
+
+
 def benchmark():
     """`bin/benchmark`, `tf-metamapg-benchmark`; see its --help."""
     with _Imports():

@@ -21,8 +21,11 @@ ROOT = pathlib.Path(tf_metamapg.__file__).parent
 LAYERS = (
     "libraries", "descriptions", "checks", "contracts", "arguments", "numerics", "games", "policies", "simulators",
     "critics", "estimators", "links", "adaptation", "theorem", "agents", "__init__", "training", "runs", "gin_reader",
-    "configs", "testing", "benchmarks", "reproductions", "commands",
+    "configs", "loading", "testing", "benchmarks", "reproductions", "commands",
 )
+
+
+COMMANDS = ("benchmark", "evaluate", "export", "reproduce", "train")
 
 
 def _module_name(path):
@@ -143,7 +146,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("gin", {"configs", "gin_reader"}),
-        ("absl", {"commands.benchmark", "commands.common", "commands.train", "commands.reproduce"}),
+        ("absl", {f"commands.{name}" for name in ("common", *COMMANDS)}),
         ("matplotlib", {"runs.figures", "libraries", "reproductions.results"}),
         ("tqdm", {"runs.progress"}),
         ("tensorflow_probability", {"policies.distributions", "runs.statistics", "agents.opponent_models"}),
@@ -174,7 +177,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             tensorflow = {full for full in _imports(tree) if full.split(".")[0] == "tensorflow"}
             self.assertLessEqual(tensorflow, {"tensorflow"}, name)
 
-    @parameterized.parameters("train", "reproduce", "benchmark")
+    @parameterized.parameters(*COMMANDS)
     def test_commands_start_in_one_place(self, command):
         """In `bin/` and as console scripts: a module that imports nothing of the package before it is told to start."""
         script = (ROOT.parent / "bin" / command).read_text("utf-8")

@@ -21,7 +21,7 @@ TINY = (
     "train.n_tasks = 2",
     "train.n_evaluation_tasks = 2",
     "train.chain_length = 1",
-    "train.evaluation_chain_length = 1",
+    "train.n_inner_updates = 1",
     "LoadedDiceEstimator.n_trajectories = 4",
     "LoadedDiceEstimator.horizon = 3",
 )

@@ -21,7 +21,7 @@ NAME = "IteratedMatrixGame.name = 'γ, Häftlinge'"
 # A run of a second, beside what it takes to import TensorFlow and to trace.
 SHORT = (
     *command_line.TINY, "train.agents = [@MetaPG(), @PolicyGradient()]", "train.estimator = @ExactEstimator",
-    "train.n_meta_updates = 1", "train.evaluation_chain_length = 0",
+    "train.n_meta_updates = 1", "train.n_inner_updates = 0",
 )
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 NOTHING = "interrupted: nothing was written; start again\n"

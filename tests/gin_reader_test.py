@@ -31,7 +31,7 @@ class GinReaderTest(tf.test.TestCase, parameterized.TestCase):
 
     def read(self, path, *names):
         """What a file binds itself, and the values of all these after it has been read."""
-        with gin_reader.fresh_state():
+        with gin_reader.State().known():
             bound = gin_reader.read_file(path)
             gin_reader.finalize()
             return bound, [gin.query_parameter(name) for name in names]
@@ -150,7 +150,7 @@ scope/SOS:
 
     def test_a_binding_may_include(self):
         write("base.gin", "n = 1\n")
-        with gin_reader.fresh_state():
+        with gin_reader.State().known():
             self.assertEqual(gin_reader.read_binding("include 'base.gin'\nm = 2"), ["m"])
             self.assertEqual(gin.query_parameter("%n"), 1)
             with self.assertRaisesRegex(

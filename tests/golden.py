@@ -15,6 +15,7 @@ import tensorflow as tf
 import tf_metamapg as mapg
 from tf_metamapg.numerics import random
 from tf_metamapg.simulators.in_graph import InGraphSimulator
+from tf_metamapg.training import learning
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
@@ -127,7 +128,7 @@ def meta_updates(name):
     )
     trainer = MetaTrainer(problem, settings, SEEDS)
     metrics = [trainer.step() for _ in range(3)]
-    meta_test, _ = trainer.evaluate(random.META_TEST, chain_length + 1, N_TASKS)
+    meta_test = learning.evaluate(trainer, random.META_TEST, chain_length + 1, N_TASKS).mean_reward
     values = trainer.meta_param_values()
     learned = [*tf.nest.flatten([own.initial for own in values]), *map(rates, agents, values, [chain_length] * 2)]
     # Sums weighted at random stand for the many entries of a network.

@@ -16,8 +16,10 @@ from tests import snapshot_files
 import tf_metamapg as mapg
 from tf_metamapg import checks
 from tf_metamapg import contracts
+from tf_metamapg.runs.callbacks import EarlyStopping
 from tf_metamapg.runs.settings import EvaluationSettings
 from tf_metamapg.runs.settings import RunSettings
+from tf_metamapg.runs.settings import Stage
 from tf_metamapg.training.settings import TrainerSettings
 
 DILEMMA = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma())
@@ -297,7 +299,7 @@ TABLE = (
     ("TrainerSettings", "update_meta_learning_rate", (-0.1, math.nan, "a"), "a finite number ≥ 0.0"),
     ("TrainerSettings", "max_gradient_norm", (0.0, -1.0), "> 0"),
     ("TrainerSettings", "jit_compile", (1, None), "True or False"),
-    ("EvaluationSettings", "evaluation_chain_length", (-1, 1.5, None), "an integer ≥ 0"),
+    ("EvaluationSettings", "n_inner_updates", (-1, 1.5, None), "an integer ≥ 0"),
     ("EvaluationSettings", "n_evaluation_tasks", COUNTS, "an integer ≥ 1"),
     ("EvaluationSettings", "validate_every", (0, -1, 1.5, "1"), "an integer ≥ 1"),
     ("RunSettings", "n_seeds checkpoint_every", COUNTS, "an integer ≥ 1"),
@@ -306,6 +308,16 @@ TABLE = (
     ("RunSettings", "first_seed", (2**31 - 19,), "such that all seeds are below 2³¹"),
     ("RunSettings", "n_meta_updates", (-1, 1.5, None), "an integer ≥ 0"),
     ("RunSettings", "export_all_seeds", (1, None), "True or False"),
+    ("RunSettings", "earlier_stages callbacks", (None, 3, {}), "a list"),
+    ("RunSettings", "earlier_stages", ((3,), (Stage,)), r"a Stage, such as @Stage\(\) with parentheses"),
+    ("RunSettings", "callbacks", ((3,), (print,)), r"a callback, such as @EarlyStopping\(\) with parentheses"),
+    ("RunSettings", "export_tasks", (None, 3), "a list"),
+    ("RunSettings", "export_tasks", ((-1,), (0.5,)), "an integer ≥ 0"),
+    ("RunSettings", "init_from", (3, (), True), "the directory of a run"),
+    ("Stage", "chain_length n_meta_updates", (-1, 1.5, None), "an integer ≥ 0"),
+    ("Stage", "meta_learning_rate", (-0.1, math.nan, "a"), "a finite number ≥ 0.0"),
+    ("EarlyStopping", "patience", COUNTS, "an integer ≥ 1"),
+    ("EarlyStopping", "min_improvement", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
     ("RunSettings", "snapshot_every", (0, -1, 1.5, "1"), "an integer ≥ 1"),
 )
 
@@ -321,7 +333,9 @@ TRIED = {"keras_policy", "keras_recurrent_policy"}
 def constructors():
     """All that a config can name, specs and settings, by name."""
     members = {name: getattr(folder, name) for folder in mapg.MEMBERS for name in folder.__all__}
-    others = (mapg.Box, mapg.Discrete, mapg.GameSpec, EvaluationSettings, RunSettings, TrainerSettings)
+    others = (
+        mapg.Box, mapg.Discrete, mapg.GameSpec, EvaluationSettings, RunSettings, Stage, TrainerSettings, EarlyStopping
+    )
     return {
         **{name: one for name, one in members.items() if not inspect.isabstract(one)},
         **{one.__name__: one for one in others},

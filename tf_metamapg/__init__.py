@@ -1,5 +1,8 @@
 """Learning to learn among other learners: Meta-MAPG and its relatives on TensorFlow and Keras."""
 
+import importlib
+from typing import Any
+
 from tf_metamapg import libraries  # noqa: F401, so that others can be imported; before all that imports them
 
 # isort: split
@@ -34,6 +37,14 @@ from tf_metamapg.links import sample_link
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import *  # noqa: F403
 from tf_metamapg.simulators import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    """`load_run`, only when it is asked for: it needs gin, which then knows the names of all members."""
+    if name == "load_run":
+        return importlib.import_module("tf_metamapg.loading").load_run
+    raise AttributeError(f"module 'tf_metamapg' has no attribute '{name}'")
+
 
 __version__ = "0.3.0.dev0"
 

@@ -6,7 +6,9 @@ they register with gin themselves, once a config imports them.
 
 import collections
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import inspect
 import os
@@ -14,25 +16,30 @@ from typing import Any
 
 import gin
 
-from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import gin_reader
 from tf_metamapg import MEMBERS
+from tf_metamapg.runs import course
 from tf_metamapg.runs import experiment
 from tf_metamapg.runs import export
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs.callbacks import Callback
+from tf_metamapg.runs.callbacks import EarlyStopping
+from tf_metamapg.runs.recipe import Recipe
 from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.runs.settings import compiling_pays
 from tf_metamapg.runs.settings import EvaluationSettings
 from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.runs.settings import RunSettings
-from tf_metamapg.training.settings import Problem
+from tf_metamapg.runs.settings import Stage
 from tf_metamapg.training.settings import TrainerSettings
 
 for _folder in MEMBERS:
     for _name in _folder.__all__:
         gin.external_configurable(getattr(_folder, _name), module="tf_metamapg")
+for _part in (Stage, EarlyStopping):
+    gin.external_configurable(_part, module="tf_metamapg")
 
 
 def make_experiment(
@@ -41,11 +48,13 @@ def make_experiment(
     populations: Sequence[Callable[..., contracts.Population] | None] | None = None,
     stored_jit_compile: bool | None = None, chain_length: int = 1, n_tasks: int = 8, meta_learning_rate: float = 0.1,
     update_meta_learning_rate: float | None = None, max_gradient_norm: float | None = None,
-    jit_compile: bool | None = None, evaluation_chain_length: int = 5, n_evaluation_tasks: int = 32,
+    jit_compile: bool | None = None, n_inner_updates: int = 5, n_evaluation_tasks: int = 32,
     validate_every: int | None = None, n_seeds: int = 20, first_seed: int = 0, n_meta_updates: int = 200,
-    checkpoint_every: int = 50, export_all_seeds: bool = False, snapshot_every: int | None = None,
-) -> Experiment:
-    """The experiment that the bindings of `train` describe.
+    earlier_stages: Sequence[Stage] = (), checkpoint_every: int = 50, export_all_seeds: bool = False,
+    export_tasks: Sequence[int] = (), init_from: str | None = None, snapshot_every: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> tuple[Recipe, Experiment]:
+    """What the bindings of `train` describe.
 
     Args:
         game: the game.
@@ -58,63 +67,39 @@ def make_experiment(
         jit_compile: whether XLA compiles what is done at a link; by default where that is likely to save more
             time than it takes.
         chain_length, n_tasks, meta_learning_rate, update_meta_learning_rate, max_gradient_norm: see `TrainerSettings`.
-        evaluation_chain_length, n_evaluation_tasks, validate_every: see `EvaluationSettings`.
-        n_seeds, first_seed, n_meta_updates, checkpoint_every, export_all_seeds, snapshot_every: see `RunSettings`.
+        n_inner_updates, n_evaluation_tasks, validate_every: see `EvaluationSettings`.
+        n_seeds, first_seed, n_meta_updates, earlier_stages, checkpoint_every, export_all_seeds, export_tasks,
+        init_from, snapshot_every, callbacks: see `RunSettings`.
 
     Returns:
-        Experiment.
+        what the problem is made of, and the experiment.
 
     Raises:
         InvalidInputError: if one of these cannot be used.
     """
-    problem = _problem(game, policies, agents, estimator, task_distribution, populations)
+    recipe = Recipe(
+        game=game, policies=policies, agents=agents, estimator=estimator, task_distribution=task_distribution,
+        populations=populations,
+    )
+    problem = recipe.own_problem()
     trainer = TrainerSettings(
         chain_length=chain_length, n_tasks=n_tasks, meta_learning_rate=meta_learning_rate,
         update_meta_learning_rate=update_meta_learning_rate, max_gradient_norm=max_gradient_norm,
         jit_compile=False if jit_compile is None else jit_compile,
     )
     evaluation = EvaluationSettings(
-        evaluation_chain_length=evaluation_chain_length, n_evaluation_tasks=n_evaluation_tasks,
-        validate_every=validate_every,
+        n_inner_updates=n_inner_updates, n_evaluation_tasks=n_evaluation_tasks, validate_every=validate_every
     )
     run = RunSettings(
-        n_seeds=n_seeds, first_seed=first_seed, n_meta_updates=n_meta_updates, checkpoint_every=checkpoint_every,
-        export_all_seeds=export_all_seeds, snapshot_every=snapshot_every,
+        n_seeds=n_seeds, first_seed=first_seed, n_meta_updates=n_meta_updates, earlier_stages=earlier_stages,
+        checkpoint_every=checkpoint_every, export_all_seeds=export_all_seeds, export_tasks=export_tasks,
+        init_from=init_from, snapshot_every=snapshot_every, callbacks=callbacks,
     )
     if jit_compile is None:
         # Of a run that is resumed it may look otherwise by now, and the last digits would be others.
         pays = compiling_pays(problem, trainer, evaluation, run) if stored_jit_compile is None else stored_jit_compile
         trainer = dataclasses.replace(trainer, jit_compile=pays)
-    return Experiment(problem=problem, trainer=trainer, evaluation=evaluation, run=run)
-
-
-def _problem(game, policies, agents, estimator, task_distribution, populations):
-    """The Problem whose policies, estimator, task distribution and populations some functions make."""
-    contracts.check_kind("game", game, contracts.AnyGame, "a game, such as @IteratedMatrixGame() with parentheses")
-    n_agents = game.spec.n_agents
-    checks.check_length("policies", policies, n_agents)
-    made = [
-        arguments.made(f"policies[{index}]", make, (game, index), contracts.Policy, "a policy, such as @tabular_policy")
-        for index, make in enumerate(policies)
-    ]
-    populations = [None] * n_agents if populations is None else populations
-    checks.check_length("populations", populations, n_agents)
-    return Problem(
-        game=game, policies=tuple(made), agents=agents,
-        estimator=arguments.made(
-            "estimator", estimator, (game, made), contracts.Estimator, "an estimator, such as @DiceEstimator"
-        ),
-        task_distribution=arguments.made(
-            "task_distribution", task_distribution, (game,), contracts.TaskDistribution,
-            "a task distribution, such as @PayoffNoise",
-        ),
-        populations=tuple(
-            make and arguments.made(
-                f"populations[{index}]", make, (policy,), contracts.Population, "a population, such as @Personas"
-            )
-            for index, (make, policy) in enumerate(zip(populations, made))
-        ),
-    )
+    return recipe, Experiment(problem=problem, trainer=trainer, evaluation=evaluation, run=run)
 
 
 _make_experiment = gin.external_configurable(
@@ -143,28 +128,74 @@ def train(
 
     Raises:
         InvalidInputError: if the configs cannot be read or run.
-        MetaTrainingStopped: if a meta-gradient is NaN or infinite.
+        RunStopped: see `experiment.train`.
     """
-    with gin_reader.fresh_state():
-        names_by_file = [(path, gin_reader.read_file(path)) for path in gin_files]
-        bound_names = [name for text in bindings for name in gin_reader.read_binding(text)]
-        gin_reader.finalize()
+    with gin_reader.State().known():
+        names_by_file, bound_names = _read(gin_files, bindings)
         stored = directory.read_info()["jit_compile"] if resume else None
-        try:
-            described = _make_experiment(stored_jit_compile=stored)
-            trainer = experiment.build(described)
-        except Exception as error:
-            cause = gin_reader.cause(error)
-            if isinstance(cause, checks.InvalidInputError):
-                raise _named(cause) from None
-            if isinstance(error, export.DISK_ERRORS) and not gin_reader.calls(error):
-                raise
-            raise checks.InvalidInputError(f"config: {_what_is_wrong(error)}") from error
+        with _refusals():
+            _, described = _make_experiment(stored_jit_compile=stored)
+            built = course.build(described)
+            built.trace()
         config = gin.operative_config_str()
         return experiment.train(
-            described, trainer, config, directory, started, resume, allow_other_versions,
+            described, built, config, directory, started, resume, allow_other_versions,
             opened=lambda: tell_unused(list(_unused(config, names_by_file, bound_names))),
         )
+
+
+class Config:
+    """A config that has been read, and what gin knows of it, which what it has made may ask for later.
+
+    Attributes:
+        recipe: what its problem is made of.
+        experiment: what it describes.
+    """
+
+    def __init__(
+        self, gin_files: Sequence[str | os.PathLike[str]], bindings: Sequence[str], jit_compile: bool | None
+    ) -> None:
+        """
+        Args:
+            gin_files, bindings: see `train`.
+            jit_compile: what a run of the config has chosen, if there is one.
+
+        Raises:
+            InvalidInputError: if the config cannot be read, or nothing can be made of it.
+        """
+        self._state = gin_reader.State()
+        with self.known():
+            _read(gin_files, bindings)
+            made: tuple[Recipe, Experiment] = _make_experiment(stored_jit_compile=jit_compile)
+        self.recipe, self.experiment = made
+
+    @contextlib.contextmanager
+    def known(self) -> Iterator[None]:
+        """A context in which gin knows the config; what goes wrong inside is `InvalidInputError`."""
+        with self._state.known(), _refusals():
+            yield
+
+
+def _read(gin_files, bindings):
+    """Reads a config: (path and names of what it binds, for each file; names of what bindings bind)."""
+    names_by_file = [(path, gin_reader.read_file(path)) for path in gin_files]
+    bound_names = [name for text in bindings for name in gin_reader.read_binding(text)]
+    gin_reader.finalize()
+    return names_by_file, bound_names
+
+
+@contextlib.contextmanager
+def _refusals():
+    """What goes wrong in what a config names is `InvalidInputError`, but where a disk is full."""
+    try:
+        yield
+    except Exception as error:
+        cause = gin_reader.cause(error)
+        if isinstance(cause, checks.InvalidInputError):
+            raise _named(cause) from None
+        if isinstance(error, export.DISK_ERRORS) and not gin_reader.calls(error):
+            raise
+        raise checks.InvalidInputError(f"config: {_what_is_wrong(error)}") from error
 
 
 # What `train` is bound with; other parameters are named by those who have them.

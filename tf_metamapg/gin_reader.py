@@ -26,20 +26,26 @@ _INSIDE = pathlib.Path(__file__).parent / "gin_configs"
 SHIPPED = _INSIDE if _INSIDE.is_dir() else _INSIDE.parents[1] / _INSIDE.name
 
 
-@contextlib.contextmanager
-def fresh_state() -> Iterator[None]:
-    """A context in which gin knows no bindings; what it knew before, and where Python imports from, is given back."""
-    path = list(sys.path)
-    try:
-        with (
-            _exchanged(
-                _CONFIG={}, _OPERATIVE_CONFIG={}, _IMPORTS=set(), _SINGLETONS={}, _CONFIG_IS_LOCKED=False
-            ),
-            gin.config_scope(None),
-        ):
-            yield
-    finally:
-        sys.path[:] = path
+class State:
+    """What gin knows of one config, which begins with nothing: what it knows besides is neither seen nor changed."""
+
+    def __init__(self) -> None:
+        self._globals = {
+            "_CONFIG": {}, "_OPERATIVE_CONFIG": {}, "_IMPORTS": set(), "_SINGLETONS": {}, "_CONFIG_IS_LOCKED": False,
+        }
+
+    @contextlib.contextmanager
+    def known(self) -> Iterator[None]:
+        """A context in which gin knows this; where Python imports from is as before at its end."""
+        path = list(sys.path)
+        try:
+            with _exchanged(**self._globals), gin.config_scope(None):
+                try:
+                    yield
+                finally:
+                    self._globals = {name: getattr(gin.config, name) for name in self._globals}
+        finally:
+            sys.path[:] = path
 
 
 def read_file(path: str | os.PathLike[str]) -> list[str]:

@@ -58,7 +58,7 @@ BAD_BINDINGS = (
     ("no_horizon", "LoadedDiceEstimator.horizon = 0", ["LoadedDiceEstimator.horizon", "= 0", "1"]),
     ("critic", "LoadedDiceEstimator.critic = 0.0", ["LoadedDiceEstimator.critic", "0.0", "function"]),
     ("chain_length", "train.chain_length = -1", ["train.chain_length", "-1", "0"]),
-    ("evaluation_chain_length", "train.evaluation_chain_length = -1", ["train.evaluation_chain_length", "-1", "0"]),
+    ("n_inner_updates", "train.n_inner_updates = -1", ["train.n_inner_updates", "-1", "0"]),
     ("n_seeds", "train.n_seeds = 0", ["train.n_seeds", "= 0", "1"]),
     ("n_seeds_a_million", "train.n_seeds = 1000000", ["train.n_seeds", "1000000", "100000"]),
     ("chain_length_a_million", "train.chain_length = 1000000", ["train.chain_length", "1000000", "10000"]),
@@ -123,7 +123,7 @@ train.populations = [None, @PayoffNoise]
         (f"{name.replace('.', '_')}_{value}", f"{name} = {value}", [name, "an integer ≤ "])
         for name in (
             "train.n_seeds", "train.n_meta_updates", "train.chain_length", "train.n_tasks", "train.validate_every",
-            "train.evaluation_chain_length", "train.n_evaluation_tasks", "train.checkpoint_every",
+            "train.n_inner_updates", "train.n_evaluation_tasks", "train.checkpoint_every",
             "LoadedDiceEstimator.n_trajectories", "LoadedDiceEstimator.horizon",
         )
         for value in (2**31, 10**18)
@@ -440,7 +440,7 @@ class FailsLater(mapg.IteratedMatrixGame):
         ]),
         ("no_inner_updates", [NO_META_AGENT, "train.chain_length = 0"]),
         # Trained for a longer chain than is evaluated.
-        ("no_meta_agent", [NO_META_AGENT, "train.evaluation_chain_length = 0"]),
+        ("no_meta_agent", [NO_META_AGENT, "train.n_inner_updates = 0"]),
     )
     def test_runs(self, bindings):
         outcome = command_line.run(*self.arguments("train.n_meta_updates = 1", *bindings))
@@ -452,7 +452,7 @@ class FailsLater(mapg.IteratedMatrixGame):
         """A run goes on where some of its directory has been replaced."""
         arguments = self.arguments(
             "train.agents = [@MetaPG(), @PolicyGradient()]", "train.estimator = @ExactEstimator",
-            "train.n_meta_updates = 1", "train.evaluation_chain_length = 0",
+            "train.n_meta_updates = 1", "train.n_inner_updates = 0",
         )
         self.assertEqual(command_line.run(*arguments)[::2], (0, ""))
         for name, path in (

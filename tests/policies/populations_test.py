@@ -18,6 +18,7 @@ from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.policies.vector import vector_policy
+from tf_metamapg.training import learning
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
@@ -160,7 +161,7 @@ class TrainerTest(tf.test.TestCase):
         values = ExactEstimator(game, policies).mean_rewards(
             (own, opponent), tf.constant(np.broadcast_to(game.default_tasks, [2, 40, 2, 2, 2])), ()
         )
-        curve, _ = trainer.evaluate(random.META_TEST, 0, 40)
+        curve = learning.evaluate(trainer, random.META_TEST, 0, 40).mean_reward
         self.assertAllClose(curve[:, 0, 0], np.mean(values[0], axis=1), rtol=1e-12, atol=0.0)
         before = trainer.meta_params[0].initial[0].numpy()
         opponents_before = trainer.meta_params[1].initial[0].numpy()

@@ -10,8 +10,8 @@ from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg.runs import metrics
 from tf_metamapg.runs.metrics import MetricsLog
-from tf_metamapg.training.trainer import Metrics
 
 SEEDS, CHAIN_LENGTH, N_AGENTS = (3, 4, 5), 1, 2
 GAME_METRICS = ("cooperation", "length")
@@ -23,15 +23,10 @@ COLUMNS = [
 ROWS_PER_UPDATE = len(SEEDS) * N_AGENTS
 
 
-def metrics_of(meta_update):
-    generator = np.random.default_rng(meta_update)
-    by_link = [len(SEEDS), CHAIN_LENGTH + 1, N_AGENTS]
-    return Metrics(
-        generator.normal(size=by_link).astype(np.float32),
-        generator.exponential(100.0, size=[len(SEEDS), N_AGENTS, 3]).astype(np.float32),
-        # In another order than that of the columns.
-        {name: generator.normal(size=by_link).astype(np.float32) for name in reversed(GAME_METRICS)},
-    )
+def table_of(meta_update):
+    """What a meta-update reports, [S, n_agents, number of columns]."""
+    shape = [len(SEEDS), N_AGENTS, len(COLUMNS) - 3]
+    return np.random.default_rng(meta_update).normal(size=shape).astype(np.float32)
 
 
 class MetricsTest(tf.test.TestCase, parameterized.TestCase):
@@ -46,14 +41,13 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         """The log after so many meta-updates, which an earlier call of `write` has written."""
         digest = self.digests[n_done] if n_done else None
         return MetricsLog(
-            self.csv_path, self.events, SEEDS, CHAIN_LENGTH, N_AGENTS, GAME_METRICS, n_meta_updates_done=n_done,
-            digest=digest,
+            self.csv_path, self.events, "meta_update", SEEDS, N_AGENTS, COLUMNS[3:], n_done=n_done, digest=digest
         )
 
     def write(self, first, last, n_done=0):
         log = self.log(n_done)
         for meta_update in range(first, last + 1):
-            log.write(meta_update, metrics_of(meta_update))
+            log.write(meta_update, table_of(meta_update))
             self.digests[meta_update] = log.flush()
         log.close()
 
@@ -86,10 +80,10 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_values_that_are_infinite_as_float32_are_written_without_a_word(self):
         log = self.log()
-        huge = np.full([len(SEEDS), 2, N_AGENTS], 1e60)
+        huge = np.full([len(SEEDS), N_AGENTS, len(COLUMNS) - 3], 1e60)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            log.write(1, Metrics(huge, np.ones([len(SEEDS), N_AGENTS, 3]), dict.fromkeys(GAME_METRICS, huge)))
+            log.write(1, huge)
         log.close()
         self.assertIn((1, "agent_0/average_reward_0", np.inf), self.read_events())
 
@@ -103,12 +97,10 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual([tuple(map(int, row[:3])) for row in rows], expected)
         for row in rows:
             meta_update, seed, agent = map(int, row[:3])
-            metrics = metrics_of(meta_update)
-            index = SEEDS.index(seed)
-            game_values = [value for name in GAME_METRICS for value in metrics.game_metrics[name][index, :, agent]]
-            values = [*metrics.mean_reward[index, :, agent], *game_values, *metrics.term_norms[index, agent]]
-            # Seven digits or more.
-            self.assertAllClose(np.array(row[3:], np.float64), np.array(values, np.float64), rtol=5e-7, atol=0)
+            # With all digits.
+            self.assertAllEqual(np.array(row[3:], np.float32), table_of(meta_update)[SEEDS.index(seed), agent])
+        table = metrics.read(self.csv_path, len(SEEDS), N_AGENTS, "float32")
+        self.assertAllEqual(table, [table_of(meta_update) for meta_update in (1, 2, 3)])
 
     def test_events_have_the_means_of_the_csv(self):
         self.write(1, 3)
@@ -179,21 +171,28 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_flush_leaves_nothing_in_buffers(self):
         log = self.log()
-        log.write(1, metrics_of(1))
+        log.write(1, table_of(1))
         log.flush()
         self.assertLen(self.read_csv(), ROWS_PER_UPDATE)
         self.assertLen(self.read_events(), N_AGENTS * len(COLUMNS[3:]))
         log.close()
 
-    def test_longer_chains_have_more_columns(self):
-        """Here of a game without metrics."""
-        log = MetricsLog(self.csv_path, self.events, SEEDS, 3, N_AGENTS, n_meta_updates_done=0, digest=None)
-        log.write(1, Metrics(np.ones([len(SEEDS), 4, N_AGENTS]), np.ones([len(SEEDS), N_AGENTS, 3]), {}))
+    def test_what_there_is_not(self):
+        """Is an empty cell, and no event."""
+        log, table = self.log(), table_of(1)
+        table[..., 1] = np.nan
+        log.write(1, table)
         log.close()
-        header, *rows = self.csv_path.read_text("utf-8").splitlines()
-        columns = [*COLUMNS[:3], *(f"average_reward_{link}" for link in range(4)), *COLUMNS[-3:]]
-        self.assertEqual(header.split(","), columns)
-        self.assertEqual({len(row.split(",")) for row in rows}, {len(header.split(","))})
+        self.assertEqual({row[4] for row in self.read_csv()}, {""})
+        self.assertLen(self.read_events(), N_AGENTS * (len(COLUMNS) - 4))
+        self.assertAllEqual(metrics.read(self.csv_path, len(SEEDS), N_AGENTS, "float32"), [table])
+
+    def test_float64(self):
+        log = self.log()
+        table = np.random.default_rng(0).normal(size=[len(SEEDS), N_AGENTS, len(COLUMNS) - 3])
+        log.write(1, table)
+        log.close()
+        self.assertAllEqual(metrics.read(self.csv_path, len(SEEDS), N_AGENTS, "float64"), [table])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ ONE_APART = 12.7062 * 0.5
 def _summary(average_reward):
     return {
         "agent": ["MetaMAPG", "MetaPG", "PolicyGradient"], "n_seeds": 2, "meta_updates": 7, "jit_compile": True,
-        "wall_seconds": 12.4, "exported_seed": 1, "meta_test": {"average_reward": average_reward.tolist()},
+        "wall_seconds": 12.4, "exported_seed": 1, "exported_tasks": [],
+        "meta_validation": {}, "meta_test": {"average_reward": average_reward.tolist()},
     }
 
 
@@ -81,6 +82,15 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn("of seed 1, the best in meta-validation", text)
         for name in ("figures/adaptation.png", "summary.json", "metrics.csv", "initial_policies", "config.gin"):
             self.assertIn(str(pathlib.Path("run") / name), text)
+        self.assertNotIn("adapted_policies", text)
+        tasks = report.text(RunDirectory("run"), {**_summary(AVERAGE_REWARD), "exported_tasks": [0]}, [0])
+        self.assertIn("adapted policies  run/adapted_policies, of seed 1", tasks)
+        naive = {**_summary(AVERAGE_REWARD), "exported_tasks": [0]}
+        del naive["meta_validation"]
+        text = report.text(RunDirectory("run"), naive, [0])
+        self.assertIn("1 inner updates, 12 s", text)
+        self.assertIn("adapted policies  run/adapted_policies, of seed 1, the best of these", text)
+        self.assertNotIn("initial_policies", text)
         without = report.text(RunDirectory("run"), {**_summary(AVERAGE_REWARD), "exported_seed": None}, [0])
         self.assertIn("initial policies  none", without)
 

@@ -22,6 +22,9 @@ def sampled(n_trajectories=64, horizon=50):
 AGENTS = (mapg.MetaMAPG(), mapg.PolicyGradient())
 
 
+NAIVE = (mapg.PolicyGradient(), mapg.PolicyGradient())
+
+
 def problem(make_estimator=mapg.ExactEstimator, agents=AGENTS, make_population=None):
     """The iterated prisoner's dilemma; agent 1 may be of a population."""
     game = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma())
@@ -42,13 +45,13 @@ def experiment(own_problem, trainer=(), evaluation=(), run=()):
 
 class CompilingTest(tf.test.TestCase):
 
-    def pays(self, make_estimator, *, chain_length=1, n_tasks=8, **numbers):
+    def pays(self, make_estimator, agents=AGENTS, *, chain_length=1, n_tasks=8, **numbers):
         evaluation_fields = {field.name for field in dataclasses.fields(EvaluationSettings)}
         evaluation = {name: number for name, number in numbers.items() if name in evaluation_fields}
         run = {name: number for name, number in numbers.items() if name not in evaluation_fields}
         trainer = TrainerSettings(chain_length=chain_length, n_tasks=n_tasks)
         return settings.compiling_pays(
-            problem(make_estimator), trainer, EvaluationSettings(**evaluation), RunSettings(**run)
+            problem(make_estimator, agents), trainer, EvaluationSettings(**evaluation), RunSettings(**run)
         )
 
     def test_it_pays_for_long_runs(self):
@@ -56,7 +59,7 @@ class CompilingTest(tf.test.TestCase):
         # evaluations of six links.
         self.assertTrue(self.pays(sampled(), n_meta_updates=150))
         # As in ipd_lola.gin: nothing but held-out tasks, for 301 links.
-        self.assertTrue(self.pays(sampled(), n_meta_updates=0, evaluation_chain_length=300, n_evaluation_tasks=8))
+        self.assertTrue(self.pays(sampled(), NAIVE, n_inner_updates=300, n_evaluation_tasks=8))
         # Many links of few steps, each of which is a matter of many small operations.
         self.assertTrue(self.pays(sampled(8, 8), n_seeds=1, n_tasks=1, n_evaluation_tasks=1, n_meta_updates=5_000))
 
@@ -64,7 +67,7 @@ class CompilingTest(tf.test.TestCase):
         self.assertFalse(self.pays(sampled(), n_meta_updates=10, n_evaluation_tasks=1))
 
     def test_meta_validations_count(self):
-        numbers = {"n_meta_updates": 10, "n_evaluation_tasks": 1, "evaluation_chain_length": 30}
+        numbers = {"n_meta_updates": 10, "n_evaluation_tasks": 1, "n_inner_updates": 30}
         self.assertFalse(self.pays(sampled(), **numbers))
         self.assertFalse(self.pays(sampled(), **numbers, validate_every=4))
         self.assertTrue(self.pays(sampled(), **numbers, validate_every=1))
@@ -76,7 +79,7 @@ class CompilingTest(tf.test.TestCase):
 class NumbersTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
-        (EvaluationSettings, "evaluation_chain_length", -1, "an integer ≥ 0"),
+        (EvaluationSettings, "n_inner_updates", -1, "an integer ≥ 0"),
         (EvaluationSettings, "n_evaluation_tasks", 0, "an integer ≥ 1"),
         (EvaluationSettings, "validate_every", 0, "an integer ≥ 1"),
         (RunSettings, "n_seeds", 0, "an integer ≥ 1"),
@@ -138,8 +141,18 @@ class ExperimentTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters((0, 5, [0]), (1, 5, [1]), (3, 5, [1, 2, 3]), (3, 2, [1, 2]), (3, 0, [0]))
     def test_seeds_are_compared_after_the_updates_they_are_trained_for(self, trained, evaluated, links):
-        own = experiment(problem(), {"chain_length": trained}, {"evaluation_chain_length": evaluated})
-        self.assertEqual([*own.trained_links], links)
+        mean_reward = np.random.default_rng(0).normal(size=[4, evaluated + 1, 2])
+        self.assertAllClose(experiment(problem()).scores(mean_reward, trained), mean_reward[:, links, 0].mean(axis=1))
+
+    def test_seeds_are_compared_at_the_end_where_nobody_meta_learns(self):
+        mean_reward = np.random.default_rng(0).normal(size=[4, 3, 2])
+        own = experiment(problem(agents=[mapg.PolicyGradient()] * 2))
+        self.assertAllClose(own.scores(mean_reward, 1), mean_reward[:, 2].mean(axis=-1))
+
+    def test_tasks_that_there_are_not_cannot_be_exported(self):
+        refusal = r"^export_tasks\[1\] = 4: must be below n_evaluation_tasks, 4"
+        with self.assertRaisesRegex(mapg.InvalidInputError, refusal):
+            experiment(problem(), evaluation={"n_evaluation_tasks": 4}, run={"export_tasks": [3, 4]})
 
     @parameterized.parameters(
         ((mapg.MetaMAPG(), mapg.PolicyGradient()), [0], 1.0), ((mapg.PolicyGradient(), mapg.MetaPG()), [1], 3.0),

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 import tf_metamapg as mapg
 from tf_metamapg import checks
+from tf_metamapg.training import learning
 from tf_metamapg.training.compiler import explained
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
@@ -23,7 +24,7 @@ class ExplainedTest(tf.test.TestCase):
             task_distribution=mapg.DefaultTasks(game),
         )
         trainer = MetaTrainer(problem, TrainerSettings(chain_length=1, n_tasks=1, jit_compile=True), seeds=[0])
-        for use in (trainer.step, lambda: trainer.evaluate(mapg.random.META_TEST, chain_length=1, n_tasks=1)):
+        for use in (trainer.step, lambda: learning.evaluate(trainer, mapg.random.META_TEST, 1, n_tasks=1)):
             with self.assertRaises(checks.InvalidInputError) as caught:
                 use()
             self.assertRegex(

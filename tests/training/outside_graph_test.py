@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tf_metamapg as mapg
+from tf_metamapg.training import learning
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
@@ -50,7 +51,7 @@ class OutsideGraphTest(tf.test.TestCase, parameterized.TestCase):
             one = trainer(simulator, jit_compile, agents, critic)
             one.trace()
             metrics = [one.step() for _ in range(2)]
-            evaluation, _ = one.evaluate(mapg.random.META_TEST, 3, 2)
+            evaluation = learning.evaluate(one, mapg.random.META_TEST, 3, 2).mean_reward
             results.append([metrics, evaluation, one.meta_param_values()])
         tf.nest.map_structure(lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-9), *results)
 

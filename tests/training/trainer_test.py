@@ -25,6 +25,7 @@ from tf_metamapg.numerics import random
 from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.training import gradient_norms
+from tf_metamapg.training import learning
 from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
@@ -172,14 +173,14 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     def check_evaluation(self, trainer, end):
         set_arrays(trainer, end)
         with self.subTest("evaluation"):
-            test, game_metrics = trainer.evaluate(random.META_TEST, 1, N_TASKS)
+            test, game_metrics, _ = learning.evaluate(trainer, random.META_TEST, 1, N_TASKS)
             self.assertEqual(test.shape, (len(SEEDS), 2, 2))
             self.assertEqual(game_metrics, {})
             trainer.step()
             set_arrays(trainer, end)
             # Whatever has been done in between, with whichever phase before it.
-            validation, _ = trainer.evaluate(random.META_VALIDATION, 1, N_TASKS)
-            self.assertAllEqual(trainer.evaluate(random.META_TEST, 1, N_TASKS)[0], test)
+            validation = learning.evaluate(trainer, random.META_VALIDATION, 1, N_TASKS).mean_reward
+            self.assertAllEqual(learning.evaluate(trainer, random.META_TEST, 1, N_TASKS).mean_reward, test)
             self.assertAllGreater(np.abs(validation - test), 0.0)
             for array, other in zip(arrays_of(trainer), end):
                 self.assertAllEqual(array, other)
@@ -188,7 +189,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
             with self.subTest("goes up-hill"):
                 for _ in range(25):
                     trainer.step()
-                after, _ = trainer.evaluate(random.META_VALIDATION, 1, N_TASKS)
+                after = learning.evaluate(trainer, random.META_VALIDATION, 1, N_TASKS).mean_reward
                 # What agent 0 gets after the inner update that was trained for, for every seed.
                 self.assertAllGreater(after[:, 1, 0] - validation[:, 1, 0], 0.1)
 
@@ -196,7 +197,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
         """A chain of length 0 is ordinary policy gradient ascent on the value."""
         agents = MetaPG(1.0), PolicyGradient(1.0)
         trainer = make_trainer(SEEDS, EXACT, False, "float32", agents, chain_length=0)
-        before, _ = trainer.evaluate(random.META_VALIDATION, 0, 16)
+        before = learning.evaluate(trainer, random.META_VALIDATION, 0, 16).mean_reward
         metrics = trainer.step()
         self.assertEqual(metrics.mean_reward.shape, (len(SEEDS), 1, 2))
         # All of it is the term that Theorem 1 has without an inner update.
@@ -204,7 +205,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(metrics.term_norms[:, 0, 1:], np.zeros([len(SEEDS), 2]))
         for _ in range(40):
             trainer.step()
-        after, _ = trainer.evaluate(random.META_VALIDATION, 0, 16)
+        after = learning.evaluate(trainer, random.META_VALIDATION, 0, 16).mean_reward
         self.assertAllGreater(after[:, 0, 0] - before[:, 0, 0], 0.02)
 
 
@@ -307,7 +308,7 @@ class LearnedUpdatesTest(tf.test.TestCase):
         for step in range(rates.shape[1]):
             link = links.Link(states, (), random.root_keys(SEEDS))
             gradients = links.Objectives(estimator, tasks, link).gradients(0, with_respect_to=0)
-            *_, updated = trainer.advance(random.META_TEST, tasks, step, states)
+            updated = trainer.advance(random.META_TEST, 0, tasks, step, states).agent_states
             moved = (updated[0].params[0] - states[0].params[0]) / gradients[0]
             self.assertAllClose(moved, np.broadcast_to(rates[:, step, None, None, None], moved.shape), rtol=1e-9)
             states = updated

@@ -167,8 +167,7 @@ def _inner_update(trainer, workload):
     calls = itertools.count()
 
     def update():
-        mean_reward, *_ = trainer.advance(random.META_TRAIN, tasks, next(calls), agent_states)
-        mean_reward.numpy()
+        trainer.advance(random.META_TRAIN, 0, tasks, next(calls), agent_states).mean_reward.numpy()
 
     return update
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import contextlib
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -14,8 +15,9 @@ from absl import flags
 import tensorflow as tf
 
 from tf_metamapg import checks
-from tf_metamapg.runs import experiment
+from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
+from tf_metamapg.runs.recorder import RunStopped
 
 
 def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], None], hint: Callable[[], str]) -> int:
@@ -44,7 +46,7 @@ def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], N
         return 0
     except checks.InvalidInputError as error:
         status, line = 2, f"error: {error}"
-    except experiment.MetaTrainingStopped as error:
+    except RunStopped as error:
         status, line = 1, f"stopped: {error}"
     except BrokenPipeError:
         status, line = 1, ""
@@ -69,6 +71,34 @@ def path(flag: str, value: str) -> str:
         is_utf8 = False
     checks.check(is_utf8, flag, value, "ASCII, as the encoding of file names is not UTF-8; or set PYTHONUTF8=1")
     return os.path.expanduser(value)
+
+
+def run_directory(arguments: list[str]) -> str:
+    """The directory of the one run that the arguments name.
+
+    Raises:
+        InvalidInputError: if there is another number of them.
+    """
+    allowed = "the directory of one run, and flags; see --help"
+    checks.check(len(arguments) == 1, "arguments", " ".join(arguments), allowed)
+    return path("run", arguments[0])
+
+
+def directory(flag: str, value: str) -> pathlib.Path:
+    """The directory that a flag names, made if it does not exist.
+
+    Raises:
+        InvalidInputError: if it cannot be written.
+    """
+    checks.check(value != "", flag, value, "the name of a directory")
+    named = pathlib.Path(path(flag, value))
+    try:
+        named.mkdir(parents=True, exist_ok=True)
+        files.write_text(named / ".written", "")
+        (named / ".written").unlink()
+    except OSError as error:
+        raise checks.InvalidInputError(f"{flag}={named}: cannot be written ({error.strerror})") from error
+    return named
 
 
 def _parsed(flag_values, argv):

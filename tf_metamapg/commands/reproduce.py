@@ -8,7 +8,6 @@ The last line replaces what the repository holds in results/; without --output_d
 Where the package is installed, tf-metamapg-reproduce is the same.
 """
 
-import pathlib
 import sys
 
 from absl import flags
@@ -71,15 +70,9 @@ def _run(names):
         raise checks.InvalidInputError(f"name what to reproduce, {allowed}; see --list")
     for name in names:
         checks.check(name in REPRODUCTIONS, "name", name, allowed)
-    checks.check(FLAGS.output_dir != "", "--output_dir", FLAGS.output_dir, "the name of a directory")
-    output_dir = pathlib.Path(common.path("--output_dir", FLAGS.output_dir))
-    try:
-        for name in names:
-            (output_dir / name).mkdir(parents=True, exist_ok=True)
-            files.write_text(output_dir / name / ".written", "")
-            (output_dir / name / ".written").unlink()
-    except OSError as error:
-        raise checks.InvalidInputError(f"--output_dir={output_dir}: cannot be written ({error.strerror})") from error
+    output_dir = common.directory("--output_dir", FLAGS.output_dir)
+    for name in names:
+        common.directory("--output_dir", str(output_dir / name))
     for name in names:
         print(f"{name}: {REPRODUCTIONS[name].TITLE}, about {REPRODUCTIONS[name].DURATION}", flush=True)
         REPRODUCTIONS[name].reproduce(output_dir / name)

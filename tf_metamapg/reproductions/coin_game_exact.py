@@ -31,6 +31,7 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
+from tf_metamapg.training import learning
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
@@ -117,26 +118,18 @@ def _learn(name, seeds):
         chain_length=learner.chain_length, n_tasks=1, meta_learning_rate=learner.meta_learning_rate, jit_compile=False
     )
     trainer = MetaTrainer(problem, settings, seeds)
-    bar = progress.Progress(learner.n_meta_updates + learner.n_updates, what=f"{name}, update")
+    bar = progress.Progress(learner.n_meta_updates, what=f"{name}, meta-update")
     for _ in range(learner.n_meta_updates):
         mean_rewards = trainer.step().mean_reward[:, -1]
         bar.step(f"mean reward per step {mean_rewards.mean():+.3f}")
-    tasks = problem.task_distribution.sample(random.root_keys(seeds), n_tasks=1)
-    states = trainer.initial_states(random.META_TEST, n_tasks=1)
-    rewards: list[np.ndarray] = []
-    own_shares: list[np.ndarray] = []
-    for update in range(learner.n_updates + 1):
-        reward, taken, following = trainer.advance(random.META_TEST, tasks, update, states)
-        rewards.append(reward.numpy())
-        own, others = (taken[metric].numpy().sum(axis=-1) for metric in ("own_coins", "others_coins"))
-        own_shares.append(own / (own + others))
-        if update < learner.n_updates:
-            states = following
-            bar.step(f"mean reward per step {rewards[-1].mean():+.3f}, own coins {own_shares[-1].mean():.3f}")
     bar.close()
-    strategies = tuple(policy.strategy(state.params) for policy, state in zip(policies, states))
+    show = progress.inner_updates(learner.n_updates, what=f"{name}, update")
+    evaluation = learning.evaluate(trainer, random.META_TEST, learner.n_updates, n_tasks=1, report=show)
+    own, others = (evaluation.game_metrics[metric].sum(axis=-1) for metric in ("own_coins", "others_coins"))
+    strategies = tuple(policy.strategy(params) for policy, params in zip(policies, evaluation.joint_params))
+    tasks = trainer.tasks(random.META_TEST, n_tasks=1)
     return Learned(
-        np.stack(rewards, axis=1), np.stack(own_shares, axis=1), _against(game, tasks, strategies),
+        evaluation.mean_reward, own / (own + others), _against(game, tasks, strategies),
         np.mean([_takes(game.rules, strategy.numpy()[:, 0]) for strategy in strategies], axis=0),
     )
 

@@ -24,6 +24,7 @@ from tf_metamapg.policies.recurrent import gru_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.runs import progress
 from tf_metamapg.simulators.in_graph import InGraphSimulator
+from tf_metamapg.training.learning import Learning
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
@@ -119,15 +120,18 @@ def learn(name: str, kind: str) -> Learned:
         coins = {metric: values[:, -1] for metric, values in metrics.game_metrics.items()}
         show(metrics.mean_reward[:, -1], coins, learner.chain_length + 1)
     tasks = problem.task_distribution.sample(random.root_keys(seeds), n_tasks=1)
-    states = trainer.initial_states(random.META_TEST, n_tasks=1)
-    for update in range(learner.n_updates):
-        rewards, coins, states = trainer.advance(random.META_TEST, tasks, update, states)
-        show(rewards.numpy(), tf.nest.map_structure(lambda leaf: leaf.numpy(), coins), learner.n_rollouts)
+    learning = Learning(trainer, random.META_TEST, n_tasks=1)
+    for _ in range(learner.n_updates):
+        played = learning.play()
+        coins = {metric: values.numpy() for metric, values in played.game_metrics.items()}
+        show(played.mean_reward.numpy(), coins, learner.n_rollouts)
+        learning.update()
     bar.close()
+    joint_params = [state.params for state in learning.agent_states]
     steps_before, own_shares, rewards = zip(*points)
     return Learned(
         np.array(steps_before, np.int64), np.stack(own_shares, axis=1), np.stack(rewards, axis=1),
-        np.array(n_steps, np.int64), *_measured(view, policies, [state.params for state in states], tasks, seeds),
+        np.array(n_steps, np.int64), *_measured(view, policies, joint_params, tasks, seeds),
     )
 
 

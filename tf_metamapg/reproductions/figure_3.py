@@ -14,7 +14,7 @@ DURATION = "2 min"
 
 METHODS = {"naive": "ipd_naive", "LOLA-DiCE": "ipd_lola", "Meta-PG": "ipd_meta_pg", "Meta-MAPG": "ipd"}
 # Every method is evaluated on the same tasks, and for as long.
-BINDINGS = ("train.evaluation_chain_length = 300", "train.n_evaluation_tasks = 8")
+BINDINGS = ("train.n_inner_updates = 300", "train.n_evaluation_tasks = 8")
 # What the published figure shows, in words.
 PUBLISHED = {"naive": "near −2", "LOLA-DiCE": "many updates", "Meta-PG": "−2", "Meta-MAPG": "−1 after one update"}
 SHOWN = (0, 1, 2, 5, 10, 30, 100, 300)

@@ -23,6 +23,7 @@ from tf_metamapg.runs import claims
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import run_directory
+from tf_metamapg.training import learning
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
@@ -123,12 +124,5 @@ def learning_curves(
         task_distribution=DefaultTasks(game),
     )
     trainer = MetaTrainer(problem, TrainerSettings(chain_length=0, jit_compile=jit_compile), range(n_seeds))
-    bar = progress.Progress(n_updates, what=f"{description}, update")
-
-    def show(n_done, mean_reward):
-        if n_done > 0:
-            bar.step(f"mean reward per step {mean_reward.mean():+.3f}")
-
-    curves, _ = trainer.evaluate(random.META_TEST, n_updates, n_tasks=1, report=show)
-    bar.close()
-    return curves
+    show = progress.inner_updates(n_updates, what=f"{description}, update")
+    return learning.evaluate(trainer, random.META_TEST, n_updates, n_tasks=1, report=show).mean_reward

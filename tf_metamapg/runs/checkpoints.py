@@ -9,122 +9,105 @@ import os
 import pathlib
 import re
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from tf_metamapg import checks
+from tf_metamapg.runs import arrays
 from tf_metamapg.runs import files
 
 _KEPT = 3
 _NAME = re.compile(r"ckpt-(\d+)\.npz")
 
 
+class Checkpoint(NamedTuple):
+    """What was saved."""
+
+    path: pathlib.Path
+    number: int  # how many updates had been made
+    values: dict[str, np.ndarray]  # by the names of the places of variables
+    notes: dict[str, Any]
+
+    def restore(self, variables: Any) -> None:
+        """Gives variables their values.
+
+        Raises:
+            InvalidInputError: if one is missing, or of another shape or dtype. Nothing is changed then.
+        """
+        arrays.assign(f"checkpoint {self.path.absolute()}", variables, self.values)
+
+
 class Checkpointer:
-    """Saves and restores variables; a checkpoint that is being written is never restored.
+    """Saves checkpoints and finds them again; one that is being written is never found.
 
     Attributes:
-        latest: the path of the last checkpoint that was saved or restored, or None.
+        latest: the path of the last checkpoint that was saved or found, or None.
     """
 
-    def __init__(self, directory: files.PathLike, variables: Mapping[str, Any], run_digest: str) -> None:
+    def __init__(self, directory: files.PathLike, run_digest: str) -> None:
         """
         Args:
-            directory: where the checkpoints are, made where it is missing; what killed writers have left there is
-                removed.
-            variables: nested dicts and lists of Keras or TensorFlow variables.
+            directory: where the checkpoints are.
             run_digest: text, the same for the same run and no other.
         """
         self._directory = pathlib.Path(directory)
-        self._variables = dict(_named(variables, "variables"))
         self._run_digest = run_digest
         self.latest: pathlib.Path | None = None
-        os.makedirs(self._directory, exist_ok=True)
-        files.remove_partial(self._directory)
 
-    def save(self, number: int, notes: Mapping[str, Any]) -> None:
+    def save(self, number: int, variables: Any, notes: Mapping[str, Any]) -> None:
         """Saves a checkpoint.
 
         Args:
-            number: what it is named after; a checkpoint of the same number is replaced, and the largest few are kept.
+            number: how many updates there have been; a checkpoint of the same number is replaced, and the largest few
+                are kept.
+            variables: nested dicts, lists and tuples of Keras or TensorFlow variables.
             notes: dict of numbers and texts that are kept beside the variables.
         """
+        os.makedirs(self._directory, exist_ok=True)
+        files.remove_partial(self._directory)
         self.latest = path = self._path(number)
-        arrays = {name: variable.numpy() for name, variable in self._variables.items()}
-        arrays |= {f"notes/{name}": np.array(note) for name, note in notes.items()}
-        with files.atomic(path) as aside:
-            with open(aside, "wb") as file:
-                np.savez(file, run_digest=np.array(self._run_digest), **arrays)
+        values = {f"variables/{name}": variable.numpy() for name, variable in arrays.named(variables)}
+        values |= {f"notes/{name}": np.array(note) for name, note in notes.items()}
+        arrays.write(path, {"run_digest": np.array(self._run_digest), **values})
         for old in self._numbers()[_KEPT:]:
             self._path(old).unlink()
 
-    def restore(self) -> tuple[dict[str, Any] | None, list[pathlib.Path]]:
-        """Restores the last checkpoint that can be read; without any, everything stays as it was built.
-
-        Returns:
-            the notes that were saved with it, and a list of the paths of later ones that cannot be read; None in
-            place of the notes if there is no checkpoint at all.
+    def find(self) -> tuple[Checkpoint | None, list[pathlib.Path]]:
+        """The last checkpoint that can be read, or None if there are none at all, and the paths of later ones.
 
         Raises:
             InvalidInputError: if there are checkpoints and none can be read, or if the last one that can is of
-                another run. Nothing is changed then.
+                another run.
         """
         damaged = []
         for number in self._numbers():
             path = self._path(number)
             try:
-                with np.load(path, allow_pickle=False) as archive:
-                    arrays = {name: archive[name] for name in archive.files}
-                    run_digest = str(arrays.pop("run_digest"))
-            except Exception as error:  # There is no end to what a damaged archive may raise.
+                values = arrays.read(path)
+                run_digest = str(values.pop("run_digest"))
+            except Exception as error:
                 damaged.append((path, error))
                 continue
-            self._check_fits(path, run_digest, arrays)
-            for name, variable in self._variables.items():
-                variable.assign(arrays[name])
+            if run_digest != self._run_digest:
+                raise checks.InvalidInputError(f"checkpoint {path.absolute()}: is of another run, with another config")
             self.latest = path
-            notes = {
-                name.removeprefix("notes/"): array.item()
-                for name, array in arrays.items() if name.startswith("notes/")
-            }
-            return notes, [path for path, _ in damaged]
+            notes = {name: array.item() for name, array in _below("notes/", values).items()}
+            return Checkpoint(path, number, _below("variables/", values), notes), [path for path, _ in damaged]
         if damaged:
             path, first_error = damaged[0]
             reason = checks.one_line(str(first_error), 200)
             raise checks.InvalidInputError(f"checkpoint {path.absolute()}: is damaged ({reason}), and no other is left")
         return None, []
 
-    def _check_fits(self, path, run_digest, arrays):
-        if run_digest != self._run_digest:
-            raise checks.InvalidInputError(f"checkpoint {path.absolute()}: is of another run, with another config")
-        stored = {name: _shape_and_dtype(array) for name, array in arrays.items() if not name.startswith("notes/")}
-        expected = {name: _shape_and_dtype(variable.numpy()) for name, variable in self._variables.items()}
-        for name in sorted(stored | expected):
-            if stored.get(name) != expected.get(name):
-                raise checks.InvalidInputError(
-                    f"checkpoint {path.absolute()}: does not fit this config: {name} is {stored.get(name, 'missing')}, "
-                    f"and should be {expected.get(name, 'missing')}"
-                )
-
     def _path(self, number):
         return self._directory / f"ckpt-{number}.npz"
 
     def _numbers(self):
         """The numbers of all checkpoints, the largest first."""
-        matches = map(_NAME.fullmatch, os.listdir(self._directory))
-        return sorted((int(match[1]) for match in matches if match), reverse=True)
+        names = os.listdir(self._directory) if self._directory.exists() else []
+        return sorted((int(match[1]) for match in map(_NAME.fullmatch, names) if match), reverse=True)
 
 
-def _shape_and_dtype(array):
-    return f"{array.dtype.name}{list(array.shape)}"
-
-
-def _named(variables, name):
-    """The variables of a structure with the names of their places in it."""
-    if isinstance(variables, dict):
-        for key, entry in variables.items():
-            yield from _named(entry, f"{name}/{key}")
-    elif isinstance(variables, (list, tuple)):
-        for index, entry in enumerate(variables):
-            yield from _named(entry, f"{name}/{index}")
-    else:
-        yield name, variables
+def _below(prefix, values):
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}

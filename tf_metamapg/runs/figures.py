@@ -11,6 +11,8 @@ from tf_metamapg import checks
 from tf_metamapg.runs import files
 from tf_metamapg.runs import statistics
 
+Figure = matplotlib.figure.Figure
+
 
 def save_adaptation_figure(
     path: files.PathLike, mean_reward: np.ndarray, title: str, agent_names: Sequence[str]
@@ -33,7 +35,7 @@ def check_drawable(title: str, agent_names: Sequence[str]) -> None:
         raise checks.InvalidInputError(f"figure {checks.brief(title)}: cannot be drawn ({error})") from error
 
 
-def adaptation_figure(mean_reward: np.ndarray, title: str, agent_names: Sequence[str]) -> matplotlib.figure.Figure:
+def adaptation_figure(mean_reward: np.ndarray, title: str, agent_names: Sequence[str]) -> Figure:
     """The curve of Figure 3: mean reward per step against inner updates, one panel per agent.
 
     Every seed is a faint line, the mean over seeds a strong one, with its 95% interval.
@@ -47,7 +49,7 @@ def adaptation_figure(mean_reward: np.ndarray, title: str, agent_names: Sequence
         Matplotlib figure.
     """
     n_seeds, n_links, n_agents = mean_reward.shape
-    figure = matplotlib.figure.Figure(figsize=(1.2 + 3.4 * n_agents, 3.6), layout="constrained")
+    figure = Figure(figsize=(1.2 + 3.4 * n_agents, 3.6), layout="constrained")
     panels = figure.subplots(1, n_agents, sharex=True, sharey=True, squeeze=False)[0]
     inner_updates = range(n_links)
     mean, half_width = statistics.mean_and_interval(mean_reward)

@@ -12,33 +12,29 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg.runs import files
-from tf_metamapg.training.trainer import Metrics
-
-_TERMS = ("current_policy", "self_shaping", "opponent_shaping")
 
 
 class MetricsLog:
-    """One row per meta-update, seed and agent, in a CSV file; the same as means in TensorBoard.
+    """One row per update, seed and agent, in a CSV file; the same as means in TensorBoard.
 
-    Columns: meta_update (from 1), seed, agent, average_reward_0 .. average_reward_L (mean reward per step
-    before adaptation and after each inner update), the same for each metric of the game, and the norm of each term of
-    the meta-gradient.
+    Columns: the number of the update, seed, agent, and what a run measures. Numbers have as many digits as tell them
+    apart; where there is no such number, a cell is empty.
     """
 
     def __init__(
-        self, csv_path: files.PathLike, events_directory: files.PathLike, seeds: Sequence[int], chain_length: int,
-        n_agents: int, game_metrics: Sequence[str] = (), *, n_meta_updates_done: int, digest: str | None,
+        self, csv_path: files.PathLike, events_directory: files.PathLike, counter: str, seeds: Sequence[int],
+        n_agents: int, names: Sequence[str], *, n_done: int, digest: str | None,
     ) -> None:
-        """Opens the log; what stands there beyond `n_meta_updates_done` is dropped.
+        """Opens the log; what stands there beyond `n_done` is dropped.
 
         Args:
             csv_path: the CSV file.
             events_directory: where TensorBoard looks; it is made anew from the CSV file.
+            counter: what is numbered, such as "meta_update".
             seeds: the S seeds.
-            chain_length: L.
             n_agents: number of agents.
-            game_metrics: the names of the game's metrics.
-            n_meta_updates_done: how many meta-updates of an earlier start of this run stand.
+            names: of what is measured.
+            n_done: how many updates of an earlier start of this run stand.
             digest: what `flush` returned when that many stood; None at the first start.
 
         Raises:
@@ -46,15 +42,12 @@ class MetricsLog:
         """
         self._seeds = tuple(seeds)
         self._n_agents = n_agents
-        self._game_metrics = tuple(game_metrics)
-        by_link = ("average_reward", *self._game_metrics)
-        self._values = [f"{name}_{link}" for name in by_link for link in range(chain_length + 1)]
-        self._values += [f"{term}_norm" for term in _TERMS]
+        self._names = tuple(names)
         self._hash = hashlib.sha256()
 
-        kept = _csv_lines([["meta_update", "seed", "agent", *self._values]])
+        kept = _csv_lines([[counter, "seed", "agent", *self._names]])
         if digest is not None:
-            kept = _lines_as_written(csv_path, n_meta_updates_done * len(self._seeds) * n_agents, digest)
+            kept = _lines_as_written(csv_path, n_done * len(self._seeds) * n_agents, digest)
         self._hash.update(kept)
         with files.atomic(csv_path) as aside:
             with open(aside, "wb") as file:
@@ -69,17 +62,15 @@ class MetricsLog:
         for start in range(0, len(rows), n_rows):
             self._write_events(rows[start : start + n_rows])
 
-    def write(self, meta_update: int, metrics: Metrics) -> None:
-        """Appends what one meta-update reported.
+    def write(self, number: int, table: np.ndarray) -> None:
+        """Appends what one update reported.
 
         Args:
-            meta_update: its number, from 1.
-            metrics: `trainer.Metrics`.
+            number: of the update.
+            table: array [S, n_agents, number of names]; NaN is what there is not.
         """
-        by_link = [metrics.mean_reward, *(metrics.game_metrics[name] for name in self._game_metrics)]
-        table = np.concatenate([*(np.swapaxes(values, 1, 2) for values in by_link), metrics.term_norms], axis=-1)
         rows = [
-            [meta_update, seed, agent_index] + [f"{value:.9g}" for value in values]
+            [number, seed, agent_index, *("" if np.isnan(value) else str(value) for value in values)]
             for seed, seed_table in zip(self._seeds, table)
             for agent_index, values in enumerate(seed_table)
         ]
@@ -104,19 +95,28 @@ class MetricsLog:
         self._events.close()
 
     def _write_events(self, rows):
-        """Means over seeds, from the rows of one meta-update as they stand in the CSV file."""
-        table = np.array([row[3:] for row in rows], np.float64)
+        """Means over seeds, from the rows of one update as they stand in the CSV file."""
+        table = np.array([[cell or "nan" for cell in row[3:]] for row in rows], np.float64)
         means = table.reshape(len(self._seeds), self._n_agents, -1).mean(axis=0)
         with self._events.as_default(step=int(rows[0][0])):
             for agent_index, agent_means in enumerate(means):
-                for name, mean in zip(self._values, agent_means):
-                    tf.summary.scalar(f"agent_{agent_index}/{name}", mean)
+                for name, mean in zip(self._names, agent_means):
+                    if not np.isnan(mean):
+                        tf.summary.scalar(f"agent_{agent_index}/{name}", mean)
 
 
 def _csv_lines(rows):
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode("utf-8")
+
+
+def read(csv_path: files.PathLike, n_seeds: int, n_agents: int, dtype: str) -> np.ndarray:
+    """What stands in a CSV file of metrics: array [number of updates, S, n_agents, number of names]."""
+    with open(csv_path, newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    cells = [[cell or "nan" for cell in row[3:]] for row in rows]
+    return np.array(cells, dtype).reshape(-1, n_seeds, n_agents, len(header) - 3)
 
 
 def _lines_as_written(csv_path, n_rows, digest):

@@ -1,9 +1,11 @@
 """What a person sees while a run goes on."""
 
+from collections.abc import Callable
 import sys
 import time
 import weakref
 
+import numpy as np
 import tqdm
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -46,6 +48,27 @@ class Progress:
         _shown.discard(self)
         if self._bar is not None:
             self._bar.close()
+
+
+def inner_updates(
+    n_updates: int, compared: Callable[[np.ndarray], np.ndarray] = np.mean, what: str = "inner update"
+) -> Callable[[int, np.ndarray], None]:
+    """What `learning.evaluate` reports to, so that a person sees it.
+
+    Args:
+        n_updates: how many inner updates there will be.
+        compared: function of mean rewards [S, n_agents], the mean of whose result is shown.
+        what: what a step is.
+    """
+    bar = Progress(n_updates, what=what)
+
+    def show(n_done: int, mean_reward: np.ndarray) -> None:
+        if n_done > 0:
+            bar.step(f"mean reward per step {compared(mean_reward).mean():+.3f}")
+        if n_done == n_updates:
+            bar.close()
+
+    return show
 
 
 def is_shown() -> bool:

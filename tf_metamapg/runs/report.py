@@ -27,26 +27,38 @@ def text(directory: RunDirectory, summary: dict[str, Any], compared: Sequence[in
     titles["average_reward"] = "Mean reward per step"
     tables = "\n\n".join(
         f"{titles[name]} on held-out tasks, mean and 95% interval over {summary['n_seeds']} seeds:\n\n"
-        + _adaptation_table(np.array(values), summary["agent"], compared)
+        + adaptation_table(np.array(values), summary["agent"], compared)
         for name, values in summary["meta_test"].items()
     )
     xla = "compiled with XLA" if summary["jit_compile"] else "not compiled with XLA"
-    seed = summary["exported_seed"]
-    exported = "none, as all agents have populations" if seed is None else (
-        f"{directory.initial_policies}, of seed {seed}, the best in meta-validation"
+    updates = (
+        f"{summary['meta_updates']} meta-updates" if "meta_validation" in summary
+        else f"{len(summary['meta_test']['average_reward'][0]) - 1} inner updates"
     )
     return f"""
 {tables}
 
-{summary['meta_updates']} meta-updates, {summary['wall_seconds']:.0f} s, {xla}. Where everything is:
+{updates}, {summary['wall_seconds']:.0f} s, {xla}. Where everything is:
   figure            {directory.adaptation_figure}
   numbers           {directory.summary}
   metrics           {directory.metrics}, tensorboard --logdir={directory.events}
-  initial policies  {exported}
+{_policies(directory, summary)}
   config, versions  {directory.config}, {directory.run_info}"""
 
 
-def _adaptation_table(values, agent_names, compared):
+def _policies(directory, summary):
+    """Where exported policies are: lines of text."""
+    seed, is_meta = summary["exported_seed"], "meta_validation" in summary
+    if seed is None:
+        return "  initial policies  none, as all agents have populations"
+    chosen = "the best in meta-validation" if is_meta else "the best of these"
+    written = [("initial policies", directory.initial_policies)] if is_meta else []
+    if summary["exported_tasks"]:
+        written.append(("adapted policies", directory.adapted_policies))
+    return "\n".join(f"  {what}  {path}, of seed {seed}, {chosen}" for what, path in written)
+
+
+def adaptation_table(values: np.ndarray, agent_names: Sequence[str], compared: Sequence[int]) -> str:
     """A table of means per inner update, as text; of long chains not every one is shown.
 
     Args:

@@ -29,11 +29,13 @@ class RunDirectory:
         path: the directory.
         config: the gin config with everything that the run uses.
         run_info: versions, seeds, and whether XLA compiles.
-        metrics: CSV, one row per meta-update, seed and agent.
+        metrics: CSV, one row per meta-update, seed and agent; without meta-agents, per inner update.
         events: TensorBoard events, the means over seeds.
         checkpoints: what `--resume` goes on from.
         adaptation_figure: mean reward against inner updates.
+        learned: what all seeds have learned, see `learned.py`.
         initial_policies: SavedModels of the learned initial policies.
+        adapted_policies: SavedModels of policies after the last inner update.
         snapshots: initial policies as they were in between.
         summary: the results, and what they are results of.
     """
@@ -46,6 +48,8 @@ class RunDirectory:
         self.events = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
         self.adaptation_figure = self.path / "figures" / "adaptation.png"
+        self.learned = self.path / "learned.npz"
+        self.adapted_policies = self.path / "adapted_policies"
         self.initial_policies = self.path / "initial_policies"
         self.snapshots = self.path / "snapshots"
         self.summary = self.path / "summary.json"

@@ -1,5 +1,6 @@
 """What a run is: its problem and its numbers, whether they fit into memory, and whether compiling pays."""
 
+from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg.numerics import random
+from tf_metamapg.runs.callbacks import Callback
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 
@@ -17,25 +19,54 @@ class EvaluationSettings:
     """How agents are evaluated.
 
     Args:
-        evaluation_chain_length: inner updates in meta-validation and meta-testing.
-        n_evaluation_tasks: tasks per seed in meta-validation, and again in meta-testing.
-        validate_every: meta-updates between meta-validations. At the end every seed goes back to where it did best in
-            one: where the mean of the meta-agents' mean reward after the inner updates they are trained for was
-            largest. By default every seed keeps what it has learned at the end.
+        n_inner_updates: how often all agents learn in meta-validation and in meta-testing; without meta-agents, how
+            often they learn at all.
+        n_evaluation_tasks: tasks per seed in meta-validation, and again in meta-testing; without meta-agents, tasks per
+            seed.
+        validate_every: meta-updates between meta-validations. At the end, and at the end of each stage, every seed
+            goes back to where it did best in one: where the mean of the meta-agents' mean reward after the inner
+            updates they are trained for was largest. By default every seed keeps what it has learned at the end.
 
     Raises:
         InvalidInputError: if one of these numbers cannot be used.
     """
 
-    evaluation_chain_length: int = 5
+    n_inner_updates: int = 5
     n_evaluation_tasks: int = 32
     validate_every: int | None = None
 
     def __post_init__(self) -> None:
-        checks.check_integer("evaluation_chain_length", self.evaluation_chain_length, minimum=0)
+        checks.check_integer("n_inner_updates", self.n_inner_updates, minimum=0)
         checks.check_integer("n_evaluation_tasks", self.n_evaluation_tasks, minimum=1)
         if self.validate_every is not None:
             checks.check_integer("validate_every", self.validate_every, minimum=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of meta-training that comes before the last: with another chain, for some meta-updates.
+
+    The next stage starts from what this one has learned, with new moments of Adam. Where its chain is longer, what is
+    learned of the last inner update is what those beyond it start from.
+
+    Args:
+        chain_length: L, inner updates per meta-update.
+        n_meta_updates: how many meta-updates there are.
+        meta_learning_rate: Adam's step size, of initial policies; by default that of the run.
+
+    Raises:
+        InvalidInputError: if one of these cannot be used.
+    """
+
+    chain_length: int = 1
+    n_meta_updates: int = 100
+    meta_learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.check_integer("Stage.chain_length", self.chain_length, minimum=0, maximum=10_000)
+        checks.check_integer("Stage.n_meta_updates", self.n_meta_updates, minimum=0)
+        if self.meta_learning_rate is not None:
+            checks.check_number("Stage.meta_learning_rate", self.meta_learning_rate, minimum=0.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,11 +76,17 @@ class RunSettings:
     Args:
         n_seeds: S; the seeds are first_seed, first_seed + 1, …
         first_seed: see above.
-        n_meta_updates: how many meta-updates there are.
-        checkpoint_every: meta-updates between checkpoints.
+        n_meta_updates: how many meta-updates there are, if there are meta-agents; of the last stage, if there are
+            several.
+        earlier_stages: stages of meta-training that come before.
+        checkpoint_every: meta-updates between checkpoints; without meta-agents, inner updates.
         export_all_seeds: whether to export every seed's policies beside those of the best seed.
+        export_tasks: indices of tasks of meta-testing; the policies that agents have adapted to these are exported.
+            Without meta-agents at least those of task 0 are.
+        init_from: the directory of another run, whose meta-parameters each of these seeds starts from.
         snapshot_every: meta-updates between snapshots of every seed's initial policies, the first before all of them;
             a population of `Snapshots` is made of these. By default there are none.
+        callbacks: what is called along the run, see `callbacks.py`.
 
     Raises:
         InvalidInputError: if one of these cannot be used.
@@ -58,9 +95,13 @@ class RunSettings:
     n_seeds: int = 20
     first_seed: int = 0
     n_meta_updates: int = 200
+    earlier_stages: Sequence[Stage] = ()
     checkpoint_every: int = 50
     export_all_seeds: bool = False
+    export_tasks: Sequence[int] = ()
+    init_from: str | None = None
     snapshot_every: int | None = None
+    callbacks: Sequence[Callback] = ()
 
     def __post_init__(self) -> None:
         # Every seed has models of its own to be built.
@@ -73,6 +114,19 @@ class RunSettings:
         checks.check_boolean("export_all_seeds", self.export_all_seeds)
         if self.snapshot_every is not None:
             checks.check_integer("snapshot_every", self.snapshot_every, minimum=1)
+        if self.init_from is not None:
+            checks.check(isinstance(self.init_from, str), "init_from", self.init_from, "the directory of a run")
+        for name, kind, allowed in (
+            ("earlier_stages", Stage, "a Stage, such as @Stage() with parentheses"),
+            ("callbacks", Callback, "a callback, such as @EarlyStopping() with parentheses"),
+        ):
+            given = getattr(self, name)
+            checks.check(isinstance(given, (list, tuple)), name, given, "a list")
+            for index, entry in enumerate(given):
+                checks.check(isinstance(entry, kind), f"{name}[{index}]", entry, allowed)
+        checks.check(isinstance(self.export_tasks, (list, tuple)), "export_tasks", self.export_tasks, "a list")
+        for index, task in enumerate(self.export_tasks):
+            checks.check_integer(f"export_tasks[{index}]", task, minimum=0)
 
     @property
     def seeds(self) -> range:
@@ -102,11 +156,20 @@ class Experiment:
                 self.problem.check_sizes(phase, name, n_tasks)
             _check_memory(name, n_tasks, self.run.n_seeds, self.problem)
 
+        for index, task in enumerate(self.run.export_tasks):
+            n_tasks = self.evaluation.n_evaluation_tasks
+            checks.check(task < n_tasks, f"export_tasks[{index}]", task, f"below n_evaluation_tasks, {n_tasks}")
+
     @property
-    def trained_links(self) -> range:
-        """The links, of those that are evaluated, by whose mean reward seeds are compared."""
-        n_updates = min(self.trainer.chain_length, self.evaluation.evaluation_chain_length)
-        return range(min(1, n_updates), n_updates + 1)
+    def has_meta_agents(self) -> bool:
+        """Whether anybody meta-learns."""
+        return any(agent.is_meta_agent for agent in self.problem.agents)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All stages of meta-training."""
+        last = Stage(chain_length=self.trainer.chain_length, n_meta_updates=self.run.n_meta_updates)
+        return (*self.run.earlier_stages, last)
 
     @property
     def compared_agents(self) -> list[int]:
@@ -118,9 +181,19 @@ class Experiment:
         """The mean over the agents by whom seeds are compared: [..., n_agents] → [...]."""
         return mean_reward[..., self.compared_agents].mean(axis=-1)
 
-    def scores(self, mean_reward: np.ndarray) -> np.ndarray:
-        """How well each seed does in what it is trained for: [S, L + 1, n_agents] → [S]."""
-        return self.compared(mean_reward)[:, self.trained_links].mean(axis=1)
+    def scores(self, mean_reward: np.ndarray, chain_length: int) -> np.ndarray:
+        """How well each seed does in what it learns for: [S, updates + 1, n_agents] → [S].
+
+        With meta-agents that is the mean over the inner updates that they are trained for, without the last update.
+
+        Args:
+            mean_reward: what agents get before each inner update and after the last.
+            chain_length: for how many inner updates there has been meta-training.
+        """
+        n_updates = mean_reward.shape[1] - 1
+        n_trained = min(chain_length, n_updates)
+        links = slice(min(1, n_trained), n_trained + 1) if self.has_meta_agents else slice(n_updates, None)
+        return self.compared(mean_reward)[:, links].mean(axis=1)
 
 
 def compiling_pays(
@@ -134,11 +207,15 @@ def compiling_pays(
     n_steps = run.n_seeds * problem.estimator.n_steps
     if not n_steps:
         return False  # Exact values are small solves, in which XLA finds nothing to save.
-    every = evaluation.validate_every
-    n_evaluations = 2 + (0 if every is None else -(-run.n_meta_updates // every))
+    if any(agent.is_meta_agent for agent in problem.agents):
+        n_meta_updates, n_evaluations = run.n_meta_updates, 2
+        if evaluation.validate_every is not None:
+            n_evaluations += -(-n_meta_updates // evaluation.validate_every)
+    else:
+        n_meta_updates, n_evaluations = 0, 1
     phases = (
-        (run.n_meta_updates * (trainer.chain_length + 1), n_steps * trainer.n_tasks),
-        (n_evaluations * (evaluation.evaluation_chain_length + 1), n_steps * evaluation.n_evaluation_tasks),
+        (n_meta_updates * (trainer.chain_length + 1), n_steps * trainer.n_tasks),
+        (n_evaluations * (evaluation.n_inner_updates + 1), n_steps * evaluation.n_evaluation_tasks),
     )
     saved = sum(n_links * (10e-3 + 100e-9 * n_steps_per_link) for n_links, n_steps_per_link in phases)
     return saved > 5.0  # The seconds that compiling takes longer than tracing.

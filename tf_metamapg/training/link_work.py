@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import functools
 from typing import Any
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -13,6 +14,15 @@ from tf_metamapg import links
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Structure
+
+
+class Played(NamedTuple):
+    """What comes of one link."""
+
+    mean_reward: tf.Tensor  # [S, n_agents], per step, the mean over tasks
+    game_metrics: dict[str, tf.Tensor]  # by the names of the game's spec, like `mean_reward`
+    agent_states: tuple[AgentState, ...]  # after the update of all agents, leaves [S, N, ...]
+    critic_gradients: list[tf.Tensor]  # of the loss of the estimator's critic, see `CriticLearner.gradients`
 
 
 def report(
@@ -28,11 +38,11 @@ def report(
     return mean(rewards), {name: mean(values) for name, values in metrics.items()}
 
 
-def sample_and_update(
+def play_and_update(
     estimator: contracts.Estimator, agents: tuple[contracts.Agent, ...], compile_fn: Callable[..., Any],
     agent_states: Sequence[AgentState], step_params: Sequence[Structure], critic_params: JointParams, tasks: Structure,
-    keys: tf.Tensor,
-) -> tuple[tf.Tensor, dict[str, tf.Tensor], tuple[AgentState, ...]]:
+    keys: tf.Tensor, *, critic_gradients: Callable[..., Any],
+) -> Played:
     """Plays a link, and lets all agents learn from it.
 
     Args:
@@ -43,18 +53,18 @@ def sample_and_update(
         critic_params: parameters of the estimator's critic, leaves [S, N, ...].
         tasks: the tasks, with leading axes [S, N].
         keys: int64 tensor [S, 2], of the link.
-
-    Returns:
-        what `report` returns, and the states after the update.
+        critic_gradients: function (links, compile_fn) → gradients of the estimator's critic.
     """
     link = links.sampling(estimator, compile_fn)(agent_states, tasks, keys, critic_params)
-    update = functools.partial(_report_and_update, estimator, agents)
-    return adaptation.compiled_update(update, estimator, agents, compile_fn)(link, tasks, step_params)
+    update: Callable[..., Any] = functools.partial(_report_and_update, estimator, agents)
+    update = adaptation.compiled_update(update, estimator, agents, compile_fn)
+    (mean_reward, game_metrics), following = update(link, tasks, step_params)
+    return Played(mean_reward, game_metrics, following, critic_gradients([link], compile_fn))
 
 
 def _report_and_update(
     estimator: contracts.Estimator, agents: tuple[contracts.Agent, ...], link: links.Link, tasks: Structure,
     step_params: Sequence[Structure],
-) -> tuple[tf.Tensor, dict[str, tf.Tensor], tuple[AgentState, ...]]:
+) -> tuple[tuple[tf.Tensor, dict[str, tf.Tensor]], tuple[AgentState, ...]]:
     objectives = links.Objectives(estimator, tasks, link)
-    return *report(estimator, tasks, link), adaptation.inner_update(objectives, agents, step_params)
+    return report(estimator, tasks, link), adaptation.inner_update(objectives, agents, step_params)

@@ -4,7 +4,6 @@ All seeds train in one program, as the leading axis of every tensor. Whether the
 compiled is chosen here, and in no library function.
 """
 
-from collections.abc import Callable
 from collections.abc import Sequence
 import functools
 from typing import Any
@@ -50,7 +49,8 @@ class MetaTrainer(descriptions.Described):
         meta_params: tuple over agents of MetaParams of Keras variables, [S, ...]; those of agents that are no
             meta-agents stay as they are.
         n_meta_updates_done: int64 variable.
-        best: `Best`, of everything that is learned, by agents and critics.
+        learned: nested dicts and lists of variables [S, ...], everything that is learned, by agents and critics.
+        best: `Best`, of the same.
         state: nested dicts and lists of variables, what a checkpoint must hold to go on exactly.
     """
 
@@ -85,6 +85,10 @@ class MetaTrainer(descriptions.Described):
         self._optimizers = [_adam(rate, parts[0]), _adam(update_rate, parts[1])]
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
         self._critic = CriticLearner(problem.estimator, self._seeds, len(agents))
+        self.learned = {
+            **{f"agent_{index}": own._asdict() for index, own in enumerate(self.meta_params)},
+            "critic": self._critic.variables,
+        }
         self.best = Best([*parts[0], *parts[1], *self._critic.variables])
         self.state = {
             "meta_params": parts,
@@ -106,8 +110,8 @@ class MetaTrainer(descriptions.Described):
         )
         # Of what is played in the graph all is compiled as one.
         advance = functools.partial(
-            link_work.sample_and_update, problem.estimator, problem.agents,
-            adaptation.identity if in_graph else self._compile_fn,
+            link_work.play_and_update, problem.estimator, problem.agents,
+            adaptation.identity if in_graph else self._compile_fn, critic_gradients=self._critic.gradients,
         )
         self._advance = self._compile_fn(advance) if in_graph else advance
         self._compute: Any = whole(self._gradients_and_metrics)
@@ -136,62 +140,40 @@ class MetaTrainer(descriptions.Described):
         self._apply(gradients, critic_gradients)
         return Metrics(*tf.nest.map_structure(lambda metric: metric.numpy(), metrics))
 
-    def evaluate(
-        self, phase: int, chain_length: int, n_tasks: int,
-        report: Callable[[int, np.ndarray], None] = lambda index, mean_reward: None,
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Lets the agents adapt from their present initial policies, without meta-learning.
+    def tasks(self, phase: int, n_tasks: int, draw: int = 0) -> Structure:
+        """The tasks of a phase and a draw, leaves [S, N, ...]."""
+        return self._draw_tasks(phase, draw, n_tasks)
 
-        Args:
-            phase: `random.META_VALIDATION` or `random.META_TEST`; the tasks of a phase are always
-                the same for a seed.
-            chain_length: number of inner updates.
-            n_tasks: N.
-            report: called after each link with its index and mean rewards, array [S, n_agents].
-
-        Returns:
-            ([S, chain_length + 1, n_agents], mean rewards per step; by the names of metrics, arrays like it).
-        """
-        tasks = self._draw_tasks(phase, 0, n_tasks)
-        agent_states = self.initial_states(phase, n_tasks)
-        mean_rewards, game_metrics = [], []
-        for index in range(chain_length + 1):
-            mean_reward, measured, agent_states = self.advance(phase, tasks, index, agent_states)
-            mean_rewards.append(mean_reward.numpy())
-            game_metrics.append(measured)
-            report(index, mean_rewards[-1])
-        by_name = {
-            name: np.stack([measured[name].numpy() for measured in game_metrics], axis=1)
-            for name in self.problem.game.spec.metrics
-        }
-        return np.stack(mean_rewards, axis=1), by_name
-
-    def initial_states(self, phase: int, n_tasks: int) -> tuple[AgentState, ...]:
+    def initial_states(self, phase: int, n_tasks: int, draw: int = 0) -> tuple[AgentState, ...]:
         """The states that all agents start the tasks of a phase from: tuple of AgentStates with leaves [S, N, ...]."""
-        joint_params = self._draw_initial_params(phase, 0, n_tasks)
+        joint_params = self._draw_initial_params(phase, draw, n_tasks)
         return adaptation.initial_states(self.problem.agents, joint_params, self.problem.estimator)
 
     def advance(
-        self, phase: int, tasks: Structure, index: int, agent_states: Sequence[AgentState]
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], tuple[AgentState, ...]]:
+        self, phase: int, draw: int, tasks: Structure, index: int, agent_states: Sequence[AgentState]
+    ) -> link_work.Played:
         """Plays one link of a chain, and lets all agents learn from it.
 
         Args:
-            phase: the phase whose random numbers are used.
+            phase, draw: whose random numbers are used.
             tasks: tasks with leading axes [S, N].
             index: l, which link it is.
             agent_states: of all agents, leaves [S, N, ...].
 
-        Returns:
-            (mean reward per step at the link [S, n_agents], the same by name for each of the game's metrics, states of
-            all agents after the update).
+        Raises:
+            InvalidInputError: if XLA is to compile what it cannot.
         """
-        keys = self._draw_link_keys(phase, 0, tf.constant(index))
+        keys = self._draw_link_keys(phase, draw, tf.constant(index))
         # A chain that goes on beyond L links keeps the last step.
         step_params = tuple(adaptation.at_step(values.update, index) for values in self.meta_param_values())
         critic_params = self._critic.values(_n_tasks(agent_states))
         with explained():
             return self._advance(agent_states, step_params, critic_params, tasks, keys)
+
+    def update_critic(self, gradients: Sequence[tf.Tensor]) -> None:
+        """One step of the estimator's critic by the gradients of a link; there are none if it does not learn."""
+        if gradients:
+            self._critic.optimizer.apply(gradients)
 
     def meta_param_values(self) -> tuple[MetaParams, ...]:
         """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""

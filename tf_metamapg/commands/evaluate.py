@@ -1,0 +1,91 @@
+"""Evaluates what a run has learned: on other tasks, for more inner updates, among others.
+
+    bin/evaluate runs/ipd-1 --n_inner_updates=50
+    bin/evaluate runs/ipd-1 --n_tasks=64 --task_draw=1 --gin_param="PayoffNoise.width = 0.5"
+    bin/evaluate runs/ipd-1 --opponents=runs/ipd_lola-1 --agent=0
+
+Without flags the numbers of the run's own summary.json come out again. Where the package is installed,
+tf-metamapg-evaluate is the same.
+"""
+
+import contextlib
+import sys
+
+from absl import flags
+
+from tf_metamapg import loading
+from tf_metamapg.commands import common
+from tf_metamapg.runs import claims
+from tf_metamapg.runs import figures
+from tf_metamapg.runs import files
+from tf_metamapg.runs import progress
+from tf_metamapg.runs import publication
+from tf_metamapg.runs import report
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_integer(
+    "n_inner_updates", None, "How often all agents learn; by default as in the run.", flag_values=FLAGS
+)
+flags.DEFINE_integer("n_tasks", None, "Tasks for each seed; by default as in the run.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "task_draw", 0, "Which tasks of meta-testing: 0 are those of the run itself, any other number others.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "gin_param", [], "A gin binding that comes after the run's config, such as 'PayoffNoise.width = 0.5'.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "opponents", None, "The directory of a run whose agents take the places of all but --agent, seed by seed.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("agent", 0, "Who stays, where there are --opponents.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "output_dir", None, "Where evaluation.json and the figure go. By default RUN/evaluations/evaluation-1, -2, …",
+    flag_values=FLAGS
+)
+
+
+def run(argv: list[str]) -> int:
+    """Runs the command line; returns its exit status, see `common.run`."""
+    return common.run(argv, sys.modules[__name__], _run, lambda: "nothing was written; start again")
+
+
+def _run(arguments):
+    loaded = loading.load_run(common.run_directory(arguments), FLAGS.gin_param)
+    opponents = None if FLAGS.opponents is None else loading.load_run(common.path("--opponents", FLAGS.opponents))
+    own = loaded.experiment.evaluation.n_inner_updates
+    n_inner_updates = own if FLAGS.n_inner_updates is None else FLAGS.n_inner_updates
+    names = [
+        type((loaded if opponents is None or index == FLAGS.agent else opponents).agents[index]).__name__
+        for index in range(len(loaded.agents))
+    ]
+    with _output_directory(loaded.directory.path) as output:
+        evaluation = loaded.evaluate(
+            n_inner_updates, FLAGS.n_tasks, FLAGS.task_draw, opponents=opponents, agent_index=FLAGS.agent,
+            report=progress.inner_updates(n_inner_updates, loaded.experiment.compared),
+        )
+        files.write_json(output / "evaluation.json", {
+            "run": str(loaded.directory.path), "opponents": FLAGS.opponents, "agent": names,
+            "seeds": list(loaded.seeds), "task_draw": FLAGS.task_draw,
+            "n_tasks": int(evaluation.joint_params[0][0].shape[1]), "gin_params": FLAGS.gin_param,
+            **publication.as_lists(evaluation),
+        })
+        title = publication.labels(loaded.experiment.problem)[0]
+        figures.save_adaptation_figure(output / "adaptation.png", evaluation.mean_reward, title, names)
+    compared = loaded.experiment.compared_agents if opponents is None else [FLAGS.agent]
+    print(
+        f"\nMean reward per step, mean and 95% interval over {len(loaded.seeds)} seeds:\n\n"
+        f"{report.adaptation_table(evaluation.mean_reward, names, compared)}\n\n"
+        f"numbers: {output / 'evaluation.json'}; figure: {output / 'adaptation.png'}"
+    )
+
+
+@contextlib.contextmanager
+def _output_directory(run_path):
+    """The directory that the flag names, or a new one below that of the run, which goes again if nothing is written."""
+    if FLAGS.output_dir is None:
+        with claims.claim_next(run_path / "evaluations", "evaluation") as claimed:
+            yield claimed.path
+    else:
+        yield common.directory("--output_dir", FLAGS.output_dir)

@@ -1,0 +1,51 @@
+"""Exports policies of a run that has ended as SavedModels, into its directory.
+
+    bin/export runs/ipd-1 --all_seeds
+    bin/export runs/ipd-1 --task=0 --task=3
+
+The first line writes the learned initial policies of all seeds, runs/ipd-1/initial_policies/seed_0/agent_0, …; the
+second what these adapt to within two tasks of meta-testing, runs/ipd-1/adapted_policies/task_0/agent_0, …, of the best
+seed. Where the package is installed, tf-metamapg-export is the same.
+"""
+
+import sys
+
+from absl import flags
+
+from tf_metamapg import checks
+from tf_metamapg import loading
+from tf_metamapg.commands import common
+from tf_metamapg.runs import progress
+from tf_metamapg.runs import publication
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_bool("all_seeds", False, "Export every seed's policies beside those of the best.", flag_values=FLAGS)
+flags.DEFINE_multi_integer(
+    "task", [], "A task of meta-testing; the policies that agents have adapted to it are exported. By default none; "
+    "task 0 of a run without meta-agents.", flag_values=FLAGS,
+)
+
+
+def run(argv: list[str]) -> int:
+    """Runs the command line; returns its exit status, see `common.run`."""
+    return common.run(argv, sys.modules[__name__], _run, lambda: "what was there before is still there; start again")
+
+
+def _run(arguments):
+    loaded = loading.load_run(common.run_directory(arguments))
+    experiment, directory = loaded.experiment, loaded.directory
+    if loaded.summary is None:
+        raise checks.InvalidInputError(f"run = {directory.path}: must be a run that has ended; go on with --resume")
+    n_tasks = experiment.evaluation.n_evaluation_tasks
+    for task in FLAGS.task:
+        checks.check(0 <= task < n_tasks, "--task", task, f"from 0 to {n_tasks - 1}, as the run has {n_tasks}")
+    tasks = sorted({*FLAGS.task} or {*publication.tasks_to_export(experiment)})
+    seeds = publication.seeds_to_export(experiment, loaded.summary, FLAGS.all_seeds)
+    with loaded.known():
+        written = publication.export_initial(directory, experiment, loaded.trainer, seeds)
+    if tasks:
+        show = progress.inner_updates(experiment.evaluation.n_inner_updates, experiment.compared)
+        evaluation = loaded.evaluate(report=show)
+        with loaded.known():
+            written += publication.export_adapted(directory, experiment, evaluation, seeds, tasks)
+    print("\n".join(f"written: {path}" for path in written))
