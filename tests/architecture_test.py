@@ -171,7 +171,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
             {"training.trainer", "training.compiler", "configs", "benchmarks.workloads", "testing.modes"}
             | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()}
-            | {"reproductions.coin_game_learners", "reproductions.coin_game_exact"},
+            | {"reproductions.coin_game_learners", "reproductions.coin_game_exact_learners"},
         )
         for name, tree in TREES.items():
             tensorflow = {full for full in _imports(tree) if full.split(".")[0] == "tensorflow"}

@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 from tests import command_line
+import tf_metamapg as mapg
+from tf_metamapg.runs import publication
 
 CONFIGS = sorted(command_line.GIN_CONFIGS.glob("**/*.gin"))
 BINDING = re.compile(r"^[\w./]+ *=")
@@ -44,16 +46,22 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
         # Everything in the file is used.
         self.assertNotIn(f" of {path}", outcome.stdout)
         summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
-        self.assertEqual(summary["meta_updates"], 1)
+        has_meta_agents = "meta_validation" in summary
+        self.assertEqual(summary["meta_updates"], 1 if has_meta_agents else 0)
         average_reward = summary["meta_test"]["average_reward"]
         self.assertEqual(tf.constant(average_reward).shape, (2, 2, len(summary["agent"])))
         # Agents of a population have no initial policy of their own.
         has_population = "train.populations = None" not in (run_dir / "config.gin").read_text("utf-8")
-        n_exported = 1 if has_population else len(summary["agent"])
+        n_exported = 1 if has_population and has_meta_agents else len(summary["agent"])
+        exported = run_dir / ("initial_policies" if has_meta_agents else "adapted_policies/task_0")
         self.assertCountEqual(
-            [path.name for path in (run_dir / "initial_policies").iterdir()],
+            [path.name for path in exported.iterdir()],
             [f"agent_{agent_index}{ending}" for agent_index in range(n_exported) for ending in ("", ".npz")],
         )
+
+        # What the run has learned can be loaded, and gives the same numbers again, bit for bit.
+        evaluation = mapg.load_run(str(run_dir)).evaluate()
+        self.assertEqual(publication.as_lists(evaluation), summary["meta_test"])
 
     @parameterized.named_parameters((path.stem, path) for path in CONFIGS)
     def test_is_documented(self, path):

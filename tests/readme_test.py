@@ -47,7 +47,7 @@ class ReadmeTest(tf.test.TestCase):
 
     def test_example_of_meta_training(self):
         names = run(EXAMPLES[0] + EXAMPLES[1])
-        self.assertEqual(names["mean_rewards"].shape, (3, 4, 2))
+        self.assertEqual(names["evaluation"].mean_reward.shape, (3, 4, 2))
         self.assertEqual(names["learned"][0].shape, (3, 5, 1))
         self.assertNotAllClose(names["learned"][0], names["policies"][0].initial_params([0, 1, 2])[0])
 

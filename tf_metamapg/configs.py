@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import inspect
 import os
+import time
 from typing import Any
 
 import gin
@@ -20,6 +21,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import gin_reader
 from tf_metamapg import MEMBERS
+from tf_metamapg.runs import claims
 from tf_metamapg.runs import course
 from tf_metamapg.runs import experiment
 from tf_metamapg.runs import export
@@ -142,6 +144,34 @@ def train(
             described, built, config, directory, started, resume, allow_other_versions,
             opened=lambda: tell_unused(list(_unused(config, names_by_file, bound_names))),
         )
+
+
+def train_once(
+    path: str | os.PathLike[str], gin_files: Sequence[str | os.PathLike[str]], bindings: Sequence[str]
+) -> dict[str, Any]:
+    """Runs a config in a directory, or goes on where that was killed; a run that has ended is not computed again.
+
+    Args:
+        path: the run directory.
+        gin_files, bindings: see `train`.
+
+    Returns:
+        the summary, see `experiment.train`.
+
+    Raises:
+        InvalidInputError: if the run directory cannot be used, or holds another run.
+        RunStopped: see `experiment.train`.
+    """
+    resume = RunDirectory(path).config.exists()
+    with claims.claim(path, resume) as claimed:
+        try:
+            return train(gin_files, bindings, claimed, resume, allow_other_versions=False, started=time.time())
+        except checks.InvalidInputError as error:
+            if not resume:
+                raise
+            raise checks.InvalidInputError(
+                f"{path}: holds a run that cannot go on; remove it to begin again ({error})"
+            ) from error
 
 
 class Config:

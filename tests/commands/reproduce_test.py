@@ -21,6 +21,7 @@ import tf_metamapg as mapg
 from tf_metamapg.commands import reproduce
 from tf_metamapg.reproductions import coin_game
 from tf_metamapg.reproductions import coin_game_exact
+from tf_metamapg.reproductions import coin_game_exact_learners
 from tf_metamapg.reproductions import coin_game_learners
 from tf_metamapg.reproductions import dice_ipd
 from tf_metamapg.reproductions import exact_ipd
@@ -161,15 +162,17 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         again, _ = self.reproduced(figure_3, bindings=bindings)
         self.assertEqual(again, numbers)
 
-    @mock.patch.object(coin_game_exact, "LEARNERS", {
-        "LOLA (a)": coin_game_exact.LEARNERS["LOLA (a)"]._replace(n_updates=2),
-        "Meta-MAPG": coin_game_exact.LEARNERS["Meta-MAPG"]._replace(
-            rules="LOLA", n_updates=1, n_meta_updates=1, chain_length=1
+    @mock.patch.object(coin_game_exact_learners, "LEARNERS", {
+        "LOLA (a)": coin_game_exact_learners.Learner(
+            [(agent, 1) for agent, _ in coin_game_exact_learners.LEARNERS["LOLA (a)"].phases], "LOLA"
+        ),
+        "Meta-MAPG": coin_game_exact_learners.Learner(
+            [(mapg.MetaMAPG(1000.0), 1)], "LOLA", n_meta_updates=1, chain_length=1
         ),
     })
     @pytest.mark.slow
     def test_coin_game_exact_and_what_was_computed_stays(self):
-        numbers, table = self.reproduced(coin_game_exact, learners=[*coin_game_exact.LEARNERS], n_seeds=2)
+        numbers, table = self.reproduced(coin_game_exact, learners=[*coin_game_exact_learners.LEARNERS], n_seeds=2)
         self.assertLen(numbers, 2 * (3 + 2))
         for name, updates in (("LOLA (a)", "2"), ("Meta-MAPG", "1")):
             last = [row for row in numbers if row["learner"] == name and row["updates"] == updates]
@@ -178,19 +181,19 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             rewards = [float(entry[f"average_reward_{agent}"]) for entry in last for agent in range(2)]
             self.assertStartsWith(row[5], results.signed(np.mean(rewards)))
         before = {path: path.stat().st_mtime_ns for path in (self.directory / "runs").iterdir()}
-        again, _ = self.reproduced(coin_game_exact, learners=[*coin_game_exact.LEARNERS], n_seeds=2)
+        again, _ = self.reproduced(coin_game_exact, learners=[*coin_game_exact_learners.LEARNERS], n_seeds=2)
         self.assertEqual(again, numbers)
         self.assertEqual({path: path.stat().st_mtime_ns for path in before}, before)
 
     def test_whom_players_take_from(self):
         """Who takes the other's coin just if the other has taken the last one of its own colour."""
-        rules = coin_game_exact.RULES["LOLA"]
+        rules = coin_game_exact_learners.RULES["LOLA"]
         cooperate, defect = (
-            fixed(rules, coin_game_exact.VIEW) for fixed in (mapg.always_cooperate, mapg.always_defect)
+            fixed(rules, coin_game_exact_learners.VIEW) for fixed in (mapg.always_cooperate, mapg.always_defect)
         )
         n_taken = np.arange(1152) // 3 % 3
         strategy = np.where((n_taken == 2)[:, np.newaxis], defect, cooperate)
-        np.testing.assert_allclose(coin_game_exact._takes(rules, strategy[np.newaxis]), [[0.0, 0.0, 1.0]])
+        np.testing.assert_allclose(coin_game_exact_learners.takes(rules, strategy[np.newaxis]), [[0.0, 0.0, 1.0]])
 
     @mock.patch.object(coin_game_learners, "LEARNERS", {
         key: coin_game_learners.LEARNERS[key]._replace(

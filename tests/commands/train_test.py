@@ -504,8 +504,8 @@ class FailsLater(mapg.IteratedMatrixGame):
     def check_files(self, outcome):
         self.assertCountEqual(
             os.listdir(self.run_dir),
-            ["checkpoints", "config.gin", "figures", "initial_policies", "metrics.csv", "run.json", "summary.json",
-             "tensorboard"],
+            ["checkpoints", "config.gin", "figures", "initial_policies", "learned.npz", "metrics.csv", "run.json",
+             "summary.json", "tensorboard"],
         )
         self.assertEqual((self.run_dir / "figures" / "adaptation.png").read_bytes()[:4], b"\x89PNG")
         agents = ["agent_0", "agent_1"]

@@ -170,6 +170,15 @@ class ResumedWithChangesTest(tf.test.TestCase):
         summaries = [json.loads(path.read_text("utf-8")) for path in paths]
         self.assertEqual(*(json.dumps(summary["meta_test"]) for summary in summaries))
 
+    def test_a_run_that_has_ended_is_reported_again(self):
+        before = {path: path.stat().st_mtime_ns for path in self.run_dir.rglob("*")}
+        outcome = self.train(self.run_dir, "train.n_meta_updates = 4", resume=True, said="nothing is computed\n")
+        self.assertIn("4 meta-updates, ", outcome.stdout)
+        self.assertEqual({path: path.stat().st_mtime_ns for path in self.run_dir.rglob("*")}, before)
+        # With other tasks it has not ended.
+        outcome = self.train(self.run_dir, "train.n_meta_updates = 4", "train.n_evaluation_tasks = 3", resume=True)
+        self.assertIn("resumed after 4 of 4 meta-updates\n", outcome.stdout)
+
     def test_fewer_meta_updates_are_refused(self):
         self.train(
             self.run_dir, "train.n_meta_updates = 3", resume=True, status=2,
@@ -181,10 +190,12 @@ class ResumedWithChangesTest(tf.test.TestCase):
             other = self.root / f"other_{number}"
             self.train(other, "train.n_meta_updates = 4", binding)
             shutil.copy(other / "checkpoints" / "ckpt-4.npz", self.run_dir / "checkpoints" / "ckpt-4.npz")
+            (self.run_dir / "summary.json").unlink(missing_ok=True)
             self.train(self.run_dir, "train.n_meta_updates = 4", resume=True, status=2, said="is of another run")
 
     def test_damaged_checkpoint_is_replaced_by_an_earlier_one(self):
         summary = (self.run_dir / "summary.json").read_text("utf-8")
+        (self.run_dir / "summary.json").unlink()
         (self.run_dir / "checkpoints" / "ckpt-4.npz").write_bytes(b"")
         outcome = self.train(
             self.run_dir, "train.n_meta_updates = 4", resume=True, said="resumed after 2 of 4 meta-updates\n"
@@ -196,6 +207,7 @@ class ResumedWithChangesTest(tf.test.TestCase):
     def test_lost_checkpoints(self):
         metrics = (self.run_dir / "metrics.csv").read_bytes()
         shutil.rmtree(self.run_dir / "checkpoints")
+        (self.run_dir / "summary.json").unlink()
         for _ in range(2):
             self.train(self.run_dir, "train.n_meta_updates = 4", resume=True, status=2, said="holds no checkpoint")
         self.assertEqual((self.run_dir / "metrics.csv").read_bytes(), metrics)
@@ -218,10 +230,10 @@ class ResumedWithChangesTest(tf.test.TestCase):
             (self.run_dir / name).write_text("a file")
         outcome = self.train(
             self.run_dir, "train.n_meta_updates = 4", resume=True, status=1,
-            said="stopped: figure and initial policies could not be written; the results are in",
+            said="stopped: figure and policies could not be written; the results are in",
         )
         self.assertLen(outcome.stderr.splitlines(), 3)
-        self.assertRegex(outcome.stderr, "^figure: .*\ninitial policies: .*\nstopped: ")
+        self.assertRegex(outcome.stderr, "^figure: .*\npolicies: .*\nstopped: ")
         self.assertIn("meta_test", json.loads((self.run_dir / "summary.json").read_text("utf-8")))
         for name in ("figures", "initial_policies"):
             (self.run_dir / name).unlink()

@@ -4,12 +4,10 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import pathlib
-import time
 from typing import Any
 
 import numpy as np
 
-from tf_metamapg import checks
 from tf_metamapg import configs
 from tf_metamapg import contracts
 from tf_metamapg import gin_reader
@@ -19,10 +17,8 @@ from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.policies.tabular import TabularPolicy
-from tf_metamapg.runs import claims
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
-from tf_metamapg.runs import run_directory
 from tf_metamapg.training import learning
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
@@ -46,20 +42,8 @@ def train_config(directory: files.PathLike, name: str, config: str, bindings: Se
     Raises:
         InvalidInputError: if the run directory cannot be used.
     """
-    path_of_run = pathlib.Path(directory) / "runs" / name
-    resume = run_directory.RunDirectory(path_of_run).config.exists()
-    with claims.claim(path_of_run, resume) as claimed:
-        try:
-            return configs.train(
-                [gin_reader.SHIPPED / f"{config}.gin"], bindings, claimed, resume, allow_other_versions=False,
-                started=time.time(),
-            )
-        except checks.InvalidInputError as error:
-            if not resume:
-                raise
-            raise checks.InvalidInputError(
-                f"{path_of_run}: holds a run that cannot go on; remove it to begin again ({error})"
-            ) from error
+    path = pathlib.Path(directory) / "runs" / name
+    return configs.train_once(path, [gin_reader.SHIPPED / f"{config}.gin"], bindings)
 
 
 def computed_once(

@@ -69,12 +69,12 @@ def take_over(trainer: MetaTrainer, path: str, seeds: Sequence[int]) -> None:
     Raises:
         InvalidInputError: if the run is of other policies, or lacks one of the seeds.
     """
-    values = read(path, "init_from")
+    values = read(path, "train.init_from")
     theirs = values["seeds"].tolist()
     missing = [seed for seed in seeds if seed not in theirs]
-    checks.check(not missing, "init_from", path, f"a run with the seeds {checks.brief(missing)}, too")
+    checks.check(not missing, "train.init_from", path, f"a run with the seeds {checks.brief(missing)}, too")
     rows = [theirs.index(seed) for seed in seeds]
-    assign(f"init_from = {path}", trainer.learned, {name: value[rows] for name, value in values.items()})
+    assign(f"train.init_from = {path}", trainer.learned, {name: value[rows] for name, value in values.items()})
 
 
 def hand_over(last: MetaTrainer, following: MetaTrainer) -> None:
@@ -95,7 +95,7 @@ def assign(source: str, variables: Any, values: Mapping[str, np.ndarray]) -> Non
     """
     fitting = dict(values)
     for name, variable in arrays.named(variables):
-        if "/update/" in name and name in values:
+        if "/update" in name and name in values:
             steps = [min(step, values[name].shape[1] - 1) for step in range(variable.shape[1])]
             fitting[name] = values[name][:, steps]
     arrays.assign(source, variables, fitting)

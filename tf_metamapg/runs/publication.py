@@ -169,7 +169,12 @@ def tasks_to_export(experiment: Experiment) -> list[int]:
 
 def finished(experiment: Experiment, directory: RunDirectory, config: str) -> dict[str, Any] | None:
     """The summary of a run that has ended and published all that its config asks for; None of another."""
-    if not all(path.exists() for path in (directory.summary, directory.learned, directory.adaptation_figure)):
+    expected = [directory.summary, directory.learned, directory.adaptation_figure]
+    if any(policy is not None for policy in exported(experiment)):
+        expected.append(directory.initial_policies)
+    if tasks_to_export(experiment):
+        expected.append(directory.adapted_policies)
+    if not all(path.exists() for path in expected):
         return None
     try:
         summary = json.loads(directory.summary.read_text("utf-8"))
