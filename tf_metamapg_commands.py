@@ -24,6 +24,13 @@ def reproduce():
     return command.run(sys.argv)
 
 
+def compare():
+    """`bin/compare`, `tf-metamapg-compare`; see its --help."""
+    with _Imports():
+        from tf_metamapg.commands import compare as command
+    return command.run(sys.argv)
+
+
 def evaluate():
     """`bin/evaluate`, `tf-metamapg-evaluate`; see its --help."""
     with _Imports():

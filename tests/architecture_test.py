@@ -25,7 +25,7 @@ LAYERS = (
 )
 
 
-COMMANDS = ("benchmark", "evaluate", "export", "reproduce", "train")
+COMMANDS = ("benchmark", "compare", "evaluate", "export", "reproduce", "train")
 
 
 def _module_name(path):

@@ -102,6 +102,7 @@ def members():
         "a vector": (mapg.vector_policy(bilinear, 0), policies | {"ExactPolicy"}),
         "Personas": (mapg.Personas(tabular[0]), {"Population", *samplers}),
         "NormalPolicies": (mapg.NormalPolicies(tabular[0]), {"Population", *samplers}),
+        "LearnedPolicies": (snapshot_files.learned_policies(tabular[0]), {"Population", *samplers}),
         "Snapshots": (snapshot_files.population(tabular[0]), {"Population", *samplers}),
         "InGraphSimulator": (mapg.InGraphSimulator(game, tabular), {"Simulator", *samplers}),
         "HostSimulator": (mapg.HostSimulator(env_game, tabular), {"Simulator", *samplers}),

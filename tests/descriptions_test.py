@@ -269,6 +269,11 @@ def held():
         "NormalPolicies": (
             mapg.NormalPolicies(policies[0], stddev=2), f"NormalPolicies(policy={policies[0]}, mean=0.0, stddev=2)",
         ),
+        "LearnedPolicies": (
+            snapshot_files.learned_policies(policies[0]),
+            f"LearnedPolicies(policy={policies[0]}, run_dir='{snapshot_files.run_dir(policies[0])}', agent_index=1, "
+            "n_train=2, n_validation=1, n_test=1, seed=0)",
+        ),
         "Snapshots": (
             snapshot_files.population(policies[0]),
             f"Snapshots(policy={policies[0]}, directory='{snapshot_files.directory(policies[0])}', n_train=2, "

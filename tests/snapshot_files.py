@@ -34,3 +34,22 @@ def directory(policy, name="four", times=(0, 5), n_seeds=2):
 def population(policy):
     """A population of four snapshots."""
     return mapg.Snapshots(policy, directory(policy), **SIZES)
+
+
+def run_dir(policy, n_seeds=4):
+    """The directory of a run in which agent 1 has learned such a policy: its numbers are the seed's."""
+    path = os.path.join(_temporary().name, f"run_{n_seeds}")
+    os.makedirs(path, exist_ok=True)
+    leaves = {
+        f"agent_1/initial/{index}": np.broadcast_to(
+            np.arange(n_seeds).reshape([-1] + [1] * len(leaf.shape)), [n_seeds, *leaf.shape]
+        ).astype(leaf.dtype.name)
+        for index, leaf in enumerate(policy.reference_params)
+    }
+    np.savez(os.path.join(path, "learned.npz"), seeds=np.arange(n_seeds), **leaves)
+    return path
+
+
+def learned_policies(policy):
+    """A population of such policies."""
+    return mapg.LearnedPolicies(policy, run_dir(policy), 1, **SIZES)

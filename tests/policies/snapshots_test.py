@@ -60,10 +60,43 @@ class SnapshotsTest(tf.test.TestCase):
         of_agent = pathlib.Path(snapshot_files.directory(policy, "refused", range(0, 50, 5)))
         self.refused("directory = '.*nowhere': must be a directory of snapshots of one agent, .*", policy, "nowhere")
         self.refused("directory = .* of snapshots of one agent, .*snapshot_every", policy, of_agent.parent)
-        self.refused("n_train = 13: must be less, as there are 20 snapshots for all phases", policy, of_agent, 13, 4, 4)
+        self.refused("n_train = 13: must be less, as there are 20 policies for all phases", policy, of_agent, 13, 4, 4)
         self.refused("directory = .*: must be of snapshots of a policy like NetworkPolicy .*", make_policy(4), of_agent)
         (of_agent / "000003.npz").write_bytes(b"years of work")
         self.refused("directory = .* of snapshots of one agent, .*; 000003.npz is none .*", policy, of_agent, 1, 1, 1)
+
+
+class LearnedPoliciesTest(tf.test.TestCase):
+
+    def test_seeds_are_dealt_out(self):
+        policy = make_policy()
+        population = mapg.LearnedPolicies(policy, snapshot_files.run_dir(policy, 10), 1, 5, 3, 2)
+        found = [
+            np.unique(population.sample(phase, random.root_keys([0]), size)[0])
+            for phase, size in zip(PHASES, (5, 3, 2))
+        ]
+        self.assertCountEqual(np.concatenate(found), np.arange(10.0))
+
+    def test_tasks_of_a_run_without_meta_agents_are_dealt_out_too(self):
+        game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma())
+        policy = mapg.tabular_policy(game, 0)
+        path = pathlib.Path(self.get_temp_dir()) / "learned.npz"
+        adapted = np.broadcast_to(np.arange(6.0, dtype=np.float32).reshape([2, 3, 1, 1]), [2, 3, 5, 1])
+        np.savez(path, **{"agent_0/initial/0": np.zeros([2, 5, 1], np.float32), "agent_0/adapted/0": adapted})
+        population = mapg.LearnedPolicies(policy, str(path.parent), 0, 3, 2, 1)
+        found = [population.sample(phase, random.root_keys([0]), size) for phase, size in zip(PHASES, (3, 2, 1))]
+        self.assertCountEqual(np.concatenate([np.unique(params[0]) for params in found]), np.arange(6.0))
+
+    def test_another_policy_is_refused(self):
+        policy = make_policy()
+        run_dir = snapshot_files.run_dir(policy)
+        for agent_index, other in ((1, make_policy(4)), (0, policy)):
+            allowed = f"must be a run whose agent {agent_index} has a policy like NetworkPolicy"
+            with self.assertRaisesRegex(mapg.InvalidInputError, f"^LearnedPolicies.run_dir = .*: {allowed}"):
+                mapg.LearnedPolicies(other, run_dir, agent_index, 1, 1, 1)
+        (pathlib.Path(run_dir) / "learned.npz").write_bytes(b"years of work")
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^LearnedPolicies.run_dir = .*; this one is damaged"):
+            mapg.LearnedPolicies(policy, run_dir, 1, 1, 1, 1)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.recurrent import gru_policy
 from tf_metamapg.policies.recurrent import lstm_policy
+from tf_metamapg.policies.snapshots import LearnedPolicies
 from tf_metamapg.policies.snapshots import Snapshots
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.policies.tabular import TabularPolicy
 from tf_metamapg.policies.vector import vector_policy
 
 __all__ = [
+    "LearnedPolicies",
     "NormalPolicies",
     "Personas",
     "Snapshots",

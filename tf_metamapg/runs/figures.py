@@ -1,5 +1,6 @@
 """Figures of results."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import io
 
@@ -18,9 +19,7 @@ def save_adaptation_figure(
     path: files.PathLike, mean_reward: np.ndarray, title: str, agent_names: Sequence[str]
 ) -> None:
     """Writes what `adaptation_figure` draws as a PNG file."""
-    figure = adaptation_figure(mean_reward, title, agent_names)
-    with files.atomic(path) as aside:
-        figure.savefig(aside, format="png", dpi=150)
+    save(path, adaptation_figure(mean_reward, title, agent_names))
 
 
 def check_drawable(title: str, agent_names: Sequence[str]) -> None:
@@ -73,4 +72,69 @@ def adaptation_figure(mean_reward: np.ndarray, title: str, agent_names: Sequence
     panels[0].set_ylabel("mean reward per step")
     panels[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=11, parse_math=False)
+    return figure
+
+
+def save(path: files.PathLike, figure: Figure) -> None:
+    """Writes a figure as a PNG file."""
+    with files.atomic(path) as aside:
+        figure.savefig(aside, format="png", dpi=150)
+
+
+def comparison_figure(curves: Mapping[str, np.ndarray], title: str, ylabel: str, xlabel: str) -> Figure:
+    """Curves of several runs in one panel: means over seeds with 95% intervals.
+
+    Args:
+        curves: {name: array [S, x]}.
+        title: what stands above it.
+        ylabel: what the values are.
+        xlabel: what is counted from 0.
+
+    Returns:
+        Matplotlib figure.
+    """
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    panel = figure.subplots()
+    for name, values in curves.items():
+        mean, half_width = statistics.mean_and_interval(values)
+        x = np.arange(len(mean))
+        (line,) = panel.plot(x, mean, marker="o", markersize=4 if len(x) <= 20 else 0, label=name.replace("$", r"\$"))
+        panel.fill_between(x, mean - half_width, mean + half_width, color=line.get_color(), alpha=0.2, linewidth=0)
+    panel.set_xlabel(xlabel)
+    panel.set_ylabel(ylabel)
+    panel.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8, title="mean and 95% interval over seeds", title_fontsize=8)
+    panel.set_title(title, fontsize=11, parse_math=False)
+    return figure
+
+
+def heat_map(
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, title: str, row_label: str, column_label: str,
+    value_label: str,
+) -> Figure:
+    """A table as colours, with the numbers in it.
+
+    Args:
+        values: array [rows, columns].
+        rows, columns: their names.
+        title: what stands above it.
+        row_label, column_label, value_label: what rows, columns and values are.
+
+    Returns:
+        Matplotlib figure.
+    """
+    figure = Figure(figsize=(3.0 + 0.62 * len(columns), 2.0 + 0.42 * len(rows)), layout="constrained")
+    panel = figure.subplots()
+    image = panel.imshow(values, aspect="auto", cmap="viridis")
+    panel.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize=8, parse_math=False)
+    panel.set_yticks(range(len(rows)), rows, fontsize=8, parse_math=False)
+    panel.set_xlabel(column_label)
+    panel.set_ylabel(row_label)
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2.0
+    for (row, column), value in np.ndenumerate(values):
+        text = "" if np.isnan(value) else f"{value:.2f}".replace("-", "−")
+        panel.text(column, row, text, ha="center", va="center", fontsize=7, color="w" if value < middle else "k")
+    figure.colorbar(image, label=value_label)
+    panel.set_title(title, fontsize=11, parse_math=False)
     return figure
