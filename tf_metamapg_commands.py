@@ -45,6 +45,13 @@ def export():
     return command.run(sys.argv)
 
 
+def league():
+    """`bin/league`, `tf-metamapg-league`; see its --help."""
+    with _Imports():
+        from tf_metamapg.commands import league as command
+    return command.run(sys.argv)
+
+
 def benchmark():
     """`bin/benchmark`, `tf-metamapg-benchmark`; see its --help."""
     with _Imports():

@@ -21,11 +21,11 @@ ROOT = pathlib.Path(tf_metamapg.__file__).parent
 LAYERS = (
     "libraries", "descriptions", "checks", "contracts", "arguments", "numerics", "games", "policies", "simulators",
     "critics", "estimators", "links", "adaptation", "theorem", "agents", "__init__", "training", "runs", "gin_reader",
-    "configs", "loading", "testing", "benchmarks", "reproductions", "commands",
+    "configs", "loading", "league", "testing", "benchmarks", "reproductions", "commands",
 )
 
 
-COMMANDS = ("benchmark", "compare", "evaluate", "export", "reproduce", "train")
+COMMANDS = ("benchmark", "compare", "evaluate", "export", "league", "reproduce", "train")
 
 
 def _module_name(path):

@@ -162,12 +162,12 @@ def _table(compared, scores):
         difference = "" if name == first else _with_interval(scores[name] - scores[first])
         cells += [_with_interval(scores[name]), f"{scores[name].min():+.3f}", difference]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    n_seeds = len(scores[first])
-    return (
-        "\n".join(lines) + f"\n\nMean rewards per step on held-out tasks, means with 95% intervals over {n_seeds} seeds. A "
-        "score is the mean over the inner\nupdates that meta-agents are trained for; where nobody meta-learns, what "
-        "is got at the end. Differences are of the same\nseeds and tasks.\n"
-    )
+    return "\n".join(lines) + f"""
+
+Mean rewards per step on held-out tasks, means with 95% intervals over {len(scores[first])} seeds. A score is the mean
+over the inner updates that meta-agents are trained for; where nobody meta-learns, what is got at the end. Differences
+are of the same seeds and tasks.
+"""
 
 
 def _with_interval(values):

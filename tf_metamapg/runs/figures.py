@@ -124,17 +124,17 @@ def heat_map(
     Returns:
         Matplotlib figure.
     """
-    figure = Figure(figsize=(3.0 + 0.62 * len(columns), 2.0 + 0.42 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(4.0 + 0.62 * len(columns), 3.2 + 0.42 * len(rows)), layout="constrained")
     panel = figure.subplots()
     image = panel.imshow(values, aspect="auto", cmap="viridis")
     panel.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize=8, parse_math=False)
     panel.set_yticks(range(len(rows)), rows, fontsize=8, parse_math=False)
-    panel.set_xlabel(column_label)
-    panel.set_ylabel(row_label)
+    panel.set_xlabel(column_label, fontsize=9)
+    panel.set_ylabel(row_label, fontsize=9)
     middle = (np.nanmin(values) + np.nanmax(values)) / 2.0
     for (row, column), value in np.ndenumerate(values):
         text = "" if np.isnan(value) else f"{value:.2f}".replace("-", "−")
         panel.text(column, row, text, ha="center", va="center", fontsize=7, color="w" if value < middle else "k")
-    figure.colorbar(image, label=value_label)
+    figure.colorbar(image).set_label(value_label, fontsize=9)
     panel.set_title(title, fontsize=11, parse_math=False)
     return figure
