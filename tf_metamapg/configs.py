@@ -43,7 +43,8 @@ def make_experiment(
     update_meta_learning_rate: float | None = None, max_gradient_norm: float | None = None,
     jit_compile: bool | None = None, evaluation_chain_length: int = 5, n_evaluation_tasks: int = 32,
     validate_every: int | None = None, n_seeds: int = 20, first_seed: int = 0, n_meta_updates: int = 200,
-    checkpoint_every: int = 50, export_all_seeds: bool = False, snapshot_every: int | None = None,
+    checkpoint_every: int = 50, export_all_seeds: bool = False, export_learning: bool = False,
+    snapshot_every: int | None = None,
 ) -> Experiment:
     """The experiment that the bindings of `train` describe.
 
@@ -59,7 +60,8 @@ def make_experiment(
             time than it takes.
         chain_length, n_tasks, meta_learning_rate, update_meta_learning_rate, max_gradient_norm: see `TrainerSettings`.
         evaluation_chain_length, n_evaluation_tasks, validate_every: see `EvaluationSettings`.
-        n_seeds, first_seed, n_meta_updates, checkpoint_every, export_all_seeds, snapshot_every: see `RunSettings`.
+        n_seeds, first_seed, n_meta_updates, checkpoint_every, export_all_seeds, export_learning,
+            snapshot_every: see `RunSettings`.
 
     Returns:
         Experiment.
@@ -79,7 +81,7 @@ def make_experiment(
     )
     run = RunSettings(
         n_seeds=n_seeds, first_seed=first_seed, n_meta_updates=n_meta_updates, checkpoint_every=checkpoint_every,
-        export_all_seeds=export_all_seeds, snapshot_every=snapshot_every,
+        export_all_seeds=export_all_seeds, export_learning=export_learning, snapshot_every=snapshot_every,
     )
     if jit_compile is None:
         # Of a run that is resumed it may look otherwise by now, and the last digits would be others.

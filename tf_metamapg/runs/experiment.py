@@ -13,6 +13,7 @@ from tf_metamapg.runs import figures
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import publication
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import serving
 from tf_metamapg.runs import snapshots
 from tf_metamapg.runs.checkpoints import Checkpointer
 from tf_metamapg.runs.metrics import MetricsLog
@@ -22,7 +23,7 @@ from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.trainer import MetaTrainer
 
 # What a run may be resumed with other values of: no meta-update depends on it.
-_MAY_CHANGE = ("train.n_meta_updates", "train.checkpoint_every", "train.export_all_seeds")
+_MAY_CHANGE = ("train.n_meta_updates", "train.checkpoint_every", "train.export_all_seeds", "train.export_learning")
 # The same, but that meta-validations keep the best by it.
 _EVALUATION_SIZES = ("train.evaluation_chain_length", "train.n_evaluation_tasks")
 
@@ -74,6 +75,8 @@ def train(
             are in `summary.json` then.
     """
     export.check_exportable(publication.exported(experiment.problem))
+    if experiment.run.export_learning:
+        serving.check_agents(experiment.problem)
     figures.check_drawable(*publication.labels(experiment.problem))
     checkpointer, log, started = _open(
         experiment, trainer, config, directory, started, resume, allow_other_versions, opened

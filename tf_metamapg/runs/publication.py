@@ -14,6 +14,7 @@ from tf_metamapg.runs import export
 from tf_metamapg.runs import figures
 from tf_metamapg.runs import files
 from tf_metamapg.runs import report
+from tf_metamapg.runs import serving
 from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.training.settings import Problem
@@ -79,8 +80,17 @@ def publish(
                 path = os.path.join(aside, f"seed_{seed}")
                 export.export_policies(path, policies, initial_params, index)
 
+    def export_learning_agents():
+        if run.export_learning and results["exported_seed"] is not None:
+            with files.atomic(directory.learning_agents) as aside:
+                serving.export_agents(aside, trainer, run.seeds.index(results["exported_seed"]))
+                for index, seed in enumerate(run.seeds if run.export_all_seeds else []):
+                    serving.export_agents(os.path.join(aside, f"seed_{seed}"), trainer, index)
+
     failed = []
-    for name, write in (("figure", draw), ("initial policies", export_policies)):
+    for name, write in (
+        ("figure", draw), ("initial policies", export_policies), ("learning agents", export_learning_agents)
+    ):
         try:
             write()
         except Exception as error:  # Whatever it is, the rest can still be published.

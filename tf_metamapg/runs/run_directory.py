@@ -34,6 +34,7 @@ class RunDirectory:
         checkpoints: what `--resume` goes on from.
         adaptation_figure: mean reward against inner updates.
         initial_policies: SavedModels of the learned initial policies.
+        learning_agents: SavedModels of agents that go on learning where they are served.
         snapshots: initial policies as they were in between.
         summary: the results, and what they are results of.
     """
@@ -47,6 +48,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.adaptation_figure = self.path / "figures" / "adaptation.png"
         self.initial_policies = self.path / "initial_policies"
+        self.learning_agents = self.path / "learning_agents"
         self.snapshots = self.path / "snapshots"
         self.summary = self.path / "summary.json"
 

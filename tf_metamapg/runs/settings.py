@@ -48,6 +48,7 @@ class RunSettings:
         n_meta_updates: how many meta-updates there are.
         checkpoint_every: meta-updates between checkpoints.
         export_all_seeds: whether to export every seed's policies beside those of the best seed.
+        export_learning: whether to export agents that go on learning where they are served, see `serving.py`.
         snapshot_every: meta-updates between snapshots of every seed's initial policies, the first before all of them;
             a population of `Snapshots` is made of these. By default there are none.
 
@@ -60,6 +61,7 @@ class RunSettings:
     n_meta_updates: int = 200
     checkpoint_every: int = 50
     export_all_seeds: bool = False
+    export_learning: bool = False
     snapshot_every: int | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +73,7 @@ class RunSettings:
         checks.check_integer("n_meta_updates", self.n_meta_updates, minimum=0)
         checks.check_integer("checkpoint_every", self.checkpoint_every, minimum=1)
         checks.check_boolean("export_all_seeds", self.export_all_seeds)
+        checks.check_boolean("export_learning", self.export_learning)
         if self.snapshot_every is not None:
             checks.check_integer("snapshot_every", self.snapshot_every, minimum=1)
 
