@@ -211,7 +211,7 @@ TABLE = (
     (LEARNERS, "optimizer", (*OTHERS[:2], mapg.Adam), r"an optimiser, such as Adam\(\); (see|this is).*"),
     ([name for name in LEARNERS if name not in META_AGENTS], "inner_learning_rate",
      (mapg.LearnedRates(), mapg.LearnedRatesPerParameter()), "a constant, as this agent meta-learns nothing"),
-    (("LOLADiCE", *META_AGENTS), "opponent_model", (mapg.MaximumLikelihood, "mle", 0, False, {}),
+    ((*LOOKING_AHEAD, *META_AGENTS), "opponent_model", (mapg.MaximumLikelihood, "mle", 0, False, {}),
      r"None or an opponent model, such as MaximumLikelihood\(\); (this is a class|see contracts.OpponentModel)"),
     (META_AGENTS, "value_weights", OTHERS, "a function of the chain length"),
     ("DifferentiableGame", "values", (None, 3, "values", [abs]), "a function of the vectors of all agents"),
@@ -305,7 +305,7 @@ TABLE = (
     ("RunSettings", "first_seed", (-1, 1.5, None), "an integer ≥ 0"),
     ("RunSettings", "first_seed", (2**31 - 19,), "such that all seeds are below 2³¹"),
     ("RunSettings", "n_meta_updates", (-1, 1.5, None), "an integer ≥ 0"),
-    ("RunSettings", "export_all_seeds", (1, None), "True or False"),
+    ("RunSettings", "export_all_seeds export_learning", (1, None), "True or False"),
     ("RunSettings", "snapshot_every", (0, -1, 1.5, "1"), "an integer ≥ 1"),
 )
 

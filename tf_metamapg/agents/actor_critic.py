@@ -16,7 +16,6 @@ from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Structure
 from tf_metamapg.critics.value_network import ValueNetwork
-from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import returns
 
@@ -133,7 +132,7 @@ class AdvantageActorCritic(GradientAgent):
         advantages = returns.generalised_advantages(
             trajectory.rewards[agent_index], masks.masked(values, mask), estimator.spec.discount, self._gae_lambda
         )
-        advantages *= returns.discounts(estimator.spec.discount, axes.sizes(advantages)[-1], advantages.dtype)
+        advantages = returns.discounted(advantages, estimator.spec.discount)
         return self._log_probs(objectives, agent_index, state.params), advantages
 
     def _log_probs(self, objectives: links.Objectives, agent_index: int, params: Params) -> tf.Tensor:

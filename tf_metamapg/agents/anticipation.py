@@ -45,14 +45,14 @@ class Anticipating(GradientAgent):
         self.reads_others = opponent_model is None
 
     def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """The direction at the others' policies as the agent knows them; see `GradientAgent.gradients`."""
+        """`gradients_at` the others' policies as the agent knows them; see `GradientAgent.gradients`."""
         if self._opponent_model is not None:
             link = self._opponent_model.estimate(objectives.estimator, objectives.link, agent_index)
             objectives = links.Objectives(objectives.estimator, objectives.tasks, link)
-        return self.direction(objectives, agent_index)
+        return self.gradients_at(objectives, agent_index)
 
     @abc.abstractmethod
-    def direction(self, objectives: links.Objectives, agent_index: int) -> Params:
+    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
         """The gradient that it follows at given policies of all agents; see `GradientAgent.gradients`."""
 
     def anticipation(self, objectives: links.Objectives, agent_index: int) -> Params:

@@ -47,8 +47,8 @@ class SOS(anticipation.Anticipating):
         self._alignment = alignment
         self._radius = radius
 
-    def direction(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """See `Anticipating.direction`."""
+    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """See `Anticipating.gradients_at`."""
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         agents = range(len(objectives.by_agent))
         naive = [objectives.gradients(agent, with_respect_to=agent) for agent in agents]

@@ -21,7 +21,6 @@ from tf_metamapg.estimators.sample import check_sample
 from tf_metamapg.estimators.sample import means
 from tf_metamapg.estimators.sample import Sample
 from tf_metamapg.estimators.sample import without_padding
-from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import returns
 from tf_metamapg.simulators.in_graph import InGraphSimulator
@@ -242,7 +241,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
 
     def discounted(self, values: tf.Tensor) -> tf.Tensor:
         """γ^t x_t: [S, N, K, T] → [S, N, K, T]."""
-        return values * returns.discounts(self.spec.discount, axes.sizes(values)[-1], values.dtype)
+        return returns.discounted(values, self.spec.discount)
 
     def _checked(self, joint_params, sample):
         """The parameters, which must be those of as many seeds and tasks as a sample is of."""

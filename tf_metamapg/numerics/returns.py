@@ -12,6 +12,11 @@ def discounts(discount: float, horizon: int | tf.Tensor, dtype: str | tf.DType) 
     return tf.cast(tf.pow(tf.constant(discount, tf.float64), tf.range(horizon, dtype=tf.float64)), dtype)
 
 
+def discounted(values: tf.Tensor, discount: float) -> tf.Tensor:
+    """γ^t x_t: [..., T] → [..., T]."""
+    return values * discounts(discount, axes.sizes(values)[-1], values.dtype)
+
+
 def discounted_returns(rewards: tf.Tensor, discount: float) -> tf.Tensor:
     """G = Σ_t γ^t r_t: [..., T] → [...]."""
     return tf.tensordot(rewards, discounts(discount, axes.sizes(rewards)[-1], rewards.dtype), axes=1)

@@ -11,11 +11,12 @@ return and `act` and `learn` take. Signatures, for B observations and for K traj
 
 `learn` is the agent's `update`, the very code that it was trained with, on what all agents of the game saw, did and
 got, each numbered as in the game. There is a mask only in games that end: whether each agent was there at the step. Any
-K ≥ 1 and T ≥ 1 will do, for each call other ones; where an estimator's baseline comes from the other trajectories, there
-is none for K = 1. What the others' parameters are nobody knows, so that an agent is refused whose update depends on them
-(`reads_others`), and so is one whose update plays the game (`plays_ahead`). Learned update meta-parameters are those of
-the step `n_updates`, and beyond the last those of the last one. `extra_0`, … is what else the agent remembers, such as
-moments of its optimiser, or its critic; a critic of the estimator, which learns in meta-training alone, stays as it is.
+K ≥ 1 and T ≥ 1 will do, for each call other ones; where an estimator's baseline comes from the other trajectories,
+there is none for K = 1. What the others' parameters are nobody knows, so that an agent is refused whose update depends
+on them (`reads_others`), and so is one whose update plays the game (`plays_ahead`). Learned update meta-parameters are
+those of the step `n_updates`, and beyond the last those of the last one. `extra_0`, … is what else the agent remembers,
+such as moments of its optimiser, or its critic; a critic of the estimator, which learns in meta-training alone, stays
+as it is. That TensorFlow says of a SavedModel that custom gradients are not saved does not matter: none are needed.
 
 Of a recurrent policy `act` also takes the recurrent state, `recurrent_0`, …, and returns the next one, and there is
 
