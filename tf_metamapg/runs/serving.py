@@ -119,7 +119,7 @@ def _served(problem):
 
 
 def _checked_estimator(estimator):
-    allowed = "one from trajectories, such as LoadedDiceEstimator, for agents that go on learning where they are served"
+    allowed = "one from trajectories, such as LoadedDiceEstimator, for agents to go on learning where they are served"
     return contracts.checked_kind("estimator", estimator, contracts.PlayingEstimator, allowed)
 
 
@@ -134,9 +134,9 @@ def _saved(parameter, agent, estimator, agent_index, params, update_params, crit
     Yields:
         its path.
     """
-    where = "to go on learning where it is served"
-    checks.check(not agent.plays_ahead, parameter, agent, f"an agent whose update plays no game, {where}")
-    allowed = f"one that does not read the others' parameters, as with opponent_model=MaximumLikelihood(), {where}"
+    purpose = "to go on learning where it is served (export_learning)"
+    checks.check(not agent.plays_ahead, parameter, agent, f"an agent whose update plays no game, {purpose}")
+    allowed = f"one that does not read the others' parameters, as with opponent_model=MaximumLikelihood(), {purpose}"
     checks.check(not agent.reads_others, parameter, agent, allowed)
     estimator = _checked_estimator(estimator)
     served = ServedAgent(agent, estimator, agent_index, params, update_params, critic_params)
