@@ -97,7 +97,8 @@ class ServedAgent:
         sample = self._estimator.make_sample(trajectory, link.joint_params, self._critic_params)
         objectives = Objectives(self._estimator, self._tasks, link._replace(sample=sample))
         # Nobody knows how the others learn, and it does not matter.
-        agents, step_params = [Fixed()] * self._spec.n_agents, [()] * self._spec.n_agents
+        agents: list[contracts.Agent] = [Fixed()] * self._spec.n_agents
+        step_params: list[Structure] = [()] * self._spec.n_agents
         agents[self._index] = self._agent
         step_params[self._index] = adaptation.at_step(self._update_params, given["n_updates"])
         following = adaptation.inner_update(objectives, agents, step_params)[self._index]
