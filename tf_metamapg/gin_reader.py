@@ -81,7 +81,7 @@ def cause(error: BaseException) -> BaseException:
 
 def calls(error: BaseException) -> list[str]:
     """What a config names whose calls have led to an exception, the outermost first: @name or %macro."""
-    # Where gin dresses up an exception, its frame is passed twice; where the stack has no place left, the last frame may
+    # Where gin dresses up an exception, its frame is passed twice; where the stack has no place left, the last one may
     # not have come to its scope.
     frames = dict.fromkeys(frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return [

@@ -20,7 +20,7 @@ from tf_metamapg.runs import serving
 from tf_metamapg.training.settings import Problem
 
 FIELDS = ("observations", "actions", "rewards", "mask")
-MODEL = mapg.MaximumLikelihood()
+MODEL = mapg.MaximumLikelihood(max_iterations=8)
 
 
 def dilemma(dtype="float64"):
@@ -73,12 +73,11 @@ CASES = {
     "keras_cell": (mapg.MetaPG(), dilemma, cell, mapg.LoadedDiceEstimator, {}),
     "lola_a": (mapg.LOLAShaping(opponent_model=MODEL), dilemma, tabular, mapg.LoadedDiceEstimator, {}),
     "lola_b": (mapg.LOLATaylor(opponent_model=MODEL), dilemma, tabular, mapg.DiceEstimator, {}),
-    "look_ahead": (mapg.LookAhead(opponent_model=MODEL), dilemma, tabular, mapg.LoadedDiceEstimator, {}),
     "sos": (mapg.SOS(opponent_model=MODEL), dilemma, tabular, mapg.LoadedDiceEstimator, {}),
     "actor_critic": (
         mapg.AdvantageActorCritic(critic_units=3), dilemma, tabular, mapg.ScoreFunctionEstimator, {},
     ),
-    "ppo": (mapg.PPO(critic_units=3), dilemma, lstm, mapg.ScoreFunctionEstimator, {}),
+    "ppo": (mapg.PPO(critic_units=3), dilemma, tabular, mapg.ScoreFunctionEstimator, {}),
     "fixed": (mapg.Fixed(), dilemma, tabular, mapg.LoadedDiceEstimator, {}),
     "linear_features": (
         mapg.MetaMAPG(), dilemma, tabular, mapg.LoadedDiceEstimator,
