@@ -4,6 +4,9 @@
 
 DIRECTORY/game.json has the sizes and the noise of the game, DIRECTORY/agent_0 and agent_1 are the agents. The mean
 rewards per step, [task, before and after the update, agent], go to DIRECTORY/mean_rewards.npy.
+
+DIRECTORY/NAME.given.npz has what another agent, DIRECTORY/NAME, learns from; its state after that goes to
+DIRECTORY/NAME.learned.npz.
 """
 
 import json
@@ -55,6 +58,10 @@ def main(directory):
         after = play(agents, states, payoffs, game["horizon"], seed=4 * task + 2)
         mean_rewards.append([[played[f"rewards_{index}"].mean() for index in range(2)] for played in (before, after)])
     np.save(directory / "mean_rewards.npy", mean_rewards)
+    for path in directory.glob("*.given.npz"):
+        name = str(path).removesuffix(".given.npz")
+        learned = tf.saved_model.load(name).signatures["learn"](**np.load(path))
+        np.savez(f"{name}.learned.npz", **{key: leaf.numpy() for key, leaf in learned.items()})
 
 
 if __name__ == "__main__":

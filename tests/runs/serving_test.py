@@ -393,12 +393,19 @@ class RunTest(tf.test.TestCase):
                 )
 
     def test_who_does_not_know_this_package_gets_what_the_summary_says(self):
-        """Before and after one update, for each agent: within intervals of 99.9% over the tasks that are played."""
+        """Before and after one update, for each agent: within intervals of 99.9% over the tasks that are played.
+
+        Agents of other kinds learn there what they learn here.
+        """
         summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
         directory = self.run_dir / "learning_agents"
         n_tasks, n_evaluation_tasks = 40, 1000
         sizes = {"n_tasks": n_tasks, "n_trajectories": 64, "horizon": 50, "width": 0.1, "seed": 7}
         (directory / "game.json").write_text(json.dumps(sizes), "utf-8")
+        others = {name: Case(name, n_updates=2) for name in ("adam", "lstm", "lola_a", "ppo", "cautious")}
+        for name, case in others.items():
+            case.export(str(directory / name))
+            np.savez(directory / f"{name}.given.npz", **case.given(1), **case.state(1), seed=np.zeros(2, np.int32))
         process = subprocess.run(
             [sys.executable, pathlib.Path(__file__).with_name("served_strangers.py"), directory], cwd=directory,
             env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
@@ -415,6 +422,11 @@ class RunTest(tf.test.TestCase):
         self.assertAllLess(np.abs(served.mean(axis=0) - expected) / deviations, quantile)
         # What they have learned is many times as much.
         self.assertAllGreater((expected[1] - expected[0]) / deviations[0], 3 * quantile)
+        for name, case in others.items():
+            with np.load(directory / f"{name}.learned.npz") as learned:
+                self.assertCountEqual(learned, case.state(2))
+                for key, leaf in case.state(2).items():
+                    self.assertAllClose(learned[key], leaf, rtol=1e-5, atol=1e-5, msg=f"{name}: {key}")
 
 
 if __name__ == "__main__":
