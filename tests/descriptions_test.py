@@ -206,9 +206,15 @@ def held():
             "MetaPG(inner_learning_rate=0.5, optimizer=None, value_weights=mean_over_chain, "
             "opponent_model=MaximumLikelihood(max_iterations=7, tolerance=1e-05), entropy_bonus=0.0)",
         ),
-        "LookAhead": (mapg.LookAhead(), f"LookAhead({assuming}, optimizer=None, entropy_bonus=0.0)"),
-        "LOLAShaping": (mapg.LOLAShaping(), f"LOLAShaping({assuming}, optimizer=None, entropy_bonus=0.0)"),
-        "LOLATaylor": (mapg.LOLATaylor(), f"LOLATaylor({assuming}, optimizer=None, entropy_bonus=0.0)"),
+        "LookAhead": (
+            mapg.LookAhead(), f"LookAhead({assuming}, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
+        ),
+        "LOLAShaping": (
+            mapg.LOLAShaping(), f"LOLAShaping({assuming}, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
+        ),
+        "LOLATaylor": (
+            mapg.LOLATaylor(), f"LOLATaylor({assuming}, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
+        ),
         "LOLADiCE": (
             mapg.LOLADiCE(),
             f"LOLADiCE({assuming}, n_lookahead_steps=1, opponent_model=None, optimizer=None, entropy_bonus=0.0)",
@@ -223,7 +229,10 @@ def held():
             "PPO(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=4, gae_lambda=0.95, "
             "critic_units=32, critic_learning_rate=0.01, clip=0.1)",
         ),
-        "SOS": (mapg.SOS(radius=0.2), f"SOS({assuming}, alignment=0.5, radius=0.2, optimizer=None, entropy_bonus=0.0)"),
+        "SOS": (
+            mapg.SOS(radius=0.2),
+            f"SOS({assuming}, alignment=0.5, radius=0.2, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
+        ),
         "ConstantRate": (mapg.ConstantRate(2), "ConstantRate(learning_rate=2)"),
         "LearnedRates": (mapg.LearnedRates(), "LearnedRates(learning_rate=1.0)"),
         "LearnedRatesPerParameter": (

@@ -1,5 +1,6 @@
 """The Python examples of the README run as they stand, and its numbers are those of `results/`."""
 
+import os
 import pathlib
 import re
 
@@ -40,7 +41,7 @@ def run(example):
 class ReadmeTest(tf.test.TestCase):
 
     def test_library_example(self):
-        self.assertLen(EXAMPLES, 3)
+        self.assertLen(EXAMPLES, 4)
         gradients = run(EXAMPLES[0])["terms"].total.initial[0]
         self.assertEqual(gradients.shape, (3, 5, 1))
         self.assertGreater(tf.norm(gradients), 0.0)
@@ -63,6 +64,20 @@ class ReadmeTest(tf.test.TestCase):
         self.assertNotAllClose(second, last)
         for term in (names["terms"].self_shaping, names["terms"].opponent_shaping):
             self.assertGreater(tf.linalg.global_norm(term.initial), 0.0)
+
+    def test_example_of_an_agent_that_goes_on_learning(self):
+        directory = os.getcwd()
+        try:
+            os.chdir(self.get_temp_dir())
+            names = run(EXAMPLES[0] + EXAMPLES[3])
+        finally:
+            os.chdir(directory)
+        self.assertEqual(int(names["state"]["n_updates"]), 1)
+        before, after = (
+            tf.nn.sigmoid(params) for params in (names["initial_params"][0][0][0, 0], names["state"]["params_0"])
+        )
+        # At the start, after CD and after DD it has learned to defect; of CC and DC it has seen nothing.
+        self.assertAllEqual(tf.sign(after - before)[:, 0], [-1, 0, -1, 0, -1])
 
     def test_numbers_among_strangers(self):
         header, *_ = [row for row in rows(README) if row[1:3] == ["Meta-MAPG", "Meta-PG"]]

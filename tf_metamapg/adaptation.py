@@ -69,9 +69,9 @@ def inner_update(
     return tuple(following)
 
 
-def at_step(update_params: Structure, step: int) -> Structure:
+def at_step(update_params: Structure, step: int | tf.Tensor) -> Structure:
     """What one update is made with: leaves [S, number of steps, ...] → [S, ...]; steps beyond are as the last one."""
-    return tf.nest.map_structure(lambda leaf: leaf[:, min(step, leaf.shape[1] - 1)], update_params)
+    return tf.nest.map_structure(lambda leaf: leaf[:, tf.minimum(step, leaf.shape[1] - 1)], update_params)
 
 
 def for_each_task(joint_params: JointParams, n_tasks: int) -> JointParams:

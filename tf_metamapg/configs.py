@@ -53,8 +53,8 @@ def make_experiment(
     jit_compile: bool | None = None, n_inner_updates: int = 5, n_evaluation_tasks: int = 32,
     validate_every: int | None = None, n_seeds: int = 20, first_seed: int = 0, n_meta_updates: int = 200,
     earlier_stages: Sequence[Stage] = (), checkpoint_every: int = 50, export_all_seeds: bool = False,
-    export_tasks: Sequence[int] = (), init_from: str | None = None, snapshot_every: int | None = None,
-    callbacks: Sequence[Callback] = (),
+    export_tasks: Sequence[int] = (), export_learning: bool = False, init_from: str | None = None,
+    snapshot_every: int | None = None, callbacks: Sequence[Callback] = (),
 ) -> tuple[Recipe, Experiment]:
     """What the bindings of `train` describe.
 
@@ -71,7 +71,7 @@ def make_experiment(
         chain_length, n_tasks, meta_learning_rate, update_meta_learning_rate, max_gradient_norm: see `TrainerSettings`.
         n_inner_updates, n_evaluation_tasks, validate_every: see `EvaluationSettings`.
         n_seeds, first_seed, n_meta_updates, earlier_stages, checkpoint_every, export_all_seeds, export_tasks,
-        init_from, snapshot_every, callbacks: see `RunSettings`.
+        export_learning, init_from, snapshot_every, callbacks: see `RunSettings`.
 
     Returns:
         what the problem is made of, and the experiment.
@@ -95,7 +95,7 @@ def make_experiment(
     run = RunSettings(
         n_seeds=n_seeds, first_seed=first_seed, n_meta_updates=n_meta_updates, earlier_stages=earlier_stages,
         checkpoint_every=checkpoint_every, export_all_seeds=export_all_seeds, export_tasks=export_tasks,
-        init_from=init_from, snapshot_every=snapshot_every, callbacks=callbacks,
+        export_learning=export_learning, init_from=init_from, snapshot_every=snapshot_every, callbacks=callbacks,
     )
     if jit_compile is None:
         # Of a run that is resumed it may look otherwise by now, and the last digits would be others.

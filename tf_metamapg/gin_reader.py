@@ -87,11 +87,12 @@ def cause(error: BaseException) -> BaseException:
 
 def calls(error: BaseException) -> list[str]:
     """What a config names whose calls have led to an exception, the outermost first: @name or %macro."""
-    # Where gin dresses up an exception, its frame is passed twice.
+    # Where gin dresses up an exception, its frame is passed twice; where the stack has no place left, the last one may
+    # not have come to its scope.
     frames = dict.fromkeys(frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return [
         f"%{frame.f_locals['scope_str']}" if frame.f_locals["name"] == "macro" else f"@{frame.f_locals['name']}"
-        for frame in frames if frame.f_code.co_name == "gin_wrapper"
+        for frame in frames if frame.f_code.co_name == "gin_wrapper" and "scope_str" in frame.f_locals
     ]
 
 

@@ -11,10 +11,14 @@ from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import links
 from tf_metamapg.agents.lola_dice import LOLADiCE
+from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.lola_taylor import LOLATaylor
+from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import MaximumLikelihood
+from tf_metamapg.agents.sos import SOS
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.estimators.dice import DiceEstimator
@@ -388,13 +392,15 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
                 wrong_gradients.opponent_shaping.initial[0], plain.opponent_shaping.initial[0], rtol=1e-3
             )
 
-    def test_lola_dice_sees_its_link_through_the_model(self):
+    @parameterized.parameters(LOLADiCE, LOLAShaping, LOLATaylor, LookAhead, SOS)
+    def test_who_looks_ahead_sees_its_link_through_the_model(self, kind):
         setting = Setting((2, 2), n_trajectories=8, horizon=3)
         truthful, wrong = RecordingModel(), RecordingModel(shift=0.5)
-        (link, *_) = self.chain(setting, [LOLADiCE(0.3, 0.3), PolicyGradient(0.3)]).links
+        (link, *_) = self.chain(setting, [kind(0.3, 0.3), PolicyGradient(0.3)]).links
 
         def gradients(model, link):
-            agent = LOLADiCE(0.3, 0.3, opponent_model=model)
+            agent = kind(0.3, 0.3, opponent_model=model)
+            self.assertEqual(agent.reads_others, model is None)
             return agent.gradients(links.Objectives(setting.estimator, setting.tasks, link), agent_index=0)[0]
 
         plain = gradients(None, link)
@@ -434,7 +440,7 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
             initial = policy.initial_params(range(50))[0].numpy()
             self.assertAllGreater(np.max(np.abs(initial - policy.reference_params[0]), axis=(1, 2)), 0.1)
 
-    @parameterized.parameters(MetaMAPG, LOLADiCE)
+    @parameterized.parameters(MetaMAPG, LOLADiCE, LOLAShaping)
     def test_exact_values_have_nothing_to_estimate_from(self, kind):
         setting = Setting((2, 2))
         estimator = ExactEstimator(setting.game, setting.policies)
@@ -449,7 +455,7 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_message(caught, message)
         agent = kind(opponent_model=MaximumLikelihood())
         with self.assertRaises(checks.InvalidInputError) as caught:
-            if kind is LOLADiCE:
+            if not agent.is_meta_agent:
                 agent.gradients(links.Objectives(estimator, setting.tasks, link), agent_index=0)
             else:
                 agents = (agent, PolicyGradient())
@@ -457,7 +463,7 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
                 agent.meta_gradients(chain, agent_index=0)
         self.assert_message(caught, message)
 
-    @parameterized.parameters(MetaMAPG, MetaPG, LOLADiCE)
+    @parameterized.parameters(MetaMAPG, MetaPG, LOLADiCE, LOLAShaping, SOS)
     def test_opponent_models_that_are_allowed(self, kind):
         for opponent_model in (None, MaximumLikelihood(), RecordingModel()):
             self.assertIsInstance(kind(opponent_model=opponent_model), kind)

@@ -93,6 +93,11 @@ class BaselinesTest(tf.test.TestCase, parameterized.TestCase):
             weights, *_ = np.linalg.lstsq(extended, np.concatenate([targets, np.zeros(size)]), rcond=None)
             self.assertAllClose(baseline[s, n, k], inputs[k] @ weights, rtol=1e-8, atol=1e-8)
 
+    def test_linear_feature_baseline_of_one_trajectory_is_zero(self):
+        shape = (*SHAPE[:2], 1, SHAPE[3])
+        baseline = _values(LinearFeatureBaseline(_spec(), ()), _rewards(shape), _observations(shape))
+        self.assertAllEqual(baseline, np.zeros(shape))
+
     def test_what_is_not_finite_is_nan_for_its_seed_and_task_alone(self):
         rewards, observations = _rewards(), _observations()
         critic = LinearFeatureBaseline(_spec(), ())

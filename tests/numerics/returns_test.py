@@ -124,6 +124,36 @@ class BaselinesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(tape.gradient(mean, values), np.zeros([2, 1, 3]))
 
 
+class AnySizeTest(tf.test.TestCase, parameterized.TestCase):
+    """In graphs that do not know how many trajectories and time steps there will be."""
+
+    @parameterized.product(decay=[0.0, 0.9, 1.0], reverse=[False, True])
+    def test_sums_and_their_derivatives(self, decay, reverse):
+        def sums_and_derivatives(values, weights):
+            with tf.GradientTape() as tape:
+                tape.watch(values)
+                sums = returns.discounted_cumsum(values, decay, reverse)
+            return sums, tape.gradient(sums, values, output_gradients=weights)
+
+        spec = tf.TensorSpec([1, 1, None, None], tf.float64)
+        of_any_size = tf.function(sums_and_derivatives, input_signature=[spec, spec])
+        for n_trajectories, horizon in ((3, 1), (1, 16), (2, 37), (4, 300)):
+            values, weights = (tf.constant(_values([1, 1, n_trajectories, horizon], seed)) for seed in range(2))
+            for actual, expected in zip(of_any_size(values, weights), sums_and_derivatives(values, weights)):
+                self.assertAllClose(actual, expected, rtol=1e-12, atol=1e-12)
+
+    def test_discounts(self):
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float64)])
+        def of_any_size(values):
+            return returns.discounted(values, 0.9), returns.discounted_returns(values, 0.9)
+
+        values = tf.constant(_values([3, 20]))
+        discounted, total = of_any_size(values)
+        self.assertAllEqual(discounted, returns.discounted(values, 0.9))
+        self.assertAllClose(discounted, values * 0.9 ** np.arange(20), rtol=1e-14, atol=0.0)
+        self.assertAllClose(total, tf.reduce_sum(discounted, axis=-1), rtol=1e-13, atol=1e-13)
+
+
 class AdvantagesTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(0.0, 0.7, 1.0)

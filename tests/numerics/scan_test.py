@@ -16,6 +16,18 @@ MODES = (
 T, B, D, U = 5, 3, 2, 4
 
 
+def _of_any_size(function):
+    """In a graph that knows neither how many steps there are nor how large the batch is."""
+    def run(arguments):
+        consts, *others = tf.nest.map_structure(lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype), arguments)
+        others = tf.nest.map_structure(
+            lambda spec: tf.TensorSpec([*[None] * (len(spec.shape) - 1), spec.shape[-1]], spec.dtype), others
+        )
+        return tf.function(function, input_signature=[(consts, *others)], autograph=False)(arguments)
+
+    return run
+
+
 def _step(consts, carry, inputs):
     """A recurrent cell with two carries that need each other, and inputs in two parts."""
     kernel, recurrent, bias = consts
@@ -74,7 +86,7 @@ def _derivatives(loop, n_steps=T):
 
 class ScanTest(tf.test.TestCase, parameterized.TestCase):
 
-    @parameterized.product(mode=[mode for _, mode in MODES], n_steps=[T, 1])
+    @parameterized.product(mode=[*[mode for _, mode in MODES], _of_any_size], n_steps=[T, 1])
     def test_carries_and_derivatives(self, mode, n_steps):
         run, arguments = _derivatives(scan.scan, n_steps)
         expected, _ = _derivatives(_unrolled, n_steps)

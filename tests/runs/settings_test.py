@@ -89,6 +89,7 @@ class NumbersTest(tf.test.TestCase, parameterized.TestCase):
         (RunSettings, "n_meta_updates", -1, "an integer ≥ 0"),
         (RunSettings, "checkpoint_every", 0, "an integer ≥ 1"),
         (RunSettings, "export_all_seeds", 1, "True or False"),
+        (RunSettings, "export_learning", 0, "True or False"),
     )
     def test_refused(self, kind, name, value, allowed):
         with self.assertRaisesRegex(mapg.InvalidInputError, rf"^{name} = {value}: must be {allowed}"):

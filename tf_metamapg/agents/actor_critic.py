@@ -132,7 +132,7 @@ class AdvantageActorCritic(GradientAgent):
         advantages = returns.generalised_advantages(
             trajectory.rewards[agent_index], masks.masked(values, mask), estimator.spec.discount, self._gae_lambda
         )
-        advantages *= returns.discounts(estimator.spec.discount, advantages.shape[-1], advantages.dtype)
+        advantages = returns.discounted(advantages, estimator.spec.discount)
         return self._log_probs(objectives, agent_index, state.params), advantages
 
     def _log_probs(self, objectives: links.Objectives, agent_index: int, params: Params) -> tf.Tensor:

@@ -27,9 +27,10 @@ class GradientAgent(descriptions.Described, abc.ABC):
     Attributes:
         is_meta_agent: whether it learns its initial policy.
         plays_ahead: whether its update lets the policies play.
+        reads_others: whether its update depends on the others' parameters, beside what was sampled.
     """
 
-    is_meta_agent = plays_ahead = False
+    is_meta_agent = plays_ahead = reads_others = False
 
     def __init__(
         self, inner_learning_rate: float | InnerLearningRate = 1.0, optimizer: InnerOptimizer | None = None,

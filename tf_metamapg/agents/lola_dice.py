@@ -55,6 +55,7 @@ class LOLADiCE(GradientAgent):
         self._assumed_learning_rate = assumed_learning_rate
         self._n_lookahead_steps = n_lookahead_steps
         self._opponent_model = opponent_model
+        self.reads_others = opponent_model is None
 
     def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
         """See `GradientAgent.gradients`."""

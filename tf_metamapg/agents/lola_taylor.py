@@ -11,10 +11,10 @@ from tf_metamapg.contracts import Params
 class LOLATaylor(anticipation.Anticipating):
     """∇ᵢ[Vⁱ + η Σ_{j≠i} ⟨∇ⱼVⁱ, ∇ⱼVʲ⟩], the gradient of Vⁱ(θⁱ, θ^-i + η ∇V^-i) to first order in η."""
 
-    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """See `GradientAgent.gradients`."""
+    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """See `Anticipating.gradients_at`."""
         return anticipation.add(
-            super().gradients(objectives, agent_index),
+            objectives.gradients(agent_index, with_respect_to=agent_index),
             self.anticipation(objectives, agent_index),
             self.shaping(objectives, agent_index),
         )

@@ -12,9 +12,9 @@ class LookAhead(anticipation.Anticipating):
     the agent does not see that its own parameters shape it.
     """
 
-    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """See `GradientAgent.gradients`."""
+    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """See `Anticipating.gradients_at`."""
         return anticipation.add(
-            super().gradients(objectives, agent_index),
+            objectives.gradients(agent_index, with_respect_to=agent_index),
             self.anticipation(objectives, agent_index),
         )

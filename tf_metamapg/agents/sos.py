@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents import anticipation
 from tf_metamapg.contracts import InnerLearningRate
@@ -26,7 +27,7 @@ class SOS(anticipation.Anticipating):
     def __init__(
         self, inner_learning_rate: float | InnerLearningRate = 1.0, assumed_learning_rate: float = 1.0,
         alignment: float = 0.5, radius: float = 0.1, optimizer: InnerOptimizer | None = None,
-        entropy_bonus: float = 0.0,
+        entropy_bonus: float = 0.0, opponent_model: contracts.OpponentModel | None = None,
     ) -> None:
         """
         Args:
@@ -34,20 +35,20 @@ class SOS(anticipation.Anticipating):
             assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
             alignment: a, in (0, 1): how much of LookAhead's direction is kept.
             radius: b, in (0, 1): how small the gradients are when shaping fades.
-            optimizer, entropy_bonus: see `GradientAgent`.
+            optimizer, entropy_bonus, opponent_model: see `Anticipating`.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate, assumed_learning_rate, optimizer, entropy_bonus)
+        super().__init__(inner_learning_rate, assumed_learning_rate, optimizer, entropy_bonus, opponent_model)
         for name, value in (("alignment", alignment), ("radius", radius)):
             checks.check_positive(f"SOS.{name}", value)
             checks.check(value < 1.0, f"SOS.{name}", value, "in (0, 1)")
         self._alignment = alignment
         self._radius = radius
 
-    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """See `GradientAgent.gradients`."""
+    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """See `Anticipating.gradients_at`."""
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         agents = range(len(objectives.by_agent))
         naive = [objectives.gradients(agent, with_respect_to=agent) for agent in agents]

@@ -2,10 +2,11 @@
 
     bin/export runs/ipd-1 --all_seeds
     bin/export runs/ipd-1 --task=0 --task=3
+    bin/export runs/ipd-1 --learning
 
 The first line writes the learned initial policies of all seeds, runs/ipd-1/initial_policies/seed_0/agent_0, …; the
 second what these adapt to within two tasks of meta-testing, runs/ipd-1/adapted_policies/task_0/agent_0, …, of the best
-seed. Where the package is installed, tf-metamapg-export is the same.
+seed; the third agents that go on learning where they are served. Where the package is installed, tf-metamapg-export is the same.
 """
 
 import sys
@@ -17,12 +18,17 @@ from tf_metamapg import loading
 from tf_metamapg.commands import common
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import publication
+from tf_metamapg.runs import serving
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_bool("all_seeds", False, "Export every seed's policies beside those of the best.", flag_values=FLAGS)
 flags.DEFINE_multi_integer(
     "task", [], "A task of meta-testing; the policies that agents have adapted to it are exported. By default none; "
     "task 0 of a run without meta-agents.", flag_values=FLAGS,
+)
+flags.DEFINE_bool(
+    "learning", False, "Export agents that go on learning where they are served, into learning_agents.",
+    flag_values=FLAGS,
 )
 
 
@@ -42,7 +48,11 @@ def _run(arguments):
     tasks = sorted({*FLAGS.task} or {*publication.tasks_to_export(experiment)})
     seeds = publication.seeds_to_export(experiment, loaded.summary, FLAGS.all_seeds)
     with loaded.known():
+        if FLAGS.learning:
+            serving.check_agents(experiment.problem)
         written = publication.export_initial(directory, experiment, loaded.trainer, seeds)
+        if FLAGS.learning:
+            written += publication.export_learning(directory, experiment, loaded.trainer, seeds)
     if tasks:
         show = progress.inner_updates(experiment.evaluation.n_inner_updates, experiment.compared)
         evaluation = loaded.evaluate(report=show)

@@ -117,8 +117,8 @@ def _publish(output, matches):
             figures.save(written[-1], _figure(own, title))
             texts.append(f"## After inner updates: {title}\n\n{_table(own)}")
     text = "\n".join(texts) + """
-Mean rewards per step, the mean of both places of the row, with 95% intervals over its seeds, each of which meets another
-seed of the column; the least over seeds; and what the column gets.
+Mean rewards per step, the mean of both places of the row, with 95% intervals over its seeds, each of which meets
+another seed of the column; the least over seeds; and what the column gets.
 """
     files.write_text(output / "league.md", text)
     print(f"\n{text}\nwritten: {', '.join(map(str, [*written, output / 'league.md']))}")

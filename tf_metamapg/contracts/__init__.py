@@ -6,6 +6,9 @@ line that names what it lacks where it has not. `tf_metamapg.testing` has tests 
 Axes stand in this order everywhere: S seeds, N tasks, K trajectories, T time steps. Agents are numbered from 0 and are
 always the outermost Python sequence, never a tensor axis, so that agents of one game may have policies of different
 kinds. A Structure is a nest of tensors, lists, tuples and dicts; () is nothing.
+
+K and T are known as a graph is built, but where an agent is exported that goes on learning: its estimator, the critic,
+the policies and the agent itself must take any there.
 """
 
 from tf_metamapg.contracts.games import AnyGame

@@ -196,10 +196,13 @@ class Agent(Protocol):
     Attributes:
         is_meta_agent: whether it learns its initial policy.
         plays_ahead: whether its update lets the policies play; it is not compiled if they do outside of the graph.
+        reads_others: whether its update depends on the parameters of the others, beside what was sampled; where an
+            agent is served, nobody knows them.
     """
 
     is_meta_agent: bool
     plays_ahead: bool
+    reads_others: bool
 
     def init_update(self, estimator: Estimator, agent_index: int, n_seeds: int, chain_length: int) -> Structure:
         """The `update` part of its MetaParams to begin with, leaves [S, max(L, 1), ...]; () if nothing is learned.

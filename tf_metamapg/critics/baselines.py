@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
@@ -11,6 +10,7 @@ from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.base import BaselineCritic
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import products
 from tf_metamapg.numerics import returns
@@ -63,13 +63,10 @@ class LinearFeatureBaseline(BaselineCritic):
         """Zeros for K = 1; see `BaselineCritic.values`."""
         del params, joint_params
         to_go = self.returns_to_go(trajectory, agent_index)
-        n_trajectories = to_go.shape[-2]
-        if n_trajectories == 1:
-            return tf.zeros_like(to_go)
         space = self.spec.observations[agent_index]
         features = encoders.encode(space, self.spec.dtype, trajectory.observations[agent_index])
         time = relative_time(features)
-        powers = tf.broadcast_to(tf.concat([time**power for power in range(4)], -1), [*to_go.shape, 4])
+        powers = tf.broadcast_to(tf.concat([time**power for power in range(4)], -1), [*axes.sizes(to_go), 4])
         # Rows of zeros, as those of steps that do not count are, leave least squares as they are.
         inputs = masks.masked(
             tf.concat([features, tf.square(features), powers], axis=-1), trajectory.agent_mask(agent_index)
@@ -78,16 +75,16 @@ class LinearFeatureBaseline(BaselineCritic):
         for half, other in ((0, 1), (1, 0)):
             weights = _least_squares(inputs[:, :, other::2], to_go[:, :, other::2], self._ridge)
             own_inputs = inputs[:, :, half::2]
-            fitted.append(tf.reshape(products.matmul(_rows(own_inputs), weights), own_inputs.shape[:-1]))
+            fitted.append(tf.reshape(products.matmul(_rows(own_inputs), weights), axes.sizes(own_inputs)[:-1]))
         # From one half after the other to the order that they came in.
-        order = np.argsort(np.concatenate([np.arange(n_trajectories)[half::2] for half in range(2)]))
-        return tf.gather(tf.concat(fitted, axis=2), order, axis=2)
+        order = tf.range(axes.sizes(to_go)[-2])
+        return tf.gather(tf.concat(fitted, axis=2), tf.argsort(tf.concat([order[::2], order[1::2]], axis=0)), axis=2)
 
 
 def relative_time(features: tf.Tensor) -> tf.Tensor:
     """t / T of each step: [..., T, F] → [T, 1]."""
-    horizon = features.shape[-2]
-    return tf.range(horizon, dtype=features.dtype)[:, tf.newaxis] / horizon
+    horizon = axes.sizes(features)[-2]
+    return tf.range(horizon, dtype=features.dtype)[:, tf.newaxis] / tf.cast(horizon, features.dtype)
 
 
 def _least_squares(inputs, targets, ridge):
@@ -95,17 +92,19 @@ def _least_squares(inputs, targets, ridge):
     inputs, targets = _rows(inputs), _rows(targets[..., tf.newaxis])
     size, transposed = inputs.shape[-1], tf.linalg.matrix_transpose(inputs)
     squares = products.matmul(transposed, inputs)
-    # One, which is among the inputs, keeps it above zero.
+    # One, which is among the inputs, keeps it above zero, but where there is no trajectory.
     scale = tf.reduce_mean(tf.linalg.diag_part(squares), axis=-1)[..., tf.newaxis, tf.newaxis]
     identity = tf.eye(size, dtype=inputs.dtype)
     squares += ridge * scale * identity
-    # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, it is kept from it.
+    # The solver raises an error for NaN. So that whoever calls can say which seed went wrong, it is kept from it; and
+    # from nothing but zeros, which leave weights of zero.
     is_finite = tf.reduce_all(tf.math.is_finite(squares), axis=[-2, -1], keepdims=True)
-    weights = tf.linalg.solve(tf.where(is_finite, squares, identity), products.matmul(transposed, targets))
+    is_solvable = tf.logical_and(is_finite, scale > 0.0)
+    weights = tf.linalg.solve(tf.where(is_solvable, squares, identity), products.matmul(transposed, targets))
     return tf.where(is_finite, weights, float("nan"))
 
 
 def _rows(values):
     """The steps of all trajectories as the rows of a matrix: [S, N, K, T, F] → [S, N, K · T, F]."""
-    *leading, n_trajectories, horizon, size = values.shape
+    *leading, n_trajectories, horizon, size = axes.sizes(values)
     return tf.reshape(values, [*leading, n_trajectories * horizon, size])

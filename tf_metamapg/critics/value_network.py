@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import arguments
@@ -13,8 +12,10 @@ from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.base import BaselineCritic
 from tf_metamapg.critics.baselines import relative_time
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
+from tf_metamapg.numerics import returns
 from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
 from tf_metamapg.policies.layers import LSTMCell
@@ -74,7 +75,8 @@ class ValueNetwork(BaselineCritic):
 
     def _scale(self, trajectory):
         """Σ_t γ^t: networks estimate what is got per time step, which is of the order of one."""
-        return float(np.sum(self.spec.discount ** np.arange(trajectory.rewards[0].shape[-1])))
+        horizon = axes.sizes(trajectory.rewards[0])[-1]
+        return tf.cast(tf.reduce_sum(returns.discounts(self.spec.discount, horizon, tf.float64)), self.spec.dtype)
 
     def _model_builder(self, policy, agent_index):
         dtype = self.spec.dtype
@@ -102,7 +104,7 @@ class ValueNetwork(BaselineCritic):
         checks.check_agent_index("agent_index", agent_index, self.spec.n_agents)
         space, observations = self.spec.observations[agent_index], trajectory.observations[agent_index]
         features = encoders.encode(space, self.spec.dtype, observations)
-        time = tf.broadcast_to(relative_time(features), [*features.shape[:-1], 1])
+        time = tf.broadcast_to(relative_time(features), [*axes.sizes(features)[:-1], 1])
         model = self._models[agent_index]
         params = arguments.params(
             f"critic_params[{agent_index}]", params, model.trainable_variables, list(features.shape[:2]),

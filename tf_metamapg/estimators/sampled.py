@@ -163,7 +163,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         step_weights = []
         for agent, rewards in enumerate(trajectory.rewards):
             baselines = self.critic.values(critic_params[agent], joint_params, trajectory, agent)
-            has_shape = tf.is_tensor(baselines) and baselines.shape == rewards.shape
+            has_shape = tf.is_tensor(baselines) and baselines.shape.is_compatible_with(rewards.shape)
             allowed = "one whose values have the shape of the rewards"
             checks.check(has_shape, f"{type(self).__name__}.critic", self.critic, allowed)
             baselines = masks.masked(tf.stop_gradient(baselines), trajectory.agent_mask(agent))
@@ -241,7 +241,7 @@ class SampledEstimator(descriptions.Described, abc.ABC):
 
     def discounted(self, values: tf.Tensor) -> tf.Tensor:
         """γ^t x_t: [S, N, K, T] → [S, N, K, T]."""
-        return values * returns.discounts(self.spec.discount, values.shape[-1], values.dtype)
+        return returns.discounted(values, self.spec.discount)
 
     def _checked(self, joint_params, sample):
         """The parameters, which must be those of as many seeds and tasks as a sample is of."""

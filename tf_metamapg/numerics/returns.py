@@ -3,17 +3,23 @@
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import masks
 
 
-def discounts(discount: float, horizon: int, dtype: str | tf.DType) -> tf.Tensor:
+def discounts(discount: float, horizon: int | tf.Tensor, dtype: str | tf.DType) -> tf.Tensor:
     """γ^t for t = 0..T−1: tensor [T]. Of powers in float32 the error would grow with t."""
     return tf.cast(tf.pow(tf.constant(discount, tf.float64), tf.range(horizon, dtype=tf.float64)), dtype)
 
 
+def discounted(values: tf.Tensor, discount: float) -> tf.Tensor:
+    """γ^t x_t: [..., T] → [..., T]."""
+    return values * discounts(discount, axes.sizes(values)[-1], values.dtype)
+
+
 def discounted_returns(rewards: tf.Tensor, discount: float) -> tf.Tensor:
     """G = Σ_t γ^t r_t: [..., T] → [...]."""
-    return tf.tensordot(rewards, discounts(discount, rewards.shape[-1], rewards.dtype), axes=1)
+    return tf.tensordot(rewards, discounts(discount, axes.sizes(rewards)[-1], rewards.dtype), axes=1)
 
 
 def returns_to_go(rewards: tf.Tensor, discount: float) -> tf.Tensor:
@@ -50,32 +56,36 @@ def discounted_cumsum(values: tf.Tensor, decay: float, reverse: bool) -> tf.Tens
     Within blocks of time steps, and then between blocks: two products with triangular matrices, which are
     faster than a scan, and whose cost per step does not grow with T as that of one large product does.
     """
-    horizon, dtype = values.shape[-1], values.dtype
+    *leading, horizon = axes.sizes(values)
+    dtype = values.dtype
     block = _block_size(horizon)
     n_blocks = -(-horizon // block)
     padding = [[0, 0]] * (len(values.shape) - 1) + [[0, n_blocks * block - horizon]]
     blocks = tf.reshape(tf.pad(values, padding), [-1, block])
-    within = blocks @ tf.constant(_decay_matrix(block, decay, reverse, first_lag=0), dtype)
+    within = blocks @ tf.cast(_decay_matrix(block, decay, reverse, first_lag=0), dtype)
     # What a block hands on is its sum at the end that it has in common with the next one.
     handed_on, distances = within[:, -1], np.arange(1, block + 1)
     if reverse:
         handed_on, distances = within[:, 0], distances[::-1]
-    between = tf.constant(_decay_matrix(n_blocks, decay**block, reverse, first_lag=1), dtype)
+    between = tf.cast(_decay_matrix(n_blocks, decay**block, reverse, first_lag=1), dtype)
     received = tf.reshape(tf.reshape(handed_on, [-1, n_blocks]) @ between, [-1, 1])
     sums = within + received * tf.constant(decay**distances, dtype)
-    return tf.reshape(sums, [*values.shape[:-1], n_blocks * block])[..., :horizon]
+    return tf.reshape(sums, [*leading, n_blocks * block])[..., :horizon]
 
 
 def _block_size(horizon):
     """How many time steps are summed by one small product: without padding, which is slow, where that is possible."""
+    if tf.is_tensor(horizon):
+        return 16
     return max((size for size in range(8, 33) if horizon % size == 0), default=16)
 
 
 def _decay_matrix(size, decay, reverse, first_lag):
     """Float64 array [t', t]: decay^(lag − first_lag) where the lag of t' is at least first_lag, and zero elsewhere."""
-    lags = np.subtract.outer(np.arange(size), np.arange(size))
+    library, steps = (tf, tf.range(size, dtype=tf.float64)) if tf.is_tensor(size) else (np, np.arange(size))
+    lags = steps[:, np.newaxis] - steps
     lags = lags if reverse else -lags
-    return np.where(lags >= first_lag, float(decay) ** np.maximum(lags - first_lag, 0), 0.0)
+    return library.where(lags >= first_lag, float(decay) ** library.maximum(lags - first_lag, 0), 0.0)
 
 
 def leave_one_out_mean(values: tf.Tensor, axis: int, mask: tf.Tensor | None = None) -> tf.Tensor:

@@ -11,6 +11,7 @@ import functools
 import tensorflow as tf
 
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import axes
 
 
 def scan(
@@ -32,7 +33,7 @@ def scan(
         the carries after each step, a structure like `initial` with tensors [T, ..., B, features]; differentiable
         any number of times in `consts`, `initial` and `inputs`.
     """
-    n_steps = tf.nest.flatten(inputs)[0].shape[0]
+    n_steps = axes.sizes(tf.nest.flatten(inputs)[0])[0]
     arguments = (consts, initial, inputs)
     carries: list[tf.Tensor] = []  # as whoever differentiates the derivative must see them: connected to the arguments
 
@@ -73,7 +74,7 @@ def scan(
 
 def _loop(step, consts, initial, inputs, backwards):
     """The carries after each step, without derivatives."""
-    n_steps = tf.nest.flatten(inputs)[0].shape[0]
+    n_steps = axes.sizes(tf.nest.flatten(inputs)[0])[0]
     arrays = _map(lambda leaf: tf.TensorArray(leaf.dtype, size=n_steps, element_shape=leaf.shape), initial)
     last = n_steps - 1
 
@@ -104,15 +105,17 @@ def _pull_back(function, point, upstream):
 
 def _into_batch(leaf):
     """[T, ..., B, features] → [..., T · B, features]."""
+    n_steps, *leading, size, n_features = axes.sizes(leaf)
     n_axes = len(leaf.shape)
     moved = tf.transpose(leaf, [*range(1, n_axes - 2), 0, n_axes - 2, n_axes - 1])
-    return tf.reshape(moved, [*leaf.shape[1:-2], leaf.shape[0] * leaf.shape[-2], leaf.shape[-1]])
+    return tf.reshape(moved, [*leading, n_steps * size, n_features])
 
 
 def _out_of_batch(leaf, n_steps):
     """[..., T · B, features] → [T, ..., B, features]."""
+    *leading, size, n_features = axes.sizes(leaf)
     n_axes = len(leaf.shape) + 1
-    split = tf.reshape(leaf, [*leaf.shape[:-2], n_steps, leaf.shape[-2] // n_steps, leaf.shape[-1]])
+    split = tf.reshape(leaf, [*leading, n_steps, size // n_steps, n_features])
     return tf.transpose(split, [n_axes - 3, *range(n_axes - 3), n_axes - 2, n_axes - 1])
 
 

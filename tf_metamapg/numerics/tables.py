@@ -5,6 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import products
 
 # Up to so many entries, comparing with each of them is faster than a gather.
@@ -32,7 +33,7 @@ def select(table: tf.Tensor | np.ndarray, index: tf.Tensor) -> tf.Tensor:
         return tf.gather(table, index, batch_dims=n_batch_axes)
     per_entry = [*table.shape[:-1], *[1] * (len(index.shape) - n_batch_axes)]
     first, *others = (tf.reshape(entry, per_entry) for entry in tf.unstack(table, axis=-1))
-    entries = tf.broadcast_to(first, index.shape)
+    entries = tf.broadcast_to(first, axes.sizes(index))
     for number, entry in enumerate(others, start=1):
         entries = tf.where(index == number, entry, entries)
     return entries

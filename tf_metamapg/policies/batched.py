@@ -7,12 +7,14 @@ stands in the graph once for each of them.
 
 import contextlib
 import logging
+import math
 
 import keras
 import tensorflow as tf
 
 from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import moments
 from tf_metamapg.policies import functional
 
@@ -53,16 +55,19 @@ class Batched:
         Returns:
             what the layer returns, with leaves [..., B, *outputs]; differentiable in all arguments as often as it is.
         """
-        axes = self.axes(values)
-        if not axes:
+        leading = self.axes(values)
+        if not leading:
             return self._call_once((values, inputs))
-        flat = tf.nest.map_structure(lambda leaf: tf.reshape(leaf, [-1, *leaf.shape[len(axes) :]]), (values, inputs))
+        size = math.prod(leading)
+        flat = tf.nest.map_structure(
+            lambda leaf: tf.reshape(leaf, [size, *axes.sizes(leaf)[len(leading) :]]), (values, inputs)
+        )
         # In eager mode, where a function is traced anew whenever it is vectorized, that would not save time.
         if self.vectorizes and not tf.executing_eagerly():
             results = _vectorized(self._call_once, flat)
         else:
             results = _unrolled(self._call_once, flat)
-        return tf.nest.map_structure(lambda leaf: tf.reshape(leaf, [*axes, *leaf.shape[1:]]), results)
+        return tf.nest.map_structure(lambda leaf: tf.reshape(leaf, [*leading, *axes.sizes(leaf)[1:]]), results)
 
     def _call_once(self, values_and_inputs):
         values, inputs = values_and_inputs

@@ -8,6 +8,7 @@ import math
 import tensorflow as tf
 
 from tf_metamapg import contracts
+from tf_metamapg.numerics import axes
 
 
 def size(space: contracts.Space) -> int:
@@ -31,6 +32,4 @@ def encode(space: contracts.Space, dtype: str, observations: tf.Tensor) -> tf.Te
         return tf.one_hot(observations, space.n, dtype=dtype)
     if len(space.shape) == 1:
         return observations
-    # Of an exported policy the number of observations is not known.
-    axes = [-1 if axis is None else axis for axis in observations.shape[: -len(space.shape)]]
-    return tf.reshape(observations, [*axes, size(space)])
+    return tf.reshape(observations, [*axes.sizes(observations)[: -len(space.shape)], size(space)])

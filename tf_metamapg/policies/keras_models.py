@@ -11,6 +11,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import functional
 from tf_metamapg.policies import heads
@@ -36,9 +37,9 @@ class FeedForward(keras.Model):
     def call(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., B, *observation], or [B, *observation] → outputs [..., B, n_outputs]."""
         values = self._batched.values()
-        axes = self._batched.axes(values)
-        if len(observations.shape) == 1 + self._n_axes:
-            observations = tf.broadcast_to(observations, [*axes, *observations.shape]) if axes else observations
+        leading = self._batched.axes(values)
+        if len(observations.shape) == 1 + self._n_axes and leading:
+            observations = tf.broadcast_to(observations, [*leading, *axes.sizes(observations)])
         return self._batched(values, observations)
 
     def initial_state(self, shape: Sequence[int]) -> Structure:
@@ -53,10 +54,10 @@ class FeedForward(keras.Model):
     def unroll(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., K, T, *observation] → outputs [..., K, T, n_outputs]."""
         n_front = len(observations.shape) - self._n_axes
-        *axes, n_trajectories, horizon = observations.shape[:n_front]
-        rows = tf.reshape(observations, [*axes, n_trajectories * horizon, *observations.shape[n_front:]])
+        *leading, n_trajectories, horizon = axes.sizes(observations)[:n_front]
+        rows = tf.reshape(observations, [*leading, n_trajectories * horizon, *observations.shape[n_front:]])
         outputs = self.call(rows)
-        return tf.reshape(outputs, [*axes, n_trajectories, horizon, outputs.shape[-1]])
+        return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
 
 
 @descriptions.maker

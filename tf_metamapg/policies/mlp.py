@@ -13,6 +13,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
@@ -77,7 +78,7 @@ class MLP(keras.Model):
     def unroll(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., K, T, ...] → outputs [..., K, T, n_outputs]."""
         inputs = self._encode(observations)
-        *leading, n_trajectories, horizon, n_features = inputs.shape
+        *leading, n_trajectories, horizon, n_features = axes.sizes(inputs)
         outputs = self._outputs(tf.reshape(inputs, [*leading, n_trajectories * horizon, n_features]))
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
 

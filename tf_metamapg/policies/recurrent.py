@@ -12,6 +12,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import encoders
 from tf_metamapg.policies import functional
@@ -71,8 +72,8 @@ class Recurrent(keras.Model):
     def unroll(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., K, T, ...] of whole trajectories → outputs [..., K, T, n_outputs]."""
         inputs = time_first(self._encode(observations))
-        hidden = time_last(self._cell.over_time(inputs, self.initial_state(inputs.shape[1:-1]))[0])
-        *leading, n_trajectories, horizon, units = hidden.shape
+        hidden = time_last(self._cell.over_time(inputs, self.initial_state(axes.sizes(inputs)[1:-1]))[0])
+        *leading, n_trajectories, horizon, units = axes.sizes(hidden)
         outputs = self._dense(tf.reshape(hidden, [*leading, n_trajectories * horizon, units]))
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])
 

@@ -35,22 +35,17 @@ def step_signatures(
     Returns:
         dict from names to (function, its input signature).
     """
-    n_observations = spec.observation.n if isinstance(spec.observation, contracts.Discrete) else None
     observation_spec = spec.observation.tensor_spec(spec.dtype)
 
     def signature(describe, observations, state):
-        if n_observations is not None:
-            is_possible = tf.logical_and(observations >= 0, observations < n_observations)
-            # Some loaders look up what others multiply with zeros.
-            observations = tf.where(is_possible, observations, tf.zeros_like(observations))
-        else:
+        if observation_spec.dtype.is_floating:
             observations = tf.cast(observations, observation_spec.dtype)
-            is_possible = _are_finite(observations)
+        observations, is_possible = possible(spec.observation, observations)
         for leaf in state:
-            is_possible = tf.logical_and(is_possible, _are_finite(leaf))
+            is_possible = tf.logical_and(is_possible, are_finite(leaf))
         outputs, state = step(observations, state)
         results = {**describe(outputs), **{own.name: leaf for own, leaf in zip(state_specs, state)}}
-        return {name: _where(is_possible, result) for name, result in results.items()}
+        return {name: where(is_possible, result) for name, result in results.items()}
 
     def distribution(observations, *state):
         return signature(head.named, observations, state)
@@ -70,13 +65,30 @@ def step_signatures(
     return signatures
 
 
-def _are_finite(arrays):
-    """[B, ...] → bool [B]."""
+def possible(space: contracts.Space, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What can be looked up of values of a space, and which of them can be there.
+
+    Args:
+        space: what an agent sees or does.
+        values: tensor [..., *space].
+
+    Returns:
+        (the values, integers that are out of range being 0; bool [...]).
+    """
+    if isinstance(space, contracts.Box):
+        return values, are_finite(values, len(values.shape) - len(space.shape))
+    is_possible = tf.logical_and(values >= 0, values < space.n)
+    # Some loaders look up what others multiply with zeros.
+    return tf.where(is_possible, values, tf.zeros_like(values)), is_possible
+
+
+def are_finite(arrays: tf.Tensor, n_leading: int = 1) -> tf.Tensor:
+    """Whether all numbers behind the leading axes are finite: [..., *array] → bool [...]."""
     # By a comparison, which every loader has, and which NaN fails.
-    return tf.reduce_all(tf.abs(arrays) <= arrays.dtype.max, axis=list(range(1, len(arrays.shape))))
+    return tf.reduce_all(tf.abs(arrays) <= arrays.dtype.max, axis=list(range(n_leading, len(arrays.shape))))
 
 
-def _where(is_possible, result):
-    """A result [B, ...] where `is_possible` [B], and what is no result elsewhere."""
+def where(is_possible: tf.Tensor, result: tf.Tensor) -> tf.Tensor:
+    """A result [..., *array] where `is_possible`, bool [...], and what is no result elsewhere."""
     per_row = axes.with_axes_behind(is_possible, result)
     return tf.where(per_row, result, tf.constant(math.nan if result.dtype.is_floating else -1, result.dtype))

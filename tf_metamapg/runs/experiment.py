@@ -8,6 +8,7 @@ from tf_metamapg.runs import export
 from tf_metamapg.runs import figures
 from tf_metamapg.runs import publication
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import serving
 from tf_metamapg.runs.checkpoints import Checkpointer
 from tf_metamapg.runs.course import Course
 from tf_metamapg.runs.metrics import MetricsLog
@@ -42,6 +43,8 @@ def train(
         RunStopped: if something is NaN or infinite, or could not be published; the results are in `summary.json` then.
     """
     export.check_exportable(publication.exportable(experiment))
+    if experiment.run.export_learning:
+        serving.check_agents(experiment.problem)
     figures.check_drawable(*publication.labels(experiment.problem))
     if resume:
         directory.check_same_run(config, course.may_change, allow_other_versions)

@@ -29,6 +29,7 @@ class InnerLearning:
     counter = "inner_update"
     may_change: tuple[str, ...] = (
         "train.n_inner_updates", "train.checkpoint_every", "train.export_all_seeds", "train.export_tasks",
+        "train.export_learning",
     )
 
     def __init__(self, experiment: Experiment) -> None:

@@ -38,6 +38,7 @@ class MetaTraining:
         # No meta-update depends on these; what is kept by meta-validations depends on the last two.
         self.may_change: tuple[str, ...] = (
             "train.n_meta_updates", "train.checkpoint_every", "train.export_all_seeds", "train.export_tasks",
+            "train.export_learning",
         )
         if experiment.evaluation.validate_every is None:
             self.may_change += ("train.n_inner_updates", "train.n_evaluation_tasks")

@@ -20,6 +20,7 @@ from tf_metamapg.runs import files
 from tf_metamapg.runs import learned
 from tf_metamapg.runs import report as reports
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import serving
 from tf_metamapg.runs.results import Results
 from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.runs.settings import Experiment
@@ -91,9 +92,14 @@ def publish(
         export_initial(directory, experiment, trainer, seeds)
         export_adapted(directory, experiment, results.meta_test, seeds, tasks_to_export(experiment))
 
+    def export_learning_agents():
+        if run.export_learning:
+            export_learning(directory, experiment, trainer, seeds_to_export(experiment, summary, run.export_all_seeds))
+
     failed = []
     for name, write in (
         ("learned.npz", write_learned), ("figure", draw), ("policies", export_policies),
+        ("learning agents", export_learning_agents),
     ):
         try:
             write()
@@ -155,6 +161,21 @@ def export_adapted(
     return []
 
 
+def export_learning(
+    directory: RunDirectory, experiment: Experiment, trainer: MetaTrainer, seeds: Mapping[int | None, int]
+) -> list[pathlib.Path]:
+    """Exports agents that go on learning where they are served; see `export_initial` for the arguments.
+
+    Returns:
+        a list of the directory.
+    """
+    with files.atomic(directory.learning_agents) as aside:
+        for name, seed in seeds.items():
+            path = aside if name is None else os.path.join(aside, f"seed_{name}")
+            serving.export_agents(path, trainer, experiment.run.seeds.index(seed))
+    return [directory.learning_agents]
+
+
 def seeds_to_export(experiment: Experiment, summary: Mapping[str, Any], all_seeds: bool) -> dict[int | None, int]:
     """The seeds whose policies are exported, see `export_initial`."""
     # Where there is none that is exported, it does not matter which.
@@ -174,6 +195,8 @@ def finished(experiment: Experiment, directory: RunDirectory, config: str) -> di
         expected.append(directory.initial_policies)
     if tasks_to_export(experiment):
         expected.append(directory.adapted_policies)
+    if experiment.run.export_learning:
+        expected.append(directory.learning_agents)
     if not all(path.exists() for path in expected):
         return None
     try:

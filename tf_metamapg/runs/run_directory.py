@@ -35,6 +35,7 @@ class RunDirectory:
         adaptation_figure: mean reward against inner updates.
         learned: what all seeds have learned, see `learned.py`.
         initial_policies: SavedModels of the learned initial policies.
+        learning_agents: SavedModels of agents that go on learning where they are served.
         adapted_policies: SavedModels of policies after the last inner update.
         snapshots: initial policies as they were in between.
         summary: the results, and what they are results of.
@@ -49,6 +50,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.adaptation_figure = self.path / "figures" / "adaptation.png"
         self.learned = self.path / "learned.npz"
+        self.learning_agents = self.path / "learning_agents"
         self.adapted_policies = self.path / "adapted_policies"
         self.initial_policies = self.path / "initial_policies"
         self.snapshots = self.path / "snapshots"

@@ -83,6 +83,7 @@ class RunSettings:
         export_all_seeds: whether to export every seed's policies beside those of the best seed.
         export_tasks: indices of tasks of meta-testing; the policies that agents have adapted to these are exported.
             Without meta-agents at least those of task 0 are.
+        export_learning: whether to export agents that go on learning where they are served, see `serving.py`.
         init_from: the directory of another run, whose meta-parameters each of these seeds starts from.
         snapshot_every: meta-updates between snapshots of every seed's initial policies, the first before all of them;
             a population of `Snapshots` is made of these. By default there are none.
@@ -99,6 +100,7 @@ class RunSettings:
     checkpoint_every: int = 50
     export_all_seeds: bool = False
     export_tasks: Sequence[int] = ()
+    export_learning: bool = False
     init_from: str | None = None
     snapshot_every: int | None = None
     callbacks: Sequence[Callback] = ()
@@ -112,6 +114,7 @@ class RunSettings:
         checks.check_integer("n_meta_updates", self.n_meta_updates, minimum=0)
         checks.check_integer("checkpoint_every", self.checkpoint_every, minimum=1)
         checks.check_boolean("export_all_seeds", self.export_all_seeds)
+        checks.check_boolean("export_learning", self.export_learning)
         if self.snapshot_every is not None:
             checks.check_integer("snapshot_every", self.snapshot_every, minimum=1)
         if self.init_from is not None:

@@ -11,6 +11,7 @@ from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import TabularPolicy
@@ -147,6 +148,27 @@ class AgentTests:
         """The state of the agent after an update of all, as one vector for each seed."""
         states = adaptation.inner_update(links.Objectives(estimator, tasks, link), agents, step_params)
         return tf.concat([tf.reshape(leaf, [leaf.shape[0], -1]) for leaf in tf.nest.flatten(states[-1])], axis=1)
+
+    def test_its_update_reads_the_others_only_if_it_says_so(self):
+        """What was sampled being the same, whatever the others' parameters are."""
+        agent, tiny = self.make_agent(), TinyGame(2, ends=True)
+        if agent.plays_ahead or agent.reads_others:
+            self.skipTest("It says so, or it plays, which it cannot without them.")
+        estimator = self.make_estimator(tiny.game, tiny.policies)
+        if not isinstance(estimator, contracts.PlayingEstimator):
+            estimator = LoadedDiceEstimator(tiny.game, tiny.policies, 3, 2)
+        agents = PolicyGradient(), agent
+        update_params = adaptation.init_update_params(agents, estimator, 1, 1)
+        states = adaptation.initial_states(agents, tiny.joint_params, estimator)
+        link = links.sample_link(estimator, states, tiny.tasks, random.root_keys([3]))
+        other = states[0]._replace(params=tuple(leaf - 0.7 for leaf in states[0].params))
+        step_params = tuple(adaptation.at_step(params, 0) for params in update_params)
+        first, second = (
+            self._updated(estimator, tiny.tasks, link._replace(agent_states=(one, states[1])), agents, step_params)
+            for one in (states[0], other)
+        )
+        what = "update: reads_others must be True, as another agent's parameters change it"
+        np.testing.assert_allclose(second, first, rtol=1e-9, atol=1e-12, err_msg=what)
 
     def test_who_shapes_it_gets_the_right_gradient(self):
         """Theorem 1 of a Meta-MAPG agent that faces it, over two updates, against finite differences."""

@@ -49,6 +49,7 @@ class MetaTrainer(descriptions.Described):
         meta_params: tuple over agents of MetaParams of Keras variables, [S, ...]; those of agents that are no
             meta-agents stay as they are.
         n_meta_updates_done: int64 variable.
+        critic: `CriticLearner`, of the estimator's critic.
         learned: nested dicts and lists of variables [S, ...], everything that is learned, by agents and critics.
         best: `Best`, of the same.
         state: nested dicts and lists of variables, what a checkpoint must hold to go on exactly.
@@ -84,18 +85,18 @@ class MetaTrainer(descriptions.Described):
         update_rate = rate if settings.update_meta_learning_rate is None else settings.update_meta_learning_rate
         self._optimizers = [_adam(rate, parts[0]), _adam(update_rate, parts[1])]
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
-        self._critic = CriticLearner(problem.estimator, self._seeds, len(agents))
+        self.critic = CriticLearner(problem.estimator, self._seeds, len(agents))
         self.learned = {
             **{f"agent_{index}": own._asdict() for index, own in enumerate(self.meta_params)},
-            "critic": self._critic.variables,
+            "critic": self.critic.variables,
         }
-        self.best = Best([*parts[0], *parts[1], *self._critic.variables])
+        self.best = Best([*parts[0], *parts[1], *self.critic.variables])
         self.state = {
             "meta_params": parts,
             "optimizers": [optimizer.variables for optimizer in self._optimizers],
             "n_meta_updates_done": self.n_meta_updates_done,
             "best": self.best.state,
-            "critic": {"params": self._critic.variables, "optimizer": self._critic.optimizer.variables},
+            "critic": {"params": self.critic.variables, "optimizer": self.critic.optimizer.variables},
         }
 
         self._compile_fn = Compiler(jit_compile=settings.jit_compile)
@@ -111,7 +112,7 @@ class MetaTrainer(descriptions.Described):
         # Of what is played in the graph all is compiled as one.
         advance = functools.partial(
             link_work.play_and_update, problem.estimator, problem.agents,
-            adaptation.identity if in_graph else self._compile_fn, critic_gradients=self._critic.gradients,
+            adaptation.identity if in_graph else self._compile_fn, critic_gradients=self.critic.gradients,
         )
         self._advance = self._compile_fn(advance) if in_graph else advance
         self._compute: Any = whole(self._gradients_and_metrics)
@@ -166,14 +167,14 @@ class MetaTrainer(descriptions.Described):
         keys = self._draw_link_keys(phase, draw, tf.constant(index))
         # A chain that goes on beyond L links keeps the last step.
         step_params = tuple(adaptation.at_step(values.update, index) for values in self.meta_param_values())
-        critic_params = self._critic.values(_n_tasks(agent_states))
+        critic_params = self.critic.values(_n_tasks(agent_states))
         with explained():
             return self._advance(agent_states, step_params, critic_params, tasks, keys)
 
     def update_critic(self, gradients: Sequence[tf.Tensor]) -> None:
         """One step of the estimator's critic by the gradients of a link; there are none if it does not learn."""
         if gradients:
-            self._critic.optimizer.apply(gradients)
+            self.critic.optimizer.apply(gradients)
 
     def meta_param_values(self) -> tuple[MetaParams, ...]:
         """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""
@@ -188,7 +189,7 @@ class MetaTrainer(descriptions.Described):
         chain = adaptation.adapt(
             problem.estimator, problem.agents, self._draw_initial_params(random.META_TRAIN, meta_update, n_tasks),
             tasks, keys, update_params=tuple(values.update for values in self.meta_param_values()),
-            critic_params=self._critic.values(n_tasks), compile_fn=self._compile_fn,
+            critic_params=self.critic.values(n_tasks), compile_fn=self._compile_fn,
         )
         reports = [link_work.report(problem.estimator, tasks, link) for link in chain.links]
         mean_reward, game_metrics = tf.nest.map_structure(lambda *by_link: tf.stack(by_link, axis=1), *reports)
@@ -200,7 +201,7 @@ class MetaTrainer(descriptions.Described):
             tf.stack([gradient_norms.norms(term.initial) for term in own_terms], axis=-1) for own_terms in terms
         ]
         metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
-        critic_gradients = self._critic.gradients(chain.links, self._compile_fn)
+        critic_gradients = self.critic.gradients(chain.links, self._compile_fn)
         finite = {"meta-gradient": gradient_norms.have_finite_squares(gradients)}
         if critic_gradients:
             finite["gradient of a critic"] = gradient_norms.have_finite_squares(critic_gradients)
@@ -210,7 +211,7 @@ class MetaTrainer(descriptions.Described):
         for optimizer, part in zip(self._optimizers, MetaParams._fields):
             leaves = tf.nest.flatten([getattr(own, part) for own in gradients])
             optimizer.apply([-leaf for leaf in leaves])
-        self._critic.optimizer.apply(critic_gradients)
+        self.critic.optimizer.apply(critic_gradients)
         self.n_meta_updates_done.assign_add(1)
 
 
