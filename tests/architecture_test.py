@@ -21,7 +21,7 @@ ROOT = pathlib.Path(tf_metamapg.__file__).parent
 LAYERS = (
     "libraries", "descriptions", "checks", "contracts", "arguments", "numerics", "games", "policies", "simulators",
     "critics", "estimators", "links", "adaptation", "theorem", "agents", "__init__", "training", "runs", "gin_reader",
-    "configs", "loading", "league", "testing", "benchmarks", "reproductions", "commands",
+    "gin_messages", "configs", "loading", "league", "testing", "benchmarks", "reproductions", "commands",
 )
 
 

@@ -4,7 +4,6 @@ What stands in the `__all__` of a folder of members is what a config may name; m
 they register with gin themselves, once a config imports them.
 """
 
-import collections
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -19,13 +18,13 @@ import gin
 
 from tf_metamapg import checks
 from tf_metamapg import contracts
+from tf_metamapg import gin_messages
 from tf_metamapg import gin_reader
 from tf_metamapg import MEMBERS
 from tf_metamapg.runs import claims
 from tf_metamapg.runs import course
 from tf_metamapg.runs import experiment
 from tf_metamapg.runs import export
-from tf_metamapg.runs import run_directory
 from tf_metamapg.runs.callbacks import Callback
 from tf_metamapg.runs.callbacks import EarlyStopping
 from tf_metamapg.runs.recipe import Recipe
@@ -142,7 +141,7 @@ def train(
         config = gin.operative_config_str()
         return experiment.train(
             described, built, config, directory, started, resume, allow_other_versions,
-            opened=lambda: tell_unused(list(_unused(config, names_by_file, bound_names))),
+            opened=lambda: tell_unused(list(gin_messages.unused(config, names_by_file, bound_names))),
         )
 
 
@@ -225,7 +224,7 @@ def _refusals():
             raise _named(cause) from None
         if isinstance(error, export.DISK_ERRORS) and not gin_reader.calls(error):
             raise
-        raise checks.InvalidInputError(f"config: {_what_is_wrong(error)}") from error
+        raise checks.InvalidInputError(f"config: {gin_messages.what_is_wrong(error)}") from error
 
 
 # What `train` is bound with; other parameters are named by those who have them.
@@ -236,45 +235,3 @@ def _named(error):
     """An error about a parameter of `train`, with the name that a config gives it."""
     name = str(error).partition(" ")[0].partition("[")[0]
     return checks.InvalidInputError(f"train.{error}") if name in _PARAMETERS else error
-
-
-def _what_is_wrong(error):
-    """What a user learns from an exception in a function that a config names, whatever has raised it."""
-    text = str(error)
-    first_line = text.partition("\n")[0]
-    # What a config leaves out, or calls too early, shows only in the call that misses it.
-    if "No values supplied by Gin or caller" in text:
-        return first_line
-    # What has been made is tried by none of the functions that a config names.
-    calls = gin_reader.calls(error) or ["@train"]
-    if isinstance(error, TypeError) and "positional argument" in first_line:
-        return f"{calls[-1]}: {first_line}; is there a @name() that should be without parentheses?"
-    again = [name for name, times in collections.Counter(calls).items() if times > 1]
-    if isinstance(error, RecursionError) and again:
-        return f"{', '.join(again)}: refers to itself"
-    cause = gin_reader.cause(error)
-    return f"{calls[-1]}: {gin_reader.message(cause)}{gin_reader.where(cause)}"
-
-
-def _unused(config, names_by_file, bound_names):
-    """What is bound, and nothing has read according to the config that a run has used: a text for each file and name.
-
-    What a file includes may leave much unused, as it was written for something else.
-    """
-    used = [_scopes_and_name(bound) for bound in run_directory.bindings(config)]
-
-    def is_unused(bound):
-        scopes, name = _scopes_and_name(bound)
-        # What is bound for a scope counts in those inside of it, too.
-        return not any(name == own and within[: len(scopes)] == scopes for within, own in used)
-
-    for path, names in names_by_file:
-        if unused := dict.fromkeys(filter(is_unused, names)):
-            yield checks.one_line(f"{', '.join(unused)} of {path}")
-    yield from filter(is_unused, bound_names)
-
-
-def _scopes_and_name(bound):
-    """Of [scope/..][module.]function.parameter or [scope/..]macro: (scopes, name without modules)."""
-    *scopes, name = bound.split("/")
-    return scopes, name.split(".")[-2:]

@@ -6,7 +6,8 @@
 
 The first line writes the learned initial policies of all seeds, runs/ipd-1/initial_policies/seed_0/agent_0, …; the
 second what these adapt to within two tasks of meta-testing, runs/ipd-1/adapted_policies/task_0/agent_0, …, of the best
-seed; the third agents that go on learning where they are served. Where the package is installed, tf-metamapg-export is the same.
+seed; the third agents that go on learning where they are served. Where the package is installed, tf-metamapg-export is
+the same.
 """
 
 import sys
