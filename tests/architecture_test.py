@@ -150,6 +150,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         ("matplotlib", {"runs.figures", "libraries", "reproductions.results"}),
         ("tqdm", {"runs.progress"}),
         ("tensorflow_probability", {"policies.distributions", "runs.statistics", "agents.opponent_models"}),
+        ("axelrod", {"games.dilemma_strategies"}),
         ("pettingzoo", {"games.environments", "games.game_env"}),
         ("gymnasium", {"games.environments", "games.game_env"}),
         ("tf_keras", set()),

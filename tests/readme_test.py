@@ -7,6 +7,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from tests import command_line
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import payoffs
@@ -41,7 +42,7 @@ def run(example):
 class ReadmeTest(tf.test.TestCase):
 
     def test_library_example(self):
-        self.assertLen(EXAMPLES, 4)
+        self.assertLen(EXAMPLES, 5)
         gradients = run(EXAMPLES[0])["terms"].total.initial[0]
         self.assertEqual(gradients.shape, (3, 5, 1))
         self.assertGreater(tf.norm(gradients), 0.0)
@@ -65,11 +66,26 @@ class ReadmeTest(tf.test.TestCase):
         for term in (names["terms"].self_shaping, names["terms"].opponent_shaping):
             self.assertGreater(tf.linalg.global_norm(term.initial), 0.0)
 
+    def test_example_of_a_run_that_is_loaded(self):
+        directory = os.getcwd()
+        try:
+            os.chdir(self.get_temp_dir())
+            command_line.run(
+                "--gin_file=ipd_exact.gin", "--run_dir=runs/mine",
+                *command_line.gin_params(*command_line.TINY, "train.agents = [@MetaPG(), @PolicyGradient()]"),
+            )
+            names = run(EXAMPLES[3])
+            self.assertTrue(os.path.getsize("adaptation.png") > 0)
+        finally:
+            os.chdir(directory)
+        self.assertEqual(names["evaluation"].mean_reward.shape, (2, 21, 2))
+        self.assertEqual(names["trajectories"].rewards[0].shape, (2, 2, 4, 50))
+
     def test_example_of_an_agent_that_goes_on_learning(self):
         directory = os.getcwd()
         try:
             os.chdir(self.get_temp_dir())
-            names = run(EXAMPLES[0] + EXAMPLES[3])
+            names = run(EXAMPLES[0] + EXAMPLES[4])
         finally:
             os.chdir(directory)
         self.assertEqual(int(names["state"]["n_updates"]), 1)

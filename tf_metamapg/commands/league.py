@@ -41,7 +41,8 @@ flags.DEFINE_multi_string(
     "self-play if it meta-learns.", flag_values=FLAGS,
 )
 flags.DEFINE_multi_string(
-    "strategy", [], f"One of {', '.join(dilemma_strategies.STRATEGIES)}; in the prisoner's dilemma.", flag_values=FLAGS
+    "strategy", [], f"One of {', '.join(dilemma_strategies.STRATEGIES)}, or axelrod:NAME; in the prisoner's "
+    "dilemma.", flag_values=FLAGS
 )
 flags.DEFINE_multi_string("run", [], "The directory of a run that has ended.", flag_values=FLAGS)
 flags.DEFINE_multi_string(

@@ -23,6 +23,7 @@ from tf_metamapg.reproductions import figure_2
 from tf_metamapg.reproductions import figure_3
 from tf_metamapg.reproductions import gradient_quality
 from tf_metamapg.reproductions import half_cheetah
+from tf_metamapg.reproductions import lasting_cooperation
 from tf_metamapg.reproductions import personas_choice
 from tf_metamapg.reproductions import personas_ipd
 from tf_metamapg.reproductions import personas_rps
@@ -34,7 +35,8 @@ REPRODUCTIONS = {
     module.__name__.rpartition(".")[-1]: module
     for module in (
         figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality, personas_ipd, personas_rps,
-        personas_choice, shape_naive_learner, coin_game_exact, coin_game, public_goods, half_cheetah,
+        personas_choice, shape_naive_learner, lasting_cooperation, coin_game_exact, coin_game, public_goods,
+        half_cheetah,
     )
 }
 

@@ -12,7 +12,8 @@ def memory_one_strategy(name: str, payoffs: ArrayLike) -> np.ndarray:
     """How likely a strategy cooperates at the start and after CC, CD, DC, DD, of which its own action is the first.
 
     Args:
-        name: one of `STRATEGIES`.
+        name: one of `STRATEGIES`; or, where the package Axelrod is installed (the extra `axelrod`), "axelrod:" and the
+            name of one of its strategies that remember one step, such as "axelrod:ZD-GTFT-2".
         payoffs: of the prisoner's dilemma, array [2, 2, 2]; generosity and extortion depend on them.
 
     Returns:
@@ -21,7 +22,10 @@ def memory_one_strategy(name: str, payoffs: ArrayLike) -> np.ndarray:
     Raises:
         InvalidInputError: if there is no such strategy, or the payoffs are of something else.
     """
-    checks.check(name in STRATEGIES, "name", name, f"one of {', '.join(STRATEGIES)}")
+    if name.startswith("axelrod:"):
+        return _axelrod_strategy(name)
+    allowed = f"one of {', '.join(STRATEGIES)}; or axelrod:NAME, of the package Axelrod"
+    checks.check(name in STRATEGIES, "strategy", name, allowed)
     payoffs = np.asarray(payoffs, np.float64)
     is_dilemma = payoffs.shape == (2, 2, 2) and np.array_equal(payoffs[0], payoffs[1].T)
     if is_dilemma:
@@ -29,6 +33,24 @@ def memory_one_strategy(name: str, payoffs: ArrayLike) -> np.ndarray:
         is_dilemma = temptation > reward > punishment > sucker
     checks.check(is_dilemma, "payoffs", payoffs.tolist(), "those of a prisoner's dilemma, the same for both")
     return np.array(STRATEGIES[name](reward, sucker, temptation, punishment), np.float64)
+
+
+def _axelrod_strategy(name):
+    try:
+        import axelrod
+    except ImportError as error:
+        raise checks.InvalidInputError(
+            f"strategy = {name!r}: needs the package Axelrod: pip install 'tf_metamapg[axelrod]' ({error})"
+        ) from error
+    of_one_step = {
+        strategy.name: strategy for strategy in axelrod.strategies if issubclass(strategy, axelrod.MemoryOnePlayer)
+    }
+    own_name = name.partition(":")[2]
+    checks.check(own_name in of_one_step, "strategy", name, f"axelrod: and one of {', '.join(sorted(of_one_step))}")
+    player = of_one_step[own_name]()
+    cooperate, defect = axelrod.Action.C, axelrod.Action.D
+    pairs = [(cooperate, cooperate), (cooperate, defect), (defect, cooperate), (defect, defect)]
+    return np.array([player._initial == cooperate, *(player._four_vector[pair] for pair in pairs)], np.float64)
 
 
 def _generous(reward, sucker, temptation, punishment):

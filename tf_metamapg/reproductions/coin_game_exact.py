@@ -64,7 +64,7 @@ def _text(learned):
             "their owner takes; a reward is the mean of both players per step. Against who always cooperates (takes",
             "its own coins alone) and who always defects (takes every coin): the learner's reward / the other's, as",
             "red and as blue, without learning on. Steps were chosen by trials with seed 0, of LOLA (a) with seeds",
-            "10 to 14: Adam makes the first 90 from LOLA's direction, plain steps are the others. Rows of different",
+            "10 to 17: Adam makes the first 90 from LOLA's direction, plain steps are the others. Rows of different",
             "rules are not to be compared but for what they are. Takes: how likely one takes the other's coin where",
             "it is one step away, if nobody yet, oneself, the other has taken the last coin of one's own colour.",
         )

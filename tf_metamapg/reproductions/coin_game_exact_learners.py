@@ -53,7 +53,7 @@ LEARNERS = {
     "naive": Learner([(PolicyGradient(100.0), 60)], "LOLA"),
     "LookAhead": Learner([(LookAhead(100.0, 1000.0), 60)], "LOLA"),
     "LOLA (a)": Learner([
-        (LOLAShaping(0.5, 1000.0, optimizer=Adam(epsilon=1e-12)), 90), (LOLAShaping(100.0, 1000.0), 50),
+        (LOLAShaping(0.5, 1000.0, optimizer=Adam(epsilon=1e-12)), 90), (LOLAShaping(100.0, 3000.0), 50),
     ], "LOLA"),
     "LOLA (b)": Learner([(LOLATaylor(100.0, 1000.0), 60)], "LOLA"),
     "LOLA-DiCE": Learner([(LOLADiCE(50.0, 200.0), 60)], "LOLA"),
