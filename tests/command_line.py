@@ -41,14 +41,23 @@ def gin_params(*bindings):
 
 
 def run(*arguments):
-    """Runs the command line here, from a clean state."""
-    for name in ("gin_file", "gin_param", "run_dir", "resume"):
-        train.FLAGS[name].unparse()
+    """Runs `bin/train` here, from a clean state."""
+    return _run(train, lambda argv: train.run(argv, time.time()), arguments)
+
+
+def run_other(command, *arguments):
+    """Runs another command here, from a clean state; `command` is its module."""
+    return _run(command, command.run, arguments)
+
+
+def _run(command, function, arguments):
+    for name in command.FLAGS:
+        command.FLAGS[name].unparse()
     with (
         contextlib.redirect_stdout(io.StringIO()) as stdout,
         contextlib.redirect_stderr(io.StringIO()) as stderr,
     ):
-        status = train.run(["bin/train", *map(str, arguments)], time.time())
+        status = function([command.__name__, *map(str, arguments)])
     return Outcome(status, stdout.getvalue(), stderr.getvalue())
 
 

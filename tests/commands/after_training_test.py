@@ -1,0 +1,285 @@
+"""Proves what can be done with runs that have ended: loaded, evaluated anew, exported, compared, and met by others."""
+
+import csv
+import json
+import pathlib
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from tests import command_line
+import tf_metamapg as mapg
+from tf_metamapg import checks
+from tf_metamapg.commands import compare
+from tf_metamapg.commands import evaluate
+from tf_metamapg.commands import export
+from tf_metamapg.commands import league
+from tf_metamapg.runs import publication
+
+SETTINGS = (
+    *command_line.TINY, "train.n_inner_updates = 3", "train.n_evaluation_tasks = 3", "train.chain_length = 2",
+    "MetaPG.inner_learning_rate = @LearnedRates()",
+)
+META = (*SETTINGS, "train.agents = [@MetaPG(), @PolicyGradient()]")
+NAIVE = (*SETTINGS, "train.agents = [@LOLATaylor(), @PolicyGradient()]")
+
+
+def train(run_dir, *bindings):
+    outcome = command_line.run("--gin_file=ipd_exact.gin", f"--run_dir={run_dir}", *command_line.gin_params(*bindings))
+    assert outcome.status == 0, outcome.stderr
+
+
+def rewards(summary, name="meta_test"):
+    return np.array(summary[name]["average_reward"], np.float32)
+
+
+class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.root = pathlib.Path(tf.compat.v1.test.get_temp_dir()) / "after_training_test"
+        cls.meta, cls.naive = cls.root / "meta", cls.root / "naive"
+        train(cls.meta, *META)
+        train(cls.naive, *NAIVE)
+        cls.files = sorted(cls.meta.rglob("*"))
+        cls.runs = {name: mapg.load_run(str(cls.root / name)) for name in ("meta", "naive")}
+
+    @parameterized.parameters("meta", "naive")
+    def test_a_run_is_loaded(self, name):
+        run = self.runs[name]
+        self.assertEqual(run.summary, json.loads((self.root / name / "summary.json").read_text("utf-8")))
+        self.assertEqual((run.game.spec.name, list(run.seeds)), ("iterated prisoner's dilemma", [0, 1]))
+        self.assertIsInstance(run.estimator, mapg.ExactEstimator)
+        self.assertEqual(run.experiment.evaluation.n_inner_updates, 3)
+        # What it has learned gives the same numbers, bit for bit, and changes nothing in its directory.
+        evaluation = run.evaluate()
+        self.assertAllEqual(evaluation.mean_reward, rewards(run.summary))
+        self.assertEqual(publication.as_lists(evaluation), run.summary["meta_test"])
+        self.assertEqual(sorted(self.meta.rglob("*")), self.files)
+        for params, policy in zip(evaluation.joint_params, run.policies):
+            self.assertEqual([leaf.shape for leaf in params], [(2, 3, *leaf.shape) for leaf in policy.reference_params])
+
+    def test_what_was_learned(self):
+        run = self.runs["meta"]
+        for agent in range(2):
+            exported = self.meta / "initial_policies" / f"agent_{agent}.npz"
+            with np.load(exported) as arrays:
+                (table,) = (arrays[name] for name in arrays.files)
+            self.assertAllEqual(run.meta_params[agent].initial[0][run.summary["exported_seed"]], table)
+        self.assertEqual(run.meta_params[0].update.shape, (2, 2))
+        self.assertEqual(run.adapted_params, ())
+        naive = self.runs["naive"]
+        for params, expected in zip(naive.adapted_params, naive.evaluate().joint_params):
+            self.assertAllEqual(params[0], expected[0])
+
+    def test_other_sizes(self):
+        run = self.runs["meta"]
+        longer = run.evaluate(n_inner_updates=5, n_tasks=3).mean_reward
+        self.assertAllEqual(longer[:, :4], rewards(run.summary))
+        self.assertEqual(run.evaluate(1, 7).mean_reward.shape, (2, 2, 2))
+        # Other tasks.
+        self.assertNotAllClose(run.evaluate(task_draw=1).mean_reward, rewards(run.summary), atol=1e-4)
+
+    def test_other_tasks(self):
+        quiet = mapg.load_run(str(self.meta), ["PayoffNoise.width = 0.0"]).evaluate(n_tasks=2)
+        self.assertAllEqual(quiet.joint_params[0][0][:, 0], quiet.joint_params[0][0][:, 1])
+
+    def test_plays(self):
+        """With the probabilities of its policies: how often each cooperates on the first step."""
+        run = self.runs["meta"]
+        actions = run.play(n_trajectories=4000, horizon=1).actions
+        for agent in range(2):
+            probs = tf.nn.sigmoid(run.meta_params[agent].initial[0][:, 0, 0])
+            found = 1.0 - np.mean(actions[agent][:, 0, :, 0], axis=1)
+            # Five standard deviations, at most.
+            self.assertAllClose(found, probs, atol=5 * 0.5 / 4000**0.5)
+        adapted = run.evaluate().joint_params
+        self.assertEqual(run.play(adapted, 2, 5).rewards[1].shape, (2, 3, 2, 5))
+
+    def test_draws(self):
+        figure = self.runs["naive"].figure()
+        figure.savefig(self.root / "figure.png")
+        self.assertEqual(figure.texts[0].get_text(), "iterated prisoner's dilemma, held-out tasks")
+
+    def test_opponents(self):
+        """The meta-agent stays what it is, and the other is that of another run, seed by seed."""
+        mixed = self.runs["meta"].evaluate(opponents=self.runs["naive"], agent_index=1)
+        # By hand: LOLA of the other run as agent 0, and the naive agent of this one with what it starts from.
+        others = (run.meta_params[1].initial[0] for run in (self.runs["naive"], self.runs["meta"]))
+        self.assertAllEqual(*others)  # Both start from what the seeds draw, so that this is the other run again.
+        self.assertAllEqual(mixed.mean_reward, rewards(self.runs["naive"].summary))
+        met = self.runs["naive"].evaluate(opponents=self.runs["meta"], agent_index=1).mean_reward
+        self.assertAllEqual(met, rewards(self.runs["meta"].summary))
+
+    def test_refusals(self):
+        for directory, bindings, message in (
+            (self.root, [], "directory = '.*': must be that of a run; it has a config.gin"),
+            (self.meta, ["train.policies = [@tabular_policy]"], "train.policies = .*"),
+            (self.meta, ["PayoffNoise.depth = 3"], "--gin_param='PayoffNoise.depth = 3': .*"),
+            (self.meta, ["train.first_seed = 'a'"], "train.first_seed = 'a': must be an integer ≥ 0"),
+            (self.meta, ["train.n_seeds = 3"], "directory = .*: does not fit: agent_0/initial/0 is float32.2, 5, 1., .*"),
+        ):
+            with self.assertRaisesRegex(checks.InvalidInputError, f"^{message}$"):
+                mapg.load_run(str(directory), bindings)
+        run = self.runs["meta"]
+        for name, value in (("n_inner_updates", -1), ("n_tasks", 0), ("task_draw", 0.5), ("agent_index", 2)):
+            with self.assertRaisesRegex(checks.InvalidInputError, f"^{name} = "):
+                run.evaluate(**{name: value})
+
+    def test_evaluate(self):
+        outcome = command_line.run_other(evaluate, self.meta)
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        output = self.meta / "evaluations" / "evaluation-1"
+        results = json.loads((output / "evaluation.json").read_text("utf-8"))
+        self.assertEqual(results["average_reward"], self.runs["meta"].summary["meta_test"]["average_reward"])
+        self.assertEqual((output / "adaptation.png").read_bytes()[:4], b"\x89PNG")
+        outcome = command_line.run_other(
+            evaluate, self.meta, f"--opponents={self.naive}", "--n_inner_updates=1", "--n_tasks=2", "--task_draw=2",
+            "--gin_param=PayoffNoise.width = 0.2", f"--output_dir={self.root / 'named'}",
+        )
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        self.assertIn("agent 0: MetaPG", outcome.stdout)
+        results = json.loads((self.root / "named" / "evaluation.json").read_text("utf-8"))
+        self.assertEqual(np.shape(results["average_reward"]), (2, 2, 2))
+        self.assertEqual((results["agent"], results["n_tasks"]), (["MetaPG", "PolicyGradient"], 2))
+
+    def test_export(self):
+        run_dir = self.root / "exported"
+        train(run_dir, *META)
+        outcome = command_line.run_other(export, run_dir, "--all_seeds", "--task=2")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        adapted = mapg.load_run(str(run_dir)).evaluate().joint_params
+        for seed in (0, 1):
+            for agent in range(2):
+                self.assertTrue((run_dir / "initial_policies" / f"seed_{seed}" / f"agent_{agent}").is_dir())
+                path = run_dir / "adapted_policies" / f"seed_{seed}" / "task_2" / f"agent_{agent}.npz"
+                with np.load(path) as arrays:
+                    self.assertAllEqual(arrays[arrays.files[0]], adapted[agent][0][seed, 2])
+
+    @parameterized.parameters(
+        (evaluate, [], "arguments = '': must be the directory of one run, and flags; see --help"),
+        (evaluate, ["nowhere"], "directory = 'nowhere': must be that of a run; it has a config.gin"),
+        (evaluate, ["RUN", "--n_tasks=0"], "n_tasks = 0: must be an integer ≥ 1"),
+        (export, ["RUN", "--task=3"], "--task = 3: must be from 0 to 2, as the run has 3"),
+        (export, ["RUN", "--learning"], "train.estimator = ExactEstimator.*: must be one from trajectories, .*"),
+        (compare, [], "arguments = '': must be one gin config or several; see --help"),
+        (compare, ["ipd.gin"], "arguments = 'ipd.gin': must be two configs at least, or one and a --sweep"),
+        (compare, ["ipd.gin", "--sweep=train.n_tasks"], "--sweep = 'train.n_tasks': must be NAME = .*"),
+        (compare, ["ipd.gin", "nowhere.gin"], "--gin_file=nowhere.gin: No such file or directory"),
+        (compare, ["ipd.gin", "--sweep=train.n_tasks = [1, 0]"], "train.n_tasks = 0: must be an integer ≥ 1"),
+        (compare, ["ipd.gin", "coin_game.gin"], "seeds of coin_game = '0 to 2': must be from 0 to 19, like those .*"),
+        (league, ["ipd.gin"], "arguments = 'ipd.gin': must be flags only; see --help"),
+        (league, ["--strategy=grim"], "strategy = 'grim': must be one of always_cooperate, .*"),
+        (league, ["--learner=Genius"], ".*Genius.*"),
+        (league, ["--policy=nowhere"], "policy = 'nowhere': must be an exported policy, with its .npz file beside it"),
+        (league, ["--gin_file=public_goods_five.gin"], "train.game = .*: must be a game for two, not 5"),
+        (league, ["--strategy=random", "--strategy=random"], "entrants = 'random, random': must be of different names"),
+    )
+    def test_bad_input(self, command, arguments, message):
+        outcome = command_line.run_other(command, *(str(self.meta) if one == "RUN" else one for one in arguments))
+        self.assertEqual(outcome.status, 2, outcome.stderr)
+        self.assertRegex(outcome.stderr, f"^error: {message}\n$")
+
+    @parameterized.parameters(evaluate, export, compare, league)
+    def test_help(self, command):
+        outcome = command_line.run_other(command, "--help")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        name = command.__name__.rpartition(".")[2]
+        self.assertIn(f"bin/{name} ", outcome.stdout)
+        for flag in command.FLAGS:
+            self.assertIn(f"--{flag}" if not command.FLAGS[flag].boolean else f"--[no]{flag}", outcome.stdout)
+
+    def test_compare(self):
+        output = self.root / "compared"
+        arguments = [
+            compare, "ipd_exact.gin", f"--output_dir={output}", *command_line.gin_params(*META),
+            "--sweep=LOLATaylor.assumed_learning_rate = [1.0]",
+            "--sweep=PolicyGradient.inner_learning_rate = [0.5, 2.0]",
+        ]
+        outcome = command_line.run_other(*arguments)
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        before = {path: path.stat().st_mtime_ns for path in (output / "runs").rglob("*")}
+        again = command_line.run_other(*arguments)
+        self.assertEqual({path: path.stat().st_mtime_ns for path in (output / "runs").rglob("*")}, before)
+        self.assertEqual(outcome.stdout.split("\n| run")[1], again.stdout.split("\n| run")[1])
+        names = ["ipd_exact_1.0_0.5", "ipd_exact_1.0_2.0"]
+        scores = [
+            rewards(json.loads((output / "runs" / name / "summary.json").read_text("utf-8")))[:, 1:3, 0].mean(axis=1)
+            for name in names
+        ]
+        (row,) = [line for line in outcome.stdout.splitlines() if line.startswith(f"| {names[1]} ")]
+        self.assertStartsWith(row.split("|")[-2].strip(), f"{(scores[1] - scores[0]).mean():+.3f} ± ")
+        with open(output / "comparison.csv", newline="", encoding="utf-8") as file:
+            self.assertLen(list(csv.DictReader(file)), 2 * 2 * 4)
+        for name in ("comparison.png", "sweep_ipd_exact.png"):
+            self.assertEqual((output / name).read_bytes()[:4], b"\x89PNG")
+
+    def test_league(self):
+        output = self.root / "league"
+        policy = self.meta / "initial_policies" / "agent_0"
+        outcome = command_line.run_other(
+            league, "--learner=PolicyGradient", "--strategy=tit_for_tat", "--strategy=always_defect",
+            f"--run={self.meta}", f"--policy={policy}", "--best_responses", f"--output_dir={output}",
+            *command_line.gin_params("train.n_seeds = 2", "train.n_inner_updates = 3", "train.n_evaluation_tasks = 2"),
+        )
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        with open(output / "league.csv", newline="", encoding="utf-8") as file:
+            found = list(csv.DictReader(file))
+        pairs = {(row["who_adapts"], row["row"], row["column"]) for row in found}
+        entrants = ["PolicyGradient", "tit_for_tat", "always_defect", "meta", "agent_0"]
+        adapting = ["PolicyGradient", "meta"]
+        expected = {("both", row, column) for row in adapting for column in adapting}
+        expected |= {("row", row, column) for row in [*adapting, "best response"] for column in entrants}
+        self.assertEqual(pairs, expected)
+
+        def mean(row, column, update, who_adapts="row", name="average_reward_of_row"):
+            return np.mean([
+                float(one[name]) for one in found
+                if (one["row"], one["column"], one["who_adapts"]) == (row, column, who_adapts)
+                and int(one["inner_updates"]) == update
+            ])
+
+        # A best response to who always defects is to defect, and to tit for tat to cooperate.
+        self.assertAllClose(mean("best response", "always_defect", 100), -2.0, atol=0.06)
+        self.assertAllClose(mean("best response", "tit_for_tat", 100), -1.0, atol=0.06)
+        # What one gets is what the other gets, seen from the other side.
+        for update in (0, 3):
+            self.assertAllClose(
+                mean("PolicyGradient", "meta", update, "both"),
+                mean("meta", "PolicyGradient", update, "both", "average_reward_of_column"), rtol=1e-5,
+            )
+        # Before anybody adapts it does not matter who would; the pairs of seeds are others.
+        self.assertAllClose(
+            mean("meta", "meta", 0, "both"), mean("meta", "meta", 0, "row"), atol=0.3,
+        )
+        for name in ("league_both.png", "league_row.png"):
+            self.assertEqual((output / name).read_bytes()[:4], b"\x89PNG")
+
+    def test_seeds_meet_crosswise(self):
+        """Against numbers by hand: seed i of the one that is agent 0 plays with seed i + 1 of the other."""
+        output = self.root / "crosswise"
+        outcome = command_line.run_other(
+            league, "--learner=PolicyGradient", f"--output_dir={output}", *command_line.gin_params(
+                "train.n_seeds = 3", "train.n_inner_updates = 1", "train.n_evaluation_tasks = 1",
+                "PayoffNoise.width = 0.0",
+            ),
+        )
+        self.assertEqual(outcome.status, 0, outcome.stderr)
+        with open(output / "league.csv", newline="", encoding="utf-8") as file:
+            found = [row for row in csv.DictReader(file) if row["inner_updates"] == "0" and row["who_adapts"] == "both"]
+        game = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma(), discount=0.96)
+        policies = [mapg.tabular_policy(game, agent, 0.5) for agent in range(2)]
+        tables = [policy.initial_params([0, 1, 2])[0].numpy() for policy in policies]
+        for row in found:
+            seed, place = int(row["seed_index"]), int(row["row_is_agent"])
+            seeds = (seed, (seed + 1) % 3) if place == 0 else ((seed - 1) % 3, seed)
+            params = tuple((tf.constant(table[None, None, own]),) for table, own in zip(tables, seeds))
+            probs = tuple(policy.strategy(own) for policy, own in zip(policies, params))
+            values = game.exact_values(tf.constant(game.default_tasks[None, None], tf.float32), probs)
+            self.assertAllClose(float(row["average_reward_of_row"]), 0.04 * float(values[place][0, 0]), rtol=1e-4)
+
+
+if __name__ == "__main__":
+    tf.test.main()
