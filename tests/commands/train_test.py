@@ -442,12 +442,14 @@ class FailsLater(mapg.IteratedMatrixGame):
         # Trained for a longer chain than is evaluated.
         ("no_meta_agent", [NO_META_AGENT, "train.evaluation_chain_length = 0"]),
     )
+    @pytest.mark.slow
     def test_runs(self, bindings):
         outcome = command_line.run(*self.arguments("train.n_meta_updates = 1", *bindings))
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
         self.assertAllInRange(np.array(summary["meta_test"]["average_reward"]), -3.1, 0.1)
 
+    @pytest.mark.slow
     def test_files_in_the_way(self):
         """A run goes on where some of its directory has been replaced."""
         arguments = self.arguments(
