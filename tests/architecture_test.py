@@ -163,7 +163,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
             {
                 "training.trainer", "training.compiler", "runs.export", "runs.serving", "benchmarks.workloads",
-                "reproductions.gradient_quality", "testing.agents", "testing.modes", "policies.trials",
+                "reproductions.gradient_quality", "testing.modes", "policies.trials",
                 # Where nothing around them can be compiled.
                 "games.game_env", "simulators.host",
             },

@@ -42,61 +42,68 @@ class Setting:
         self.estimator = make_estimator(self.game, self.policies)
         self.agents = [PolicyGradient(0.3 + 0.2 * agent) for agent in range(n_agents)]
         self.initial_params = tuple(policy.initial_params(range(N_SEEDS)) for policy in self.policies)
-        self.keys = random.root_keys(range(N_SEEDS))
-        self.tasks = PayoffNoise(self.game, width=0.3).sample(self.keys, n_tasks)
+        self.tasks = PayoffNoise(self.game, width=0.3).sample(random.root_keys(range(N_SEEDS)), n_tasks)
         self.n_tasks = n_tasks
 
-    def chain(self, chain_length, initial_params=None, compile_fn=adaptation.identity):
-        keys = [random.fold_in(self.keys, link) for link in range(chain_length + 1)]
+    def chain(self, chain_length, initial_params=None, compile_fn=adaptation.identity, tasks=None):
         initial_params = adaptation.for_each_task(initial_params or self.initial_params, self.n_tasks)
-        return adaptation.adapt(self.estimator, self.agents, initial_params, self.tasks, keys, compile_fn=compile_fn)
+        root_keys = random.root_keys(range(initial_params[0][0].shape[0]))
+        keys = [random.fold_in(root_keys, link) for link in range(chain_length + 1)]
+        tasks = self.tasks if tasks is None else tasks
+        return adaptation.adapt(self.estimator, self.agents, initial_params, tasks, keys, compile_fn=compile_fn)
 
     def updated(self, joint_params):
         """φ_{l+1} of exact updates."""
-        link = links.Link(tuple(map(AgentState, joint_params)), (), self.keys)
-        objectives = links.Objectives(self.estimator, self.tasks, link)
+        objectives = self.objectives(joint_params, self.tasks)
         states = adaptation.inner_update(objectives, self.agents, ((),) * len(self.agents))
         return tuple(state.params for state in states)
 
-    def value(self, joint_params, agent):
+    def objectives(self, joint_params, tasks):
+        keys = random.root_keys(range(joint_params[0][0].shape[0]))
+        return links.Objectives(self.estimator, tasks, links.Link(tuple(map(AgentState, joint_params)), (), keys))
+
+    def value(self, joint_params, agent, tasks=None):
         """Vⁱ, averaged over tasks: [S]."""
-        return tf.reduce_mean(self.estimator.objectives(joint_params, self.tasks, ())[agent], axis=1)
+        tasks = self.tasks if tasks is None else tasks
+        return tf.reduce_mean(self.estimator.objectives(joint_params, tasks, ())[agent], axis=1)
 
     def meta_value(self, own_table, agent, weights, held=None):
-        """Σ_l w_l Vⁱ(φ_l) as a function of one agent's table, [S].
+        """Σ_l w_l Vⁱ(φ_l) as a function of one agent's table, [P · S], of P points for each seed.
 
         `held` are links whose opponents' parameters replace those of the chain, so that nothing
         reaches the value through an opponent.
         """
-        params = list(self.initial_params)
+        n_points = own_table.shape[0] // N_SEEDS
+        params, tasks = list(tiled(self.initial_params, n_points)), tiled(self.tasks, n_points)
         params[agent] = (own_table,)
         if held is None:
-            links = self.chain(len(weights) - 1, tuple(params)).links
-            return sum(weight * self.value(link.joint_params, agent) for weight, link in zip(weights, links))
-        own = tuple(tf.repeat(leaf[:, tf.newaxis], self.n_tasks, axis=1) for leaf in params[agent])
-        total = 0.0
-        for weight, link in zip(weights, held):
-            joint_params = tuple(own if j == agent else other for j, other in enumerate(link.joint_params))
-            total += weight * self.value(joint_params, agent)
-            own = self.updated(joint_params)[agent]
+            chain = self.chain(len(weights) - 1, tuple(params), tasks=tasks)
+            values = zip(weights, chain.links)
+            return sum(weight * self.value(link.joint_params, agent, tasks) for weight, link in values)
+        own, total = adaptation.for_each_task(tuple(params), self.n_tasks)[agent], 0.0
+        for step, (weight, link) in enumerate(zip(weights, held)):
+            joint_params = list(tiled(link.joint_params, n_points))
+            joint_params[agent] = own
+            total += weight * self.value(joint_params, agent, tasks)
+            if step + 1 < len(weights):
+                objectives = self.objectives(joint_params, tasks)
+                own = self.agents[agent].update(AgentState(own), objectives, agent, ()).params
         return total
 
 
+def tiled(structure, times):
+    """A structure of tensors [S, ...], all seeds again and again: [times · S, ...]."""
+    return tf.nest.map_structure(lambda leaf: tf.tile(leaf, [times, *[1] * (len(leaf.shape) - 1)]), structure)
+
+
 def finite_differences(objective, table, step=2e-3):
-    """The gradient of an objective [S, n, 1] → [S] to fourth order in `step`, for each seed at once."""
-    compiled = tf.function(objective, autograph=False)
-
-    def function(table):
-        return compiled(tf.constant(table)).numpy()
-
-    gradient = np.zeros_like(table)
-    for entry in range(table.shape[1]):
-        shift = np.zeros_like(table)
-        shift[:, entry] = step
-        near = function(table + shift) - function(table - shift)
-        far = function(table + 2 * shift) - function(table - 2 * shift)
-        gradient[:, entry, 0] = (8 * near - far) / (12 * step)
-    return gradient
+    """The gradient of an objective [P · S, n, 1] → [P · S] to fourth order in `step`, all points at once."""
+    n_seeds, size, _ = table.shape
+    shifts = np.multiply.outer(np.array([1, -1, 2, -2]), step * np.eye(size)).reshape([4 * size, 1, size, 1])
+    points = (table + shifts).reshape([4 * size * n_seeds, size, 1])
+    near, near_back, far, far_back = np.reshape(objective(tf.constant(points)), [4, size, n_seeds])
+    gradient = (8 * (near - near_back) - (far - far_back)) / (12 * step)
+    return gradient.T[..., np.newaxis]
 
 
 def in_table(term):
@@ -132,13 +139,17 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
     def test_total_is_that_of_one_outer_tape_around_the_whole_chain(self, n_agents, chain_length):
         setting = Setting(n_agents)
         weights = theorem.mean_over_chain(chain_length)
+        chain = setting.chain(chain_length)
+        with tf.GradientTape(persistent=True) as outer_tape:
+            outer_tape.watch(setting.initial_params)
+            taped = setting.chain(chain_length).links
+            values = [
+                sum(w * setting.value(link.joint_params, agent) for w, link in zip(weights, taped))
+                for agent in range(n_agents)
+            ]
         for agent in range(n_agents):
-            with tf.GradientTape() as outer_tape:
-                outer_tape.watch(setting.initial_params)
-                links = setting.chain(chain_length).links
-                value = sum(w * setting.value(link.joint_params, agent) for w, link in zip(weights, links))
-            expected = outer_tape.gradient(value, setting.initial_params[agent])[0]
-            terms = theorem.meta_gradients(setting.chain(chain_length), agent, weights)
+            expected = outer_tape.gradient(values[agent], setting.initial_params[agent])[0]
+            terms = theorem.meta_gradients(chain, agent, weights)
             self.assertLess(relative_error(in_table(terms.total), expected.numpy()), 1e-12)
 
     def test_one_update_is_the_formula_of_theorem_1(self):
@@ -243,8 +254,8 @@ def lstm_and_perceptron_of_vectors():
 
 class PoliciesOfDifferentKindsTest(tf.test.TestCase, parameterized.TestCase):
 
-    @parameterized.product(make=[lstm_and_tabular, lstm_and_perceptron_of_vectors], agent=[0, 1])
-    def test_both_sides_are_differentiated_through(self, make, agent):
+    @parameterized.parameters(lstm_and_tabular, lstm_and_perceptron_of_vectors)
+    def test_both_sides_are_differentiated_through(self, make):
         """The total of Loaded DiCE is that of one outer tape around the whole chain, and no term of it is dead."""
         game, policies = make()
         estimator = LoadedDiceEstimator(game, policies, n_trajectories=6, horizon=4)
@@ -255,24 +266,29 @@ class PoliciesOfDifferentKindsTest(tf.test.TestCase, parameterized.TestCase):
         initial_params = tuple(policy.initial_params(range(N_SEEDS)) for policy in policies)
 
         def run(initial_params):
-            with tf.GradientTape() as outer_tape:
+            """The terms of each agent, and its derivatives by a tape around a chain that all agents share."""
+            with tf.GradientTape(persistent=True) as outer_tape:
                 outer_tape.watch(initial_params)
                 start = adaptation.for_each_task(initial_params, N_TASKS)
                 chain = adaptation.adapt(estimator, agents, start, tasks, link_keys)
-                value = tf.add_n([
-                    0.5 * tf.reduce_mean(estimator.objectives(link.joint_params, tasks, link.sample)[agent], axis=1)
-                    for link in chain.links[1:]
-                ])
-            terms = theorem.meta_gradients(chain, agent, theorem.mean_over_chain(2))
-            return terms, outer_tape.gradient(value, initial_params[agent])
+                objectives = [
+                    estimator.objectives(link.joint_params, tasks, link.sample) for link in chain.links[1:]
+                ]
+                values = [tf.reduce_mean(0.5 * tf.add_n(by_link), axis=1) for by_link in zip(*objectives)]
+            return [
+                (
+                    theorem.meta_gradients(chain, agent, theorem.mean_over_chain(2)),
+                    outer_tape.gradient(values[agent], initial_params[agent]),
+                ) for agent in range(2)
+            ]
 
-        terms, expected = tf.function(run, autograph=False)(initial_params)
-        for total, leaf in zip(terms.total.initial, expected):
-            self.assertGreater(np.max(np.abs(leaf)), 1e-4)
-            self.assertLess(relative_error(total.numpy(), leaf.numpy()), 1e-10)
-        for term in (terms.self_shaping, terms.opponent_shaping):
-            for leaf in term.initial:
-                self.assertGreater(np.max(np.abs(leaf)), 1e-6)
+        for terms, expected in run(initial_params):
+            for total, leaf in zip(terms.total.initial, expected):
+                self.assertGreater(np.max(np.abs(leaf)), 1e-4)
+                self.assertLess(relative_error(total.numpy(), leaf.numpy()), 1e-10)
+            for term in (terms.self_shaping, terms.opponent_shaping):
+                for leaf in term.initial:
+                    self.assertGreater(np.max(np.abs(leaf)), 1e-6)
 
 
 class AgentsTest(tf.test.TestCase):

@@ -92,6 +92,7 @@ def calls(error: BaseException) -> list[str]:
     frames = dict.fromkeys(frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return [
         f"%{frame.f_locals['scope_str']}" if frame.f_locals["name"] == "macro" else f"@{frame.f_locals['name']}"
+        # A frame that has no name of its scope yet has called nothing, as where macros go round in circles.
         for frame in frames if frame.f_code.co_name == "gin_wrapper" and "scope_str" in frame.f_locals
     ]
 

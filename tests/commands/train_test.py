@@ -310,6 +310,7 @@ class MainTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(process.stderr.read(), "")
         self.assertEqual(process.wait(), 1)
 
+    @pytest.mark.slow
     def test_order_of_bindings_and_numbered_run_directory(self):
         """Without meta-updates, which need not be compiled."""
         pathlib.Path("first.gin").write_text(
@@ -408,12 +409,14 @@ class FailsLater(mapg.IteratedMatrixGame):
         for part in parts:
             self.assertIn(part, outcome.stderr)
 
+    @pytest.mark.slow
     def test_stops_at_a_meta_gradient_that_is_not_finite(self):
         absurd = "IteratedMatrixGame.payoffs = [[[1e38, 1e38], [0, 1]], [[1e38, 1e38], [0, 1]]]"
         outcome = command_line.run(*self.arguments(absurd))
         self.assert_stopped(outcome, "meta-update 1 ", "seeds 0, 1", "checkpoint")
         self.assertFalse((self.run_dir / "summary.json").exists())
 
+    @pytest.mark.slow
     def test_stop_names_the_last_checkpoint(self):
         # The third step finds parameters beyond the largest float32.
         outcome = command_line.run(
@@ -423,6 +426,7 @@ class FailsLater(mapg.IteratedMatrixGame):
         with open(self.run_dir / "metrics.csv", newline="", encoding="utf-8") as file:
             self.assertEqual({row["meta_update"] for row in csv.DictReader(file)}, {"1", "2"})
 
+    @pytest.mark.slow
     def test_a_policy_that_has_become_infinite_is_not_measured(self):
         # Its actions would all be the first one: to cooperate.
         outcome = command_line.run(*self.arguments("train.n_meta_updates = 2", "train.meta_learning_rate = 3e38"))
@@ -442,12 +446,14 @@ class FailsLater(mapg.IteratedMatrixGame):
         # Trained for a longer chain than is evaluated.
         ("no_meta_agent", [NO_META_AGENT, "train.n_inner_updates = 0"]),
     )
+    @pytest.mark.slow
     def test_runs(self, bindings):
         outcome = command_line.run(*self.arguments("train.n_meta_updates = 1", *bindings))
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         summary = json.loads((self.run_dir / "summary.json").read_text("utf-8"))
         self.assertAllInRange(np.array(summary["meta_test"]["average_reward"]), -3.1, 0.1)
 
+    @pytest.mark.slow
     def test_files_in_the_way(self):
         """A run goes on where some of its directory has been replaced."""
         arguments = self.arguments(

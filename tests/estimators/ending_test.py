@@ -201,18 +201,21 @@ class EndingTest(tf.test.TestCase, parameterized.TestCase):
             setting.game, setting.policies, n_trajectories=1, horizon=3, critic=CRITICS["time"], gae_lambda=gae_lambda
         )
         sample = setting.sample(estimator, setting.members[np.newaxis])
-        for agent, m in itertools.product(range(2), range(len(setting.members))):
-            rewards, present = setting.oracle.rewards[m, :, agent], setting.oracle.present[m, :, agent]
-            baselines = [*np.where(present, [3.0, -2.0, 0.7], 0.0), 0.0]
-            advantages = [0.0] * 4
-            for t in reversed(range(3)):
-                error = rewards[t] + DISCOUNT * baselines[t + 1] - baselines[t]
-                advantages[t] = error + DISCOUNT * gae_lambda * advantages[t + 1]
-            expected = DISCOUNT ** np.arange(4) * advantages
-            if estimator_class is LoadedDiceEstimator:
-                expected = -np.diff(expected)
-            self.assertAllClose(sample.step_weights[agent][0, m, 0], expected[:3], rtol=0.0, atol=1e-12)
-            self.assertAllEqual(sample.step_weights[agent][0, m, 0][~present], np.zeros(np.sum(~present)))
+        for agent in range(2):
+            expected = []
+            for rewards, present in zip(setting.oracle.rewards[:, :, agent], setting.oracle.present[:, :, agent]):
+                baselines = [*np.where(present, [3.0, -2.0, 0.7], 0.0), 0.0]
+                advantages = [0.0] * 4
+                for t in reversed(range(3)):
+                    error = rewards[t] + DISCOUNT * baselines[t + 1] - baselines[t]
+                    advantages[t] = error + DISCOUNT * gae_lambda * advantages[t + 1]
+                expected.append(DISCOUNT ** np.arange(4) * advantages)
+                if estimator_class is LoadedDiceEstimator:
+                    expected[-1] = -np.diff(expected[-1])
+            step_weights = sample.step_weights[agent][0, :, 0].numpy()
+            self.assertAllClose(step_weights, np.array(expected)[:, :3], rtol=0.0, atol=1e-12)
+            absent = ~setting.oracle.present[:, :, agent]
+            self.assertAllEqual(step_weights[absent], np.zeros(np.sum(absent)))
 
 
 def refilled(trajectory, filling):

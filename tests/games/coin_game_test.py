@@ -1,6 +1,7 @@
 """Proves the coin game, by all its rule sets, against one that is written cell by cell in Python."""
 
 import copy
+import functools
 import itertools
 
 from absl.testing import parameterized
@@ -45,6 +46,12 @@ class Board:
     def new_coin(self, uniform):
         cells = [cell for cell in CELLS if self.name not in ONE_COIN or cell not in self.players]
         return cells[int(len(cells) * uniform)]
+
+    def copy(self):
+        """What is there changes by assignment alone, but for who took the last coins."""
+        other = copy.copy(self)
+        other.last = dict(self.last)
+        return other
 
     def step(self, actions, uniforms):
         """Rewards, and for each player the own and the others' coins that it took."""
@@ -126,6 +133,7 @@ def play(name, view, mode, n_trajectories, n_steps=60, seed=0):
         observations.append(observe(state))
         rewards.append(gained)
     boards = [Board(name, reset[:, 0, 0, k]) for k in range(n_trajectories)]
+    observations, rewards, metrics = tf.nest.map_structure(np.array, (observations, rewards, metrics))
     return observations, rewards, metrics, actions[:, :, 0, 0], uniforms[:, :, 0, 0], boards
 
 
@@ -136,9 +144,9 @@ class PlayTest(tf.test.TestCase, parameterized.TestCase):
         observations, rewards, metrics, actions, uniforms, boards = play(name, "image", MODES[mode], 8)
         n_taken = np.zeros(2)
         for time in range(len(rewards)):
+            for agent in range(2):
+                self.assertAllEqual(observations[time][agent][0, 0], [board.image(agent) for board in boards])
             for k, board in enumerate(boards):
-                for agent in range(2):
-                    self.assertAllEqual(observations[time][agent][0, 0, k], board.image(agent))
                 expected, taken = board.step(actions[time, :, k], uniforms[time, :, k])
                 n_taken += np.sum(taken, axis=0)
                 for agent in range(2):
@@ -177,7 +185,7 @@ class PlayTest(tf.test.TestCase, parameterized.TestCase):
         vectors, *_ = play(name, "vector", MODES["eager"], 3, n_steps=5)
         for image, vector in zip(images, vectors):
             for one, other in zip(image, vector):
-                planes = np.moveaxis(one.numpy(), -1, -3)
+                planes = np.moveaxis(one, -1, -3)
                 self.assertAllEqual(planes.reshape(other.shape), other)
 
     @parameterized.parameters(*RULES)
@@ -205,13 +213,12 @@ class PlayTest(tf.test.TestCase, parameterized.TestCase):
         )
 
 
-def absolute_values(name, strategies, discount):
-    """V of both and the discounted share of own coins, over all places of the board, one by one."""
-    game = mapg.CoinGame(RULES[name], "board")
-    numbers, states, start = {}, {}, {}
+@functools.cache
+def numbering(name):
+    """A function of a board and an agent: the number that the agent gives to the board."""
+    game, numbers = mapg.CoinGame(RULES[name], "board"), {}
 
     def number(board, agent):
-        """The number that an agent gives to a board."""
         key = (board.seen(agent, with_takers=False), agent)
         if key not in numbers:
             rows, columns = zip(*board.players)
@@ -223,9 +230,19 @@ def absolute_values(name, strategies, discount):
             numbers[key] = int(game.observe((), state, agent)[0, 0, 0])
         return numbers[key]
 
+    return number
+
+
+def absolute_values(name, strategies, discount):
+    """V of both and the discounted share of own coins, over all places of the board, one by one."""
+    number, states, boards, start = numbering(name), {}, [], {}
+
     def index(board):
         key = (*board.players, *board.coins.items())
-        return states.setdefault(key, (len(states), board))[0]
+        if key not in states:
+            states[key] = len(boards)
+            boards.append(board)
+        return states[key]
 
     def midpoints(n):
         return (np.arange(n) + 0.5) / n
@@ -237,18 +254,18 @@ def absolute_values(name, strategies, discount):
             where = index(Board(name, (red, blue, coin, colour)))
             start[where] = start.get(where, 0.0) + 1.0 / (9 * n_blue * 2 * len(places))
     edges, gains, done = [], [], 0
-    while done < len(states):
-        _, board = list(states.values())[done]
+    while done < len(boards):
+        board = boards[done]
         first, second = (strategies[agent][number(board, agent)] for agent in range(2))
         for joint in itertools.product(np.flatnonzero(first), np.flatnonzero(second)):
             prob = first[joint[0]] * second[joint[1]]
-            following = copy.deepcopy(board)
+            following = board.copy()
             rewards, taken = following.step(joint, [0.0])
             gains.append((done, prob * np.array([*rewards, taken[0][0] + taken[1][0], np.sum(taken)])))
             # Where a coin is taken, the next one may lie on each free cell.
             n_places = 9 - len(set(following.players)) if np.sum(taken) else 1
             for coin in midpoints(n_places):
-                following = copy.deepcopy(board)
+                following = board.copy()
                 following.step(joint, [coin])
                 edges.append((done, index(following), prob / n_places))
         done += 1

@@ -3,6 +3,7 @@
 from absl.testing import parameterized
 import gymnasium
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tf_metamapg as mapg
@@ -109,6 +110,7 @@ class SimulatorTest(tf.test.TestCase):
         self.assertAllEqual(trajectory.observations[0][1, 0], np.moveaxis(seen[:-1], 0, 1))
         self.assertAllEqual(trajectory.rewards[1][1, 0], rewards.T)
 
+    @pytest.mark.slow
     def test_agents_learn(self):
         """All kinds, also one that plays while it looks ahead; the same again."""
         game = mapg.HalfCheetahGame()

@@ -25,6 +25,9 @@ from commons.estimator import Reinforce  # noqa: E402
 from commons.game import Commons  # noqa: E402
 from commons.policy import scales_policy  # noqa: E402
 
+# The kit has tests of its own, of the members of this package.
+pytestmark = pytest.mark.slow
+
 
 class CommonsTest(testing.GameTests, tf.test.TestCase):
 
@@ -61,7 +64,6 @@ class HopefulTest(testing.CriticTests, tf.test.TestCase):
 
 class TrainTest(tf.test.TestCase):
 
-    @pytest.mark.slow
     def test_bin_train_trains_it(self):
         run = os.path.join(self.get_temp_dir(), "run")
         outcome = command_line.run(f"--gin_file={HERE / 'commons.gin'}", f"--run_dir={run}")

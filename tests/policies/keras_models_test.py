@@ -243,28 +243,31 @@ class DerivativesTest(tf.test.TestCase, parameterized.TestCase):
         leaves, along = ([0.5 * leaf for leaf in random_leaves(policy, [1, 2], seed)] for seed in (1, 4))
         steps = [tf.constant(part) for part in conformance.random_steps(kind, shape=[1, 2, 2, 3])]
 
-        def derivatives(step):
-            """Of Σ log π in the step along the direction."""
-            with tf.GradientTape() as third_tape:
-                third_tape.watch(step)
-                with tf.GradientTape() as second_tape:
-                    second_tape.watch(step)
-                    with tf.GradientTape() as first_tape:
-                        first_tape.watch(step)
-                        params = tuple(leaf + step * direction for leaf, direction in zip(leaves, along))
-                        value = tf.reduce_sum(policy.log_probs(params, *steps))
-                    first = first_tape.gradient(value, step)
-                second = second_tape.gradient(first, step)
-            return second, third_tape.gradient(second, step)
-
         def second(step):
-            return derivatives(tf.constant(step, tf.float64))[0].numpy()
+            """The second derivative of Σ log π in the step along the direction."""
+            with tf.GradientTape() as second_tape:
+                second_tape.watch(step)
+                with tf.GradientTape() as first_tape:
+                    first_tape.watch(step)
+                    params = tuple(leaf + step * direction for leaf, direction in zip(leaves, along))
+                    value = tf.reduce_sum(policy.log_probs(params, *steps))
+                first = first_tape.gradient(value, step)
+            return second_tape.gradient(first, step)
 
-        _, third = MODES[mode](derivatives)(tf.constant(0.0, tf.float64))
+        def third(step):
+            with tf.GradientTape() as tape:
+                tape.watch(step)
+                value = second(step)
+            return tape.gradient(value, step)
+
+        def at(step):
+            return second(tf.constant(step, tf.float64)).numpy()
+
+        actual = MODES[mode](third)(tf.constant(0.0, tf.float64))
         h = 1e-3
-        expected = (8 * (second(h) - second(-h)) - second(2 * h) + second(-2 * h)) / (12 * h)
+        expected = (8 * (at(h) - at(-h)) - at(2 * h) + at(-2 * h)) / (12 * h)
         self.assertGreater(abs(expected), 1e-2)
-        self.assertAllClose(third, expected, rtol=1e-5, atol=0.0)
+        self.assertAllClose(actual, expected, rtol=1e-5, atol=0.0)
 
     def test_what_is_vectorized(self):
         """Whether a model is in a graph once, or once for each seed and task, is found out when it is made."""
@@ -361,9 +364,8 @@ class ChainTest(tf.test.TestCase, parameterized.TestCase):
             chain = mapg.adapt(estimator, agents, initial_params, tasks, link_keys)
             return agents[0].meta_gradients(chain, 0).self_shaping.initial, chain.links
 
-        gradients, (first, last) = MODES["graph"](run)(initial_params)
+        gradients, (first, last) = run(initial_params)
 
-        @MODES["graph"]
         def surrogate(*own):
             joint_params = mapg.for_each_task((tuple(map(tf.convert_to_tensor, own)),), 2) + initial_params[1:]
             objectives = mapg.Objectives(estimator, tasks, first.with_joint_params(joint_params))

@@ -6,6 +6,7 @@ import warnings
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 
@@ -157,6 +158,7 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(self.csv_path.read_bytes(), changed)
 
     @parameterized.parameters(1, 9)
+    @pytest.mark.slow
     def test_restart_after_a_row_that_was_cut_anywhere(self, n_done):
         self.write(1, n_done)
         kept = self.csv_path.read_bytes()

@@ -23,6 +23,8 @@ from tf_metamapg.testing.tiny_games import TinyGame
 from tf_metamapg.theorem import last_link
 
 N_TASKS = 2
+# Of a chain of any length: one to sample, and one to update.
+N_TRACES = 2
 
 
 class AgentTests:
@@ -77,8 +79,13 @@ class AgentTests:
     def test_modes_agree(self):
         expected = None
         for mode, compile_fn in MODES.items():
-            chain = self._chain(self._setting(), 2, compile_fn)
+            traces = []
+            chain = self._chain(
+                self._setting(), 2, lambda function, run=compile_fn, calls=traces: run(_counted(function, calls))
+            )
             states = flat([link.agent_states for link in chain.links])
+            if mode != "eager":
+                self.assertEqual(len(traces), N_TRACES)
             self.assertTrue(np.all(np.isfinite(states)))
             expected = states if expected is None else expected
             what = f"states after two updates, in mode '{mode}' and in mode 'eager'"
@@ -116,20 +123,30 @@ class AgentTests:
         step_params = tuple(adaptation.at_step(params, 0) for params in chain.update_params)
         leaves = tf.nest.flatten(link.agent_states)
 
-        def updated(*values):
-            """With all points side by side as seeds, at the same samples."""
-            values = [tf.constant(value, leaf.dtype) for value, leaf in zip(values, leaves)]
+        def side_by_side(*values):
+            """What `_updated` takes, with each point [P, ...] of the states as a seed, at the same samples."""
             own_link, own_tasks, own_step_params = tf.nest.map_structure(
                 lambda leaf: tf.repeat(leaf, values[0].shape[0], axis=0), (link, tasks, step_params)
             )
             own_link = own_link._replace(agent_states=tf.nest.pack_sequence_as(link.agent_states, values))
-            return self._updated(estimator, own_tasks, own_link, agents, own_step_params).numpy()
+            return estimator, own_tasks, own_link, agents, own_step_params
 
+        def updated(*values):
+            values = [tf.constant(value, leaf.dtype) for value, leaf in zip(values, leaves)]
+            return self._updated(*side_by_side(*values)).numpy()
+
+        # Every row of the Jacobian has a copy of the state of its own.
+        n_rows = len(flat(link.agent_states[-1]))
+        copies = [tf.repeat(leaf, n_rows, axis=0) for leaf in leaves]
         with tf.GradientTape() as tape:
-            tape.watch(link.agent_states)
-            result = self._updated(estimator, tasks, link, agents, step_params)[0]
-        jacobians = tape.jacobian(result, leaves, unconnected_gradients="zero")
-        jacobian = np.concatenate([np.reshape(leaf, [len(result), -1]) for leaf in jacobians], axis=1) * flat(leaves)
+            tape.watch(copies)
+            rows = tf.linalg.diag_part(self._updated(*side_by_side(*copies)))
+        jacobian = np.concatenate(
+            [
+                np.reshape(gradient, [n_rows, -1])
+                for gradient in tape.gradient(rows, copies, unconnected_gradients="zero")
+            ], axis=1,
+        ) * flat(leaves)
         # Second moments must stay above zero, and are small.
         expected = relative_differences_of_seeds(updated, [leaf.numpy() for leaf in leaves])
         column = 0
@@ -215,20 +232,9 @@ class AgentTests:
 
     def test_all_links_share_what_is_traced(self):
         """A longer chain has no more to compile, and nothing of an agent's state is traced anew."""
-        n_traces = []
-        for chain_length in (2, 4):
-            traces = []
-
-            def compile_fn(function, traces=traces):
-                def traced(*args, **kwargs):
-                    traces.append(function)
-                    return function(*args, **kwargs)
-
-                return tf.function(traced, autograph=False)
-
-            self._chain(self._setting(), chain_length, compile_fn)
-            n_traces.append(len(traces))
-        self.assertEqual(n_traces, [2, 2])  # to sample, and to update
+        traces = []
+        self._chain(self._setting(), 4, lambda function: MODES["graph"](_counted(function, traces)))
+        self.assertEqual(len(traces), N_TRACES)
 
     def test_its_state_can_be_stored(self):
         chain = self._chain(self._setting(), 1)
@@ -236,6 +242,15 @@ class AgentTests:
         stored = [np.array(leaf) for leaf in tf.nest.flatten(state)]
         restored = tf.nest.pack_sequence_as(state, [tf.constant(leaf) for leaf in stored])
         tf.nest.map_structure(np.testing.assert_array_equal, state, restored)
+
+
+def _counted(function, calls):
+    """The function, that is added to `calls` whenever it is called."""
+    def counted(*args, **kwargs):
+        calls.append(function)
+        return function(*args, **kwargs)
+
+    return counted
 
 
 def _named_leaves(state):
