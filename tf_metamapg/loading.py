@@ -103,16 +103,17 @@ class Run(descriptions.Described):
 
     def evaluate(
         self, n_inner_updates: int | None = None, n_tasks: int | None = None, task_draw: int = 0, *,
-        opponents: "Run | None" = None, agent_index: int = 0,
+        phase: int = random.META_TEST, opponents: "Run | None" = None, agent_index: int = 0,
         report: Callable[[int, np.ndarray], None] = lambda n_updates, mean_reward: None,
     ) -> Evaluation:
-        """Lets all agents adapt to tasks of meta-testing, from what they have learned; where nobody meta-learns, anew.
+        """Lets all agents adapt to held-out tasks, from what they have learned; where nobody meta-learns, anew.
 
         Args:
             n_inner_updates: how often all learn; by default as in the run.
             n_tasks: tasks for each seed; by default as in the run.
             task_draw: which tasks, ≥ 0; 0 are those that the run was evaluated with, so that its numbers come out
                 again, bit for bit on one machine.
+            phase: whose tasks, `random.META_TEST` or `META_VALIDATION`.
             opponents: a run of a game with the same observations and actions, whose agents take the places of all but
                 one, as they have become there; each seed meets the same seed of theirs, or, where they have fewer,
                 those begin again.
@@ -137,9 +138,11 @@ class Run(descriptions.Described):
             runs = [self if index == agent_index else opponents for index in range(len(self.agents))]
             players = [run.player(index) for index, run in enumerate(runs)]
             trainer = self.meet(players, [[row % len(run.seeds) for row in range(len(self.seeds))] for run in runs])
-        trainer.problem.check_sizes(random.META_TEST, "n_tasks", n_tasks)
+        allowed = "random.META_TEST or random.META_VALIDATION"
+        checks.check(phase in (random.META_TEST, random.META_VALIDATION), "phase", phase, allowed)
+        trainer.problem.check_sizes(phase, "n_tasks", n_tasks)
         with self._config.known():
-            return learning.evaluate(trainer, random.META_TEST, n_inner_updates, n_tasks, report, draw=task_draw)
+            return learning.evaluate(trainer, phase, n_inner_updates, n_tasks, report, draw=task_draw)
 
     def meet(self, players: Sequence[Player], rows: Sequence[Sequence[int]]) -> MetaTrainer:
         """Lets others play this run's game; see `players.meet`, which says what is returned and raised."""

@@ -119,7 +119,7 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
             (self.meta, ["train.policies = [@tabular_policy]"], "train.policies = .*"),
             (self.meta, ["PayoffNoise.depth = 3"], "--gin_param='PayoffNoise.depth = 3': .*"),
             (self.meta, ["train.first_seed = 'a'"], "train.first_seed = 'a': must be an integer ≥ 0"),
-            (self.meta, ["train.n_seeds = 3"], "directory = .*: does not fit: agent_0/initial/0 is float32.2, 5, 1., .*"),
+            (self.meta, ["train.n_seeds = 3"], "directory = .*: does not fit: agent_0/initial/0 is .*"),
         ):
             with self.assertRaisesRegex(checks.InvalidInputError, f"^{message}$"):
                 mapg.load_run(str(directory), bindings)

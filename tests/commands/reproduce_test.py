@@ -30,6 +30,7 @@ from tf_metamapg.reproductions import figure_2
 from tf_metamapg.reproductions import figure_3
 from tf_metamapg.reproductions import gradient_quality
 from tf_metamapg.reproductions import half_cheetah
+from tf_metamapg.reproductions import lasting_cooperation
 from tf_metamapg.reproductions import personas
 from tf_metamapg.reproductions import personas_choice
 from tf_metamapg.reproductions import personas_ipd
@@ -160,6 +161,33 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             row = next(line for line in table.splitlines() if line.startswith(f"| {name} |"))
             self.assertStartsWith(row.split("|")[3].strip(), f"{np.mean(rewards):.3f}".replace("-", "−"))
         again, _ = self.reproduced(figure_3, bindings=bindings)
+        self.assertEqual(again, numbers)
+
+    @pytest.mark.slow
+    def test_lasting_cooperation(self):
+        stages = [
+            lasting_cooperation.Stage(1, 2, 0.2), lasting_cooperation.Stage(3, 1, 0.1),
+        ]
+        bindings = [
+            "train.n_seeds = 2", "train.n_inner_updates = 4", "train.n_evaluation_tasks = 2",
+            "LoadedDiceEstimator.n_trajectories = 4", "LoadedDiceEstimator.horizon = 3",
+        ]
+        arguments = {"inner_steps": [2.0], "stages": stages, "bindings": bindings}
+        numbers, table = self.reproduced(lasting_cooperation, **arguments)
+        self.assertLen(numbers, 2 * 2 * 2 * 5)
+        for kind in ("exact", "sampled"):
+            # The second stage starts from what the first has learned.
+            start, end = (
+                np.load(self.directory / "runs" / f"{kind}_2_{length}" / name)
+                for length, name in ((3, "checkpoints/ckpt-0.npz"), (1, "learned.npz"))
+            )
+            self.assertAllEqual(start["variables/meta_params/0/0"], end["agent_0/initial/0"])
+            over_chain = np.mean([
+                float(row[f"average_reward_{agent}"]) for row in numbers for agent in range(2)
+                if row["values"] == kind and row["trained_for"] == "3" and row["inner_updates"] != "0"
+            ])
+            self.assertIn(f"| {results.signed(over_chain)} ± ", table)
+        again, _ = self.reproduced(lasting_cooperation, **arguments)
         self.assertEqual(again, numbers)
 
     @mock.patch.object(coin_game_exact_learners, "LEARNERS", {
@@ -312,14 +340,10 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(row[5], f"{results.signed(max(curve))} at {np.argmax(curve)}")
             self.assertIn(row[6], ("learned",) if method.startswith("Meta") else ("0.1", "3"))
         # The inner step is the one that was best in meta-validation.
-        validated = {
-            rate: json.loads((self.directory / "runs" / f"tabular_naive_{rate}" / "summary.json").read_text("utf-8"))
-            for rate in personas.RATES
-        }
-        areas = {
-            rate: np.mean(np.array(summary["meta_validation"]["average_reward"])[:, 1:, 0])
-            for rate, summary in validated.items()
-        }
+        areas = {}
+        for rate in personas.RATES:
+            run = mapg.load_run(str(self.directory / "runs" / f"tabular_naive_{rate}"))
+            areas[rate] = run.evaluate(phase=mapg.random.META_VALIDATION).mean_reward[:, 1:, 0].mean()
         best = max(areas, key=areas.get)
         row = next(line for line in table.splitlines() if line.startswith("| tabular | naive |"))
         self.assertIn(f"| {best:g} |", row)

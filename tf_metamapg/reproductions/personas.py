@@ -99,11 +99,15 @@ def outcome(
     summaries = {
         rate: protocols.train_config(
             directory, f"{name}_{rate}", config,
-            (*(binding.format(rate) for binding in ORDINARY_AGENTS[method]), "train.n_meta_updates = 0", *bindings),
+            (*(binding.format(rate) for binding in ORDINARY_AGENTS[method]), *bindings),
         )
         for rate in rates
     }
-    best = max(rates, key=lambda rate: area(own_rewards(summaries[rate]["meta_validation"])).mean())
+    validated = {
+        rate: protocols.meta_validation_curves(directory, f"{name}_{rate}", summary)[:, :, 0]
+        for rate, summary in summaries.items()
+    }
+    best = max(rates, key=lambda rate: area(validated[rate]).mean())
     return summaries[best], f"{best:g}", sum(summary["wall_seconds"] for summary in summaries.values())
 
 

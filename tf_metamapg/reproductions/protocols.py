@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import pathlib
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from tf_metamapg import configs
 from tf_metamapg import contracts
 from tf_metamapg import gin_reader
+from tf_metamapg import loading
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import DefaultTasks
@@ -69,6 +71,34 @@ def computed_once(
     with files.atomic(path) as aside, open(aside, "wb") as file:
         np.savez(file, settings=np.array(repr(settings)), **computed._asdict())
     return computed
+
+
+class Validation(NamedTuple):
+    """What agents get in meta-validation."""
+
+    mean_reward: np.ndarray  # [S, updates + 1, n_agents]
+
+
+def meta_validation_curves(directory: files.PathLike, name: str, summary: Mapping[str, Any]) -> np.ndarray:
+    """The mean rewards in meta-validation of a run without meta-agents, which computes none itself.
+
+    Args:
+        directory: of the reproduction.
+        name: of the run.
+        summary: what the run has returned.
+
+    Returns:
+        array [S, updates + 1, n_agents].
+    """
+    runs = pathlib.Path(directory) / "runs"
+
+    def evaluate() -> Validation:
+        run = loading.load_run(str(runs / name))
+        n_inner_updates = run.experiment.evaluation.n_inner_updates
+        show = progress.inner_updates(n_inner_updates, what=f"{name}, meta-validation, update")
+        return Validation(run.evaluate(phase=random.META_VALIDATION, report=show).mean_reward)
+
+    return computed_once(runs, f"{name} meta-validation", summary["config_digest"], evaluate, Validation).mean_reward
 
 
 def meta_test_curves(summary: Mapping[str, Any]) -> np.ndarray:

@@ -82,7 +82,6 @@ def _bindings(n_players, agents):
         *([f"NormalPolicies.stddev = {STDDEV}"] if NAIVE in agents else []),
         *(f"{kind}.inner_learning_rate = {STEP}" for kind in kinds),
         # Nobody learns before the measurement where nobody is a meta-agent.
-        *(["train.n_meta_updates = 0"] if kinds == [NAIVE] else []),
     )
 
 

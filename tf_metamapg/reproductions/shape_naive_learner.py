@@ -13,7 +13,7 @@ SOURCE = "protocol and published figures of Lu et al. 2022, Model-Free Opponent 
 DURATION = "20 min"
 
 # Agents without meta-learning have nothing to learn before they are measured, so that each task has a new one, too.
-ORDINARY = ("train.n_meta_updates = 0", "train.populations = [@NormalPolicies, @NormalPolicies]", "train.n_seeds = 40")
+ORDINARY = ("train.populations = [@NormalPolicies, @NormalPolicies]", "train.n_seeds = 40")
 # Who meets the naive learners: its agent, what is different for it in the config, and what is published of the same:
 # its reward / that of the learner.
 SHAPERS = {
