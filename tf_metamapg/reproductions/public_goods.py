@@ -81,7 +81,6 @@ def _bindings(n_players, agents):
         f"train.populations = [{', '.join('@NormalPolicies' if agent == NAIVE else 'None' for agent in agents)}]",
         *([f"NormalPolicies.stddev = {STDDEV}"] if NAIVE in agents else []),
         *(f"{kind}.inner_learning_rate = {STEP}" for kind in kinds),
-        # Nobody learns before the measurement where nobody is a meta-agent.
     )
 
 
