@@ -18,7 +18,10 @@ from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
 
-GAME = "IteratedMatrixGame(payoffs=float64 [2, 2, 2], discount=0.96, dtype='float32', name='iterated matrix game')"
+GAME = (
+    "IteratedMatrixGame(payoffs=float64 [2, 2, 2], discount=0.96, dtype='float32', name='iterated matrix game', "
+    "metrics=())"
+)
 VECTOR_GAME = (
     "LinearQuadraticGame(dynamics=float64 [3, 3], controls=[float64 [3, 2], float64 [3, 1]], costs=float64 [2, 3, 3], "
     "start=float64 [3], action_cost=0.1, noise=0.0, discount=0.96, dtype='float32', name='linear-quadratic game')"

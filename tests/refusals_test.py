@@ -323,6 +323,7 @@ TABLE = (
     ("Stage", "meta_learning_rate", (-0.1, math.nan, "a"), "a finite number ≥ 0.0"),
     ("EarlyStopping", "patience", COUNTS, "an integer ≥ 1"),
     ("EarlyStopping", "min_improvement", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
+    ("IteratedMatrixGame", "metrics", (None, 3, "cooperation", ("welfare",)), r'\(\) or \("cooperation",\)'),
     ("RunSettings", "snapshot_every", (0, -1, 1.5, "1"), "an integer ≥ 1"),
 )
 

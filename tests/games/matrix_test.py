@@ -7,6 +7,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+import tf_metamapg as mapg
 from tf_metamapg import contracts
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
@@ -271,6 +272,28 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
         game = matrix.IteratedMatrixGame(table)
         table[:] = 0.0
         self.assertAllEqual(game.default_tasks, payoffs.prisoners_dilemma())
+
+
+class CooperationTest(tf.test.TestCase):
+
+    def test_rate(self):
+        """Against what is played: the discounted share of cooperation of tit for tat and who cooperates at random."""
+        game = mapg.IteratedMatrixGame(
+            mapg.payoffs.prisoners_dilemma(), discount=0.5, dtype="float64", metrics=("cooperation",)
+        )
+        policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
+        probs = np.array([[1.0, 1.0, 0.0, 1.0, 0.0], [0.3] * 5])
+        tables = [policy.params_of(np.stack([own, 1 - own], axis=-1))[0] for policy, own in zip(policies, probs)]
+        params = tuple((tf.constant(table)[tf.newaxis, tf.newaxis],) for table in tables)
+        tasks = tf.constant(game.default_tasks)[tf.newaxis, tf.newaxis]
+        exact = mapg.ExactEstimator(game, policies).metrics(params, tasks, ())
+        # Tit for tat cooperates at first, and then as often as the other did.
+        self.assertAllClose([one[0, 0] for one in exact["cooperation"]], [0.5 + 0.5 * 0.3, 0.3], atol=1e-9)
+        sampled = mapg.DiceEstimator(game, policies, 2000, 2)
+        sample = sampled.sample(params, tasks, mapg.random.root_keys([0]))
+        found = [float(one[0, 0]) for one in sampled.metrics(params, tasks, sample)["cooperation"]]
+        # Five standard deviations of means of 2,000 at least.
+        self.assertAllClose(found, [(1 + 0.3) / 2, 0.3], atol=5 * 0.5 / 2000**0.5)
 
 
 if __name__ == "__main__":

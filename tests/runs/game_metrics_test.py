@@ -76,6 +76,10 @@ class GameMetricsTest(tf.test.TestCase):
         for (step, agent, index), mean in np.ndenumerate(means):
             self.assertAllClose(events[step + 1, f"agent_{agent}/{names[index]}"], mean, rtol=1e-6, atol=0)
 
+    def test_figures(self):
+        for name in ("adaptation", "first", "clock"):
+            self.assertEqual((self.path / "figures" / f"{name}.png").read_bytes()[:4], b"\x89PNG")
+
     def test_report(self):
         for name in ("first", "clock"):
             _, table = self.said.split(f"Mean of {name} per step on held-out tasks")

@@ -78,9 +78,7 @@ class StagesTest(tf.test.TestCase):
             first, *alone, "train.chain_length = 1", "train.n_meta_updates = 3", "train.meta_learning_rate = 0.3",
         ))
         second = self.root / "second"
-        outcome = command_line.run(
-            *arguments(second, *alone, "PayoffNoise.width = 0.0", f"train.init_from = '{first}'")
-        )
+        outcome = command_line.run(*arguments(second, *alone, "PayoffNoise.width = 0.0"), f"--init_from={first}")
         self.assertEqual(outcome.status, 0, outcome.stderr)
         start, end = (np.load(second / "checkpoints" / f"ckpt-{number}.npz") for number in (0, 2))
         expected = learned(first)

@@ -34,6 +34,10 @@ flags.DEFINE_string(
     "run_dir", None, "Where the run's files go. By default runs/NAME-1, runs/NAME-2, … after the last gin file.",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "init_from", None, "The directory of a run: each seed starts from what the same seed has learned there. The same as "
+    "--gin_param='train.init_from = ...'.", flag_values=FLAGS,
+)
 flags.DEFINE_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.", flag_values=FLAGS)
 flags.DEFINE_bool(
     "allow_other_versions", False, "Resume a run though TensorFlow or another package has another version by now.",
@@ -63,9 +67,12 @@ def run(argv: list[str], started: float) -> int:
         def work(arguments):
             claim = _claim(arguments)
             directories.append(claimed.enter_context(claim))
+            bindings = list(FLAGS.gin_param)
+            if FLAGS.init_from is not None:
+                bindings.append(f"train.init_from = {common.path('--init_from', FLAGS.init_from)!r}")
             configs.train(
-                [common.path("--gin_file", path) for path in FLAGS.gin_file], FLAGS.gin_param, directories[0],
-                FLAGS.resume, FLAGS.allow_other_versions, started, _tell_unused,
+                [common.path("--gin_file", path) for path in FLAGS.gin_file], bindings, directories[0], FLAGS.resume,
+                FLAGS.allow_other_versions, started, _tell_unused,
             )
 
         return common.run(argv, sys.modules[__name__], work, hint)

@@ -59,7 +59,8 @@ class IteratedMatrixGame(FiniteGame):
     n_transition_uniforms = 0
 
     def __init__(
-        self, payoffs: ArrayLike, discount: float = 0.96, dtype: str = "float32", name: str = "iterated matrix game"
+        self, payoffs: ArrayLike, discount: float = 0.96, dtype: str = "float32", name: str = "iterated matrix game",
+        metrics: Sequence[str] = (),
     ) -> None:
         """
         Args:
@@ -68,12 +69,20 @@ class IteratedMatrixGame(FiniteGame):
             discount: γ, in [0, 1).
             dtype: 'float32' or 'float64'.
             name: what the game is called in figures and summaries.
+            metrics: ("cooperation",) to report how often each agent takes action 0 as well; () for nothing.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
         table = _checked_payoffs("IteratedMatrixGame.payoffs", payoffs)
-        super().__init__(table, memory_one_views(table.shape[1:]), discount, dtype, name)
+        allowed = '() or ("cooperation",)'
+        is_known = isinstance(metrics, (list, tuple)) and tuple(metrics) in ((), ("cooperation",))
+        checks.check(is_known, "IteratedMatrixGame.metrics", metrics, allowed)
+        views = memory_one_views(table.shape[1:])
+        super().__init__(
+            table, views, discount, dtype, name,
+            metrics={name: _cooperates(table.shape, views.shape[1]) for name in metrics},
+        )
 
     def _next_state(self, state, joint_action, uniforms):
         """The joint action alone is remembered."""
@@ -104,6 +113,12 @@ def _view(agent_index, n_actions):
         tuple(joint_actions[:, agent] for agent in own_first), [n_actions[agent] for agent in own_first]
     )
     return np.concatenate([[0], 1 + seen])
+
+
+def _cooperates(shape, n_states):
+    """Whether each agent takes action 0: array [n_agents, n_states, A_0, .., A_{n-1}]."""
+    is_first = np.stack([np.indices(shape[1:])[agent] == 0 for agent in range(shape[0])])
+    return np.repeat(is_first[:, np.newaxis], n_states, axis=1).astype(np.float64)
 
 
 def _checked_payoffs(parameter, payoffs):

@@ -16,10 +16,10 @@ Figure = matplotlib.figure.Figure
 
 
 def save_adaptation_figure(
-    path: files.PathLike, mean_reward: np.ndarray, title: str, agent_names: Sequence[str]
+    path: files.PathLike, values: np.ndarray, title: str, agent_names: Sequence[str], what: str = "mean reward per step"
 ) -> None:
     """Writes what `adaptation_figure` draws as a PNG file."""
-    save(path, adaptation_figure(mean_reward, title, agent_names))
+    save(path, adaptation_figure(values, title, agent_names, what))
 
 
 def check_drawable(title: str, agent_names: Sequence[str]) -> None:
@@ -34,26 +34,29 @@ def check_drawable(title: str, agent_names: Sequence[str]) -> None:
         raise checks.InvalidInputError(f"figure {checks.brief(title)}: cannot be drawn ({error})") from error
 
 
-def adaptation_figure(mean_reward: np.ndarray, title: str, agent_names: Sequence[str]) -> Figure:
-    """The curve of Figure 3: mean reward per step against inner updates, one panel per agent.
+def adaptation_figure(
+    values: np.ndarray, title: str, agent_names: Sequence[str], what: str = "mean reward per step"
+) -> Figure:
+    """The curve of Figure 3: mean reward per step, or another mean, against inner updates, one panel per agent.
 
     Every seed is a faint line, the mean over seeds a strong one, with its 95% interval.
 
     Args:
-        mean_reward: array [S, L + 1, n_agents].
+        values: array [S, L + 1, n_agents].
         title: what stands above the panels, as it is: dollar signs are no formulas.
         agent_names: one name for each agent.
+        what: what the values are.
 
     Returns:
         Matplotlib figure.
     """
-    n_seeds, n_links, n_agents = mean_reward.shape
+    n_seeds, n_links, n_agents = values.shape
     figure = Figure(figsize=(1.2 + 3.4 * n_agents, 3.6), layout="constrained")
     panels = figure.subplots(1, n_agents, sharex=True, sharey=True, squeeze=False)[0]
     inner_updates = range(n_links)
-    mean, half_width = statistics.mean_and_interval(mean_reward)
+    mean, half_width = statistics.mean_and_interval(values)
     for agent_index, panel in enumerate(panels):
-        panel.plot(inner_updates, mean_reward[:, :, agent_index].T, color="0.6", linewidth=0.6, alpha=0.6)
+        panel.plot(inner_updates, values[:, :, agent_index].T, color="0.6", linewidth=0.6, alpha=0.6)
         panel.plot([], [], color="0.6", linewidth=0.6, label="each seed")
         panel.fill_between(
             inner_updates,
@@ -69,7 +72,7 @@ def adaptation_figure(mean_reward: np.ndarray, title: str, agent_names: Sequence
         panel.set_xlabel("inner updates")
         panel.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
-    panels[0].set_ylabel("mean reward per step")
+    panels[0].set_ylabel(what)
     panels[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=11, parse_math=False)
     return figure

@@ -79,9 +79,11 @@ def publish(
 
     def draw():
         directory.adaptation_figure.parent.mkdir(exist_ok=True)
-        figures.save_adaptation_figure(
-            directory.adaptation_figure, results.meta_test.mean_reward, *labels(experiment.problem)
-        )
+        names = labels(experiment.problem)
+        figures.save_adaptation_figure(directory.adaptation_figure, results.meta_test.mean_reward, *names)
+        for name, values in results.meta_test.game_metrics.items():
+            path = directory.adaptation_figure.with_name(f"{name}.png")
+            figures.save_adaptation_figure(path, values, *names, f"mean of {name} per step")
 
     def write_learned():
         adapted = () if experiment.has_meta_agents else results.meta_test.joint_params
