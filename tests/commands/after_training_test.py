@@ -6,6 +6,7 @@ import pathlib
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import command_line
@@ -34,6 +35,7 @@ def rewards(summary, name="meta_test"):
     return np.array(summary[name]["average_reward"], np.float32)
 
 
+@pytest.mark.slow
 class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
 
     @classmethod

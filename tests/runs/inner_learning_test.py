@@ -43,6 +43,7 @@ def arguments(run_dir, *bindings):
     ]
 
 
+@pytest.mark.slow
 class InnerLearningTest(tf.test.TestCase, parameterized.TestCase):
 
     @classmethod
@@ -118,7 +119,6 @@ class InnerLearningTest(tf.test.TestCase, parameterized.TestCase):
         summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
         self.assertEqual(json.dumps(summary["meta_test"]), json.dumps(self.summary["meta_test"]))
 
-    @pytest.mark.slow
     def test_goes_on_after_a_kill(self):
         run_dir = self.root / "killed"
         killed = command_line.finish(command_line.start(*arguments(run_dir), code=KILLED_IN_CHECKPOINT))

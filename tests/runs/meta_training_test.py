@@ -51,6 +51,7 @@ def learned(run_dir):
         return {name: archive[name] for name in archive.files}
 
 
+@pytest.mark.slow
 class StagesTest(tf.test.TestCase):
 
     @classmethod
@@ -93,7 +94,6 @@ class StagesTest(tf.test.TestCase):
         self.assertAllEqual(at_stage["variables/meta_params/0/0"], expected["agent_0/initial/0"])
         self.assertAllEqual(at_stage["variables/meta_params/1/0"], np.repeat(rates, 3, axis=1))
 
-    @pytest.mark.slow
     def test_goes_on_after_a_kill_in_the_second_stage(self):
         run_dir = self.root / "killed"
         killed = command_line.finish(command_line.start(*arguments(run_dir, *STAGES), code=KILLED_IN_CHECKPOINT))
@@ -151,6 +151,7 @@ class EarlyStoppingTest(tf.test.TestCase):
         self.assertTrue(EarlyStopping(1, min_improvement=0.1).wants_to_stop(self.progress(*scores)))
         self.assertFalse(EarlyStopping(1, min_improvement=0.01).wants_to_stop(self.progress(*scores)))
 
+    @pytest.mark.slow
     def test_a_run_ends_early(self):
         """Nothing is ever better where nothing is learned; a run that goes on ends where it did."""
         run_dir = pathlib.Path(self.get_temp_dir()) / "run"
@@ -172,6 +173,7 @@ class EarlyStoppingTest(tf.test.TestCase):
 
 class CallbackTest(tf.test.TestCase):
 
+    @pytest.mark.slow
     def test_is_called(self):
         """Written to a config, as a module of one's own."""
         directory = pathlib.Path(self.get_temp_dir())

@@ -35,8 +35,8 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "init_from", None, "The directory of a run: each seed starts from what the same seed has learned there. The same as "
-    "--gin_param='train.init_from = ...'.", flag_values=FLAGS,
+    "init_from", None, "The directory of a run: each seed starts from what the same seed has learned there, as "
+    "train.init_from says in a config.", flag_values=FLAGS,
 )
 flags.DEFINE_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.", flag_values=FLAGS)
 flags.DEFINE_bool(
