@@ -164,7 +164,7 @@ def train_once(
     resume = RunDirectory(path).config.exists()
     with claims.claim(path, resume) as claimed:
         try:
-            return train(gin_files, bindings, claimed, resume, allow_other_versions=False, started=time.time())
+            return train(gin_files, bindings, claimed, resume, False, time.time(), gin_messages.tell_unused)
         except checks.InvalidInputError as error:
             if not resume:
                 raise
@@ -182,17 +182,19 @@ class Config:
     """
 
     def __init__(
-        self, gin_files: Sequence[str | os.PathLike[str]], bindings: Sequence[str], jit_compile: bool | None
+        self, gin_files: Sequence[str | os.PathLike[str]], bindings: Sequence[str], jit_compile: bool | None,
+        module_directories: Sequence[str] = (),
     ) -> None:
         """
         Args:
             gin_files, bindings: see `train`.
             jit_compile: what a run of the config has chosen, if there is one.
+            module_directories: where modules that the config imports may be, too.
 
         Raises:
             InvalidInputError: if the config cannot be read, or nothing can be made of it.
         """
-        self._state = gin_reader.State()
+        self._state = gin_reader.State(module_directories)
         with self.known():
             _read(gin_files, bindings)
             made: tuple[Recipe, Experiment] = _make_experiment(stored_jit_compile=jit_compile)
@@ -203,6 +205,14 @@ class Config:
         """A context in which gin knows the config; what goes wrong inside is `InvalidInputError`."""
         with self._state.known(), _refusals():
             yield
+
+    def policy_maker(self, agent_index: int) -> Callable[[contracts.AnyGame], contracts.Policy]:
+        """What makes an agent's policy for a game, which need not be that of the config."""
+        def make(game: contracts.AnyGame) -> contracts.Policy:
+            with self.known():
+                return self.recipe.policy(game, agent_index)
+
+        return make
 
 
 def _read(gin_files, bindings):

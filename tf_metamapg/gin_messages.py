@@ -52,3 +52,9 @@ def _scopes_and_name(bound):
     """Of [scope/..][module.]function.parameter or [scope/..]macro: (scopes, name without modules)."""
     *scopes, name = bound.split("/")
     return scopes, name.split(".")[-2:]
+
+
+def tell_unused(texts: list[str]) -> None:
+    """Says what is bound though nothing uses it."""
+    for text in texts:
+        print(f"note: nothing in this run uses {text}", flush=True)

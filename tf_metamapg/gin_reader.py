@@ -6,6 +6,7 @@ Gin keeps what it has read in globals of its module, and so can be asked to do t
 """
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import io
 import os
@@ -29,7 +30,12 @@ SHIPPED = _INSIDE if _INSIDE.is_dir() else _INSIDE.parents[1] / _INSIDE.name
 class State:
     """What gin knows of one config, which begins with nothing: what it knows besides is neither seen nor changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, module_directories: Sequence[str] = ()) -> None:
+        """
+        Args:
+            module_directories: where Python looks for modules meanwhile, after all other places.
+        """
+        self._module_directories = list(module_directories)
         self._globals = {
             "_CONFIG": {}, "_OPERATIVE_CONFIG": {}, "_IMPORTS": set(), "_SINGLETONS": {}, "_CONFIG_IS_LOCKED": False,
         }
@@ -39,6 +45,7 @@ class State:
         """A context in which gin knows this; where Python imports from is as before at its end."""
         path = list(sys.path)
         try:
+            sys.path += self._module_directories
             with _exchanged(**self._globals), gin.config_scope(None):
                 try:
                     yield

@@ -61,13 +61,14 @@ class League:
             config: what describes the game, the estimator and the tasks; its seeds are those of the league.
 
         Raises:
-            InvalidInputError: if the game is not for two.
+            InvalidInputError: if the game is not for two, or there is one seed only.
         """
         self._config = config
         experiment = config.experiment
         game = experiment.problem.game
         checks.check(game.spec.n_agents == 2, "train.game", game, f"a game for two, not {game.spec.n_agents}")
         self._seeds = experiment.run.seeds
+        checks.check(len(self._seeds) > 1, "train.n_seeds", len(self._seeds), "2 at least, as each meets another")
 
     def learner(self, config: configs.Config, name: str) -> Entrant:
         """The agents of a config without meta-agents, which start from policies as they are drawn."""
@@ -76,23 +77,33 @@ class League:
             trainer = MetaTrainer(problem, config.experiment.trainer, self._seeds)
         values = trainer.meta_param_values()
         return Entrant(name, _both(lambda index: Player(
-            name=name, agent=problem.agents[index], make_policy=_policy_maker(config, index), meta_params=values[index],
+            name=name, agent=problem.agents[index], make_policy=config.policy_maker(index), meta_params=values[index],
             population=problem.populations[index],
         )))
 
     def run(self, run: loading.Run, name: str) -> Entrant:
-        """What the agents of a run have become."""
-        n_agents = len(run.agents)
-        checks.check(n_agents == 2, "run", str(run.directory.path), f"of a game for two, not {n_agents}")
+        """What the agents of a run have become, see `Run.player`.
+
+        Raises:
+            InvalidInputError: if it is not of a game for two, its agents are of different kinds, or it has fewer seeds.
+        """
+        path, kinds, n_seeds = str(run.directory.path), [type(agent) for agent in run.agents], len(run.seeds)
+        allowed = "of a game for two agents of one kind, as an entrant takes both places"
+        checks.check(len(kinds) == 2 and kinds[0] is kinds[1], "run", path, allowed)
+        checks.check(n_seeds >= len(self._seeds), "run", path, f"of {len(self._seeds)} seeds at least, not {n_seeds}")
         return Entrant(name, _both(lambda index: run.player(index)._replace(name=name)))
 
     def strategy(self, name: str) -> Entrant:
-        """A strategy of `dilemma_strategies.py`, in the prisoner's dilemma."""
+        """A strategy of `dilemma_strategies.py`, in the prisoner's dilemma.
+
+        Raises:
+            InvalidInputError: if there is no such strategy, or the game or its policies are others.
+        """
         game = self._config.experiment.problem.game
         probs = dilemma_strategies.memory_one_strategy(name, game.default_tasks)
         return self._fixed(name, lambda policy: _tabular(policy).params_of(np.stack([probs, 1.0 - probs], axis=-1)))
 
-    def exported(self, path: str) -> Entrant:
+    def exported(self, path: str, name: str) -> Entrant:
         """An exported policy of the kind that the league's config has: a SavedModel's directory, or the .npz beside it.
 
         Raises:
@@ -108,12 +119,12 @@ class League:
             checks.check(found == expected, "policy", path, f"of a policy like {policy}")
             return tuple(values.values())
 
-        return self._fixed(file.stem, params)
+        return self._fixed(name, params)
 
     def _fixed(self, name: str, params_of: Callable[[contracts.Policy], Params]) -> Entrant:
         """Somebody who does not learn, the same in all seeds."""
         def player(index: int) -> Player:
-            make_policy = _policy_maker(self._config, index)
+            make_policy = self._config.policy_maker(index)
             params = params_of(make_policy(self._config.experiment.problem.game))
             tensors = [tf.convert_to_tensor(leaf)[tf.newaxis] for leaf in params]
             repeated = tuple(tf.repeat(leaf, len(self._seeds), axis=0) for leaf in tensors)
@@ -152,7 +163,7 @@ class League:
     def best_responses(self, entrants: Sequence[Entrant]) -> list[Match]:
         """What a best response that is learned gets from each of the policies that entrants start from, the column."""
         def player(index: int) -> Player:
-            make_policy = _policy_maker(self._config, index)
+            make_policy = self._config.policy_maker(index)
             params = make_policy(self._config.experiment.problem.game).initial_params(list(self._seeds))
             return Player("best response", BEST_RESPONSE, make_policy, MetaParams(params))
 
@@ -164,9 +175,12 @@ class League:
         for place in (0, 1):
             groups: dict[str, list[tuple[str, Player]]] = {}
             for entrant in entrants:
-                opponent = entrant.players[1 - place]._replace(agent=Fixed())
+                opponent = entrant.players[1 - place]
+                opponent = opponent._replace(agent=Fixed(), meta_params=MetaParams(opponent.meta_params.initial))
                 policy = opponent.make_policy(self._config.experiment.problem.game)
-                groups.setdefault(f"{policy}, {opponent.population is None}", []).append((entrant.name, opponent))
+                # Who starts each task from another policy plays alone.
+                kind = str(policy) if opponent.population is None else entrant.name
+                groups.setdefault(kind, []).append((entrant.name, opponent))
             for group in groups.values():
                 rewards = self._play(players[place], [opponent for _, opponent in group], place, n_updates)
                 for (column, _), one in zip(group, rewards):
@@ -176,12 +190,15 @@ class League:
     def _play(self, player, opponents, place, n_updates):
         """Lets a player meet opponents of like policies: for each array [S, updates + 1, 2], own and other's reward."""
         experiment, n_seeds, n_opponents = self._config.experiment, len(self._seeds), len(opponents)
-        initial = [tf.concat(leaves, axis=0) for leaves in zip(*(one.meta_params.initial for one in opponents))]
-        both = [player, opponents[0]._replace(meta_params=MetaParams(tuple(initial), opponents[0].meta_params.update))]
-        own_size, other_size = (one.meta_params.initial[0].shape[0] for one in (player, opponents[0]))
+        # As many seeds of each as the league has; of a run with more, the first.
+        other = tf.nest.map_structure(
+            lambda *leaves: tf.concat([leaf[:n_seeds] for leaf in leaves], axis=0),
+            *(opponent.meta_params for opponent in opponents),
+        )
+        both = [player, opponents[0]._replace(meta_params=other)]
         rows = [
-            [seed % own_size for _ in opponents for seed in range(n_seeds)],
-            [index * other_size + (seed + 1) % other_size for index in range(n_opponents) for seed in range(n_seeds)],
+            [seed for _ in opponents for seed in range(n_seeds)],
+            [index * n_seeds + (seed + 1) % n_seeds for index in range(n_opponents) for seed in range(n_seeds)],
         ]
         if place == 1:
             both, rows = both[::-1], rows[::-1]
@@ -194,14 +211,6 @@ class League:
 
 def _both(player: Callable[[int], Player]) -> tuple[Player, Player]:
     return player(0), player(1)
-
-
-def _policy_maker(config: configs.Config, index: int) -> Callable[[contracts.AnyGame], contracts.Policy]:
-    def make(game: contracts.AnyGame) -> contracts.Policy:
-        with config.known():
-            return config.recipe.policy(game, index)
-
-    return make
 
 
 def _tabular(policy: contracts.Policy) -> TabularPolicy:

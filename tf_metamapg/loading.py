@@ -1,16 +1,13 @@
 """Runs that have ended, or been left, taken up again: what they have learned can be evaluated, played and drawn.
 
     run = tf_metamapg.load_run("runs/ipd-1")
-    evaluation = run.evaluate(n_inner_updates=20)
-    run.figure(evaluation).savefig("adaptation.png")
+    run.figure(run.evaluate(n_inner_updates=20)).savefig("adaptation.png")
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
 import contextlib
-import json
 import pathlib
-from typing import Any
 
 import numpy as np
 
@@ -52,18 +49,16 @@ class Run(descriptions.Described):
     def __init__(self, directory: str, bindings: Sequence[str] = ()) -> None:
         """See `load_run`."""
         self.directory = RunDirectory(pathlib.Path(directory).expanduser())
-        path = self.directory.path
         checks.check(self.directory.config.exists(), "directory", str(directory), "that of a run; it has a config.gin")
-        self._config = configs.Config([self.directory.config], bindings, self.directory.read_info()["jit_compile"])
+        info = self.directory.read_info()
+        self._config = configs.Config(
+            [self.directory.config], bindings, info["jit_compile"], info["module_directories"]
+        )
         self.experiment: Experiment = self._config.experiment
-        self.summary: dict[str, Any] | None = None
+        self.summary = self.directory.read_summary()
         with self._config.known():
             self._course = course.build(self.experiment)
-            if self.directory.learned.exists():
-                self._course.load(learned.read(str(path), "directory"), f"directory = {path}")
-                self.summary = json.loads(self.directory.summary.read_text("utf-8"))
-            else:
-                self._go_on()
+            self._go_on() if self.summary is None else self._load()
         self.trainer = self._course.trainer
 
     @property
@@ -83,7 +78,7 @@ class Run(descriptions.Described):
 
     @property
     def estimator(self) -> contracts.Estimator:
-        """Of this game and these policies."""
+        """Of these policies."""
         return self.experiment.problem.estimator
 
     @property
@@ -115,8 +110,8 @@ class Run(descriptions.Described):
                 again, bit for bit on one machine.
             phase: whose tasks, `random.META_TEST` or `META_VALIDATION`.
             opponents: a run of a game with the same observations and actions, whose agents take the places of all but
-                one, as they have become there; each seed meets the same seed of theirs, or, where they have fewer,
-                those begin again.
+                one, see `player`; each seed meets the same seed of theirs, or, if they have not got that, one of those
+                that they have.
             agent_index: who stays, where there are opponents.
             report: called after each link with its index and mean rewards, array [S, n_agents].
 
@@ -137,7 +132,7 @@ class Run(descriptions.Described):
         if opponents is not None:
             runs = [self if index == agent_index else opponents for index in range(len(self.agents))]
             players = [run.player(index) for index, run in enumerate(runs)]
-            trainer = self.meet(players, [[row % len(run.seeds) for row in range(len(self.seeds))] for run in runs])
+            trainer = self.meet(players, [[_row(run.seeds, seed) for seed in self.seeds] for run in runs])
         allowed = "random.META_TEST or random.META_VALIDATION"
         checks.check(phase in (random.META_TEST, random.META_VALIDATION), "phase", phase, allowed)
         trainer.problem.check_sizes(phase, "n_tasks", n_tasks)
@@ -150,7 +145,7 @@ class Run(descriptions.Described):
             return meet(self._config.recipe, players, rows, self.seeds[: len(rows[0])], self.experiment.trainer)
 
     def known(self) -> contextlib.AbstractContextManager[None]:
-        """A context in which gin knows the run's config, which what it has made may ask for."""
+        """A context in which gin knows the run's config."""
         return self._config.known()
 
     def play(
@@ -176,56 +171,67 @@ class Run(descriptions.Described):
                 joint_params = tuple(state.params for state in self.trainer.initial_states(random.META_TEST, 1))
             tasks = self.trainer.tasks(random.META_TEST, joint_params[0][0].shape[1], task_draw)
             keys = random.fold_in(random.root_keys(self.seeds), task_draw)
-            policies = [
-                contracts.checked_kind("policies", policy, contracts.StepPolicy, "policies that act step by step")
-                for policy in self.policies
-            ]
-            simulator = (
-                InGraphSimulator(self.game, policies, n_trajectories, horizon) if isinstance(self.game, contracts.Game)
-                else HostSimulator(self._host_game, policies, n_trajectories, horizon)
-            )
-            return simulator.sample(joint_params, tasks, keys)
+            return _simulator(self.game, self.policies, n_trajectories, horizon).sample(joint_params, tasks, keys)
 
     def figure(self, evaluation: Evaluation | None = None) -> figures.Figure:
-        """Mean rewards against inner updates, as the run draws them, or those of another evaluation."""
-        if evaluation is None:
-            if self.summary is None:
-                raise checks.InvalidInputError("evaluation = None: must be given, as the run has not ended")
+        """Mean rewards against inner updates, as the run draws them, or those of another evaluation.
+
+        Raises:
+            InvalidInputError: if there are none, as the run has not ended.
+        """
+        if evaluation is not None:
+            mean_reward = evaluation.mean_reward
+        elif self.summary is not None:
             mean_reward = np.array(self.summary["meta_test"]["average_reward"])
         else:
-            mean_reward = evaluation.mean_reward
+            raise checks.InvalidInputError("evaluation = None: must be given, as the run has not ended")
         return figures.adaptation_figure(mean_reward, *publication.labels(self.experiment.problem))
 
     def player(self, agent_index: int) -> Player:
         """What one agent has become, as others can meet it; see `players.py`.
 
+        It starts from the initial policy that it has learned; where nobody meta-learns, from what it has come to in
+        task 0, or, if it has a population, from that.
+
         Raises:
             InvalidInputError: if the game of the run has no such agent.
         """
         checks.check_agent_index("agent_index", agent_index, len(self.agents))
+        meta_params = self.meta_params[agent_index]
+        if self.adapted_params:
+            meta_params = meta_params._replace(initial=tuple(leaf[:, 0] for leaf in self.adapted_params[agent_index]))
         return Player(
             name=type(self.agents[agent_index]).__name__, agent=self.agents[agent_index],
-            make_policy=lambda game: self._policy(game, agent_index), meta_params=self.meta_params[agent_index],
+            make_policy=self._config.policy_maker(agent_index), meta_params=meta_params,
             population=self.experiment.problem.populations[agent_index],
         )
 
-    @property
-    def _host_game(self) -> contracts.HostGame:
-        return contracts.checked_kind("game", self.game, contracts.HostGame, "one that is played step by step")
-
-    def _policy(self, game, agent_index):
-        with self._config.known():
-            return self._config.recipe.policy(game, agent_index)
+    def _load(self):
+        """Takes what a run that has ended has learned."""
+        path, seeds = self.directory.path, self.experiment.run.seeds
+        values = learned.read(str(path), "directory")
+        found = values["seeds"].tolist()
+        checks.check(found == list(seeds), "seeds", list(seeds), f"{found}, as the run in {path} has")
+        self._course.load(values, f"directory = {path}")
 
     def _go_on(self):
-        """Takes up the last checkpoint of a run that has not ended."""
+        """Takes up the last checkpoint."""
         text, run = self.directory.config.read_text("utf-8"), self.experiment.run
         digest = run_directory.digest(text, self._course.may_change, run.seeds, self.experiment.trainer.jit_compile)
         checkpoint, _ = Checkpointer(self.directory.checkpoints, digest).find()
         if checkpoint is None:
-            path = self.directory.path
-            raise checks.InvalidInputError(f"directory = {path}: must be that of a run that has made a checkpoint")
+            raise checks.InvalidInputError(f"{self.directory.path}: holds neither results nor a checkpoint")
         self._course.go_on(checkpoint)
+
+
+def _simulator(game, policies, n_trajectories, horizon):
+    """What lets policies play a game that is played step by step, in TensorFlow or outside of it."""
+    make = InGraphSimulator if isinstance(game, contracts.Game) else HostSimulator
+    return make(game, policies, n_trajectories, horizon)
+
+
+def _row(seeds, seed):
+    return seeds.index(seed) if seed in seeds else seed % len(seeds)
 
 
 def load_run(directory: str, bindings: Sequence[str] = ()) -> Run:

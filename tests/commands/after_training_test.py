@@ -1,6 +1,7 @@
 """Proves what can be done with runs that have ended: loaded, evaluated anew, exported, compared, and met by others."""
 
 import csv
+import itertools
 import json
 import pathlib
 
@@ -107,13 +108,25 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_opponents(self):
         """The meta-agent stays what it is, and the other is that of another run, seed by seed."""
-        mixed = self.runs["meta"].evaluate(opponents=self.runs["naive"], agent_index=1)
-        # By hand: LOLA of the other run as agent 0, and the naive agent of this one with what it starts from.
-        others = (run.meta_params[1].initial[0] for run in (self.runs["naive"], self.runs["meta"]))
-        self.assertAllEqual(*others)  # Both start from what the seeds draw, so that this is the other run again.
-        self.assertAllEqual(mixed.mean_reward, rewards(self.runs["naive"].summary))
-        met = self.runs["naive"].evaluate(opponents=self.runs["meta"], agent_index=1).mean_reward
-        self.assertAllEqual(met, rewards(self.runs["meta"].summary))
+        meta, naive = self.runs["meta"], self.runs["naive"]
+        # Of agent 1 the first run has what its seeds draw, as the second had when it began.
+        trained = self.root / "other_meta"
+        train(trained, *META, "train.n_meta_updates = 1", "train.first_seed = 1")
+        other = mapg.load_run(str(trained))
+        met = other.evaluate(opponents=meta, agent_index=1, n_inner_updates=0).mean_reward
+        tasks = other.trainer.tasks(mapg.random.META_TEST, 3)
+        for row, seed, theirs in ((0, 1, 1), (1, 2, 0)):  # Seed 2 is not among 0 and 1, and meets 2 modulo 2.
+            params = meta.meta_params[0].initial[0][theirs], other.meta_params[1].initial[0][row]
+            probs = tuple(
+                policy.strategy((tf.broadcast_to(own, [1, 3, 5, 1]),)) for policy, own in zip(meta.policies, params)
+            )
+            values = meta.game.exact_values(tasks[row : row + 1], probs)
+            expected = [0.04 * np.mean(value) for value in values]
+            self.assertAllClose(met[row, 0], expected, rtol=1e-5, msg=f"seed {seed}")
+        # A run without meta-agents is met with what it has come to.
+        mixed = meta.evaluate(opponents=naive, n_inner_updates=0)
+        before = naive.evaluate(n_inner_updates=0).mean_reward
+        self.assertNotAllClose(mixed.mean_reward[:, 0, 1], before[:, 0, 1], atol=1e-2)
 
     def test_refusals(self):
         for directory, bindings, message in (
@@ -121,7 +134,9 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
             (self.meta, ["train.policies = [@tabular_policy]"], "train.policies = .*"),
             (self.meta, ["PayoffNoise.depth = 3"], "--gin_param='PayoffNoise.depth = 3': .*"),
             (self.meta, ["train.first_seed = 'a'"], "train.first_seed = 'a': must be an integer ≥ 0"),
-            (self.meta, ["train.n_seeds = 3"], "directory = .*: does not fit: agent_0/initial/0 is .*"),
+            (self.meta, ["train.n_seeds = 3"], r"seeds = \[0, 1, 2\]: must be \[0, 1\], as the run in .* has"),
+            (self.meta, ["train.policies = [@lstm_policy, @tabular_policy]", "train.estimator = @DiceEstimator"],
+             "directory = .*: does not fit: agent_0/initial/0 is .*"),
         ):
             with self.assertRaisesRegex(checks.InvalidInputError, f"^{message}$"):
                 mapg.load_run(str(directory), bindings)
@@ -171,16 +186,19 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
         (compare, ["ipd.gin", "--sweep=train.n_tasks"], "--sweep = 'train.n_tasks': must be NAME = .*"),
         (compare, ["ipd.gin", "nowhere.gin"], "--gin_file=nowhere.gin: No such file or directory"),
         (compare, ["ipd.gin", "--sweep=train.n_tasks = [1, 0]"], "train.n_tasks = 0: must be an integer ≥ 1"),
-        (compare, ["ipd.gin", "coin_game.gin"], "seeds of coin_game = '0 to 2': must be from 0 to 19, like those .*"),
+        (compare, ["ipd.gin", "coin_game.gin"], "game of coin_game = .*: must be iterated prisoner's dilemma, as .*"),
+        (compare, ["ipd.gin", "ipd_exact.gin"], "n_evaluation_tasks of ipd_exact = 1024: must be 32, as of ipd"),
         (league, ["ipd.gin"], "arguments = 'ipd.gin': must be flags only; see --help"),
         (league, ["--strategy=grim"], "strategy = 'grim': must be one of always_cooperate, .*"),
         (league, ["--learner=Genius"], ".*Genius.*"),
+        (league, ["--run=RUN"], "run = '.*': must be of a game for two agents of one kind, as an entrant .*"),
+        (league, ["--gin_param=train.n_seeds = 1"], "train.n_seeds = 1: must be 2 at least, as each meets another"),
         (league, ["--policy=nowhere"], "policy = 'nowhere': must be an exported policy, with its .npz file beside it"),
         (league, ["--gin_file=public_goods_five.gin"], "train.game = .*: must be a game for two, not 5"),
         (league, ["--strategy=random", "--strategy=random"], "entrants = 'random, random': must be of different names"),
     )
     def test_bad_input(self, command, arguments, message):
-        outcome = command_line.run_other(command, *(str(self.meta) if one == "RUN" else one for one in arguments))
+        outcome = command_line.run_other(command, *(one.replace("RUN", str(self.meta)) for one in arguments))
         self.assertEqual(outcome.status, 2, outcome.stderr)
         self.assertRegex(outcome.stderr, f"^error: {message}\n$")
 
@@ -220,18 +238,25 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_league(self):
         output = self.root / "league"
-        policy = self.meta / "initial_policies" / "agent_0"
+        policy, runs = self.meta / "initial_policies" / "agent_0", []
+        for number in range(2):
+            runs.append(self.root / f"entrant_{number}")
+            train(
+                runs[-1], *SETTINGS, "train.agents = [@MetaPG(), @MetaPG()]", "train.n_seeds = 3",
+                f"train.n_meta_updates = {5 * number}",
+            )
         outcome = command_line.run_other(
             league, "--learner=PolicyGradient", "--strategy=tit_for_tat", "--strategy=always_defect",
-            f"--run={self.meta}", f"--policy={policy}", "--best_responses", f"--output_dir={output}",
+            f"--run=meta={runs[1]}", f"--run={runs[0]}", f"--policy={policy}", "--best_responses",
+            f"--output_dir={output}",
             *command_line.gin_params("train.n_seeds = 2", "train.n_inner_updates = 3", "train.n_evaluation_tasks = 2"),
         )
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         with open(output / "league.csv", newline="", encoding="utf-8") as file:
             found = list(csv.DictReader(file))
         pairs = {(row["who_adapts"], row["row"], row["column"]) for row in found}
-        entrants = ["PolicyGradient", "tit_for_tat", "always_defect", "meta", "agent_0"]
-        adapting = ["PolicyGradient", "meta"]
+        entrants = ["PolicyGradient", "tit_for_tat", "always_defect", "meta", "entrant_0", "agent_0"]
+        adapting = ["PolicyGradient", "meta", "entrant_0"]
         expected = {("both", row, column) for row in adapting for column in adapting}
         expected |= {("row", row, column) for row in [*adapting, "best response"] for column in entrants}
         self.assertEqual(pairs, expected)
@@ -246,16 +271,28 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
         # A best response to who always defects is to defect, and to tit for tat to cooperate.
         self.assertAllClose(mean("best response", "always_defect", 100), -2.0, atol=0.06)
         self.assertAllClose(mean("best response", "tit_for_tat", 100), -1.0, atol=0.06)
-        # What one gets is what the other gets, seen from the other side.
-        for update in (0, 3):
-            self.assertAllClose(
-                mean("PolicyGradient", "meta", update, "both"),
-                mean("meta", "PolicyGradient", update, "both", "average_reward_of_column"), rtol=1e-5,
-            )
-        # Before anybody adapts it does not matter who would; the pairs of seeds are others.
-        self.assertAllClose(
-            mean("meta", "meta", 0, "both"), mean("meta", "meta", 0, "row"), atol=0.3,
-        )
+        # Against those who are kept from it, side by side: each of them alone.
+        loaded = {name: mapg.load_run(str(path)) for name, path in (("meta", runs[1]), ("entrant_0", runs[0]))}
+        game = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma(), discount=0.96)
+        for row, column in itertools.product(("meta", "entrant_0"), repeat=2):
+            for place in range(2):
+                own, others = (loaded[name].meta_params for name in (row, column))
+                for seed in range(2):
+                    params = [None, None]
+                    params[place] = own[place].initial[0][seed]
+                    params[1 - place] = others[1 - place].initial[0][(seed + 1) % 2]
+                    probs = tuple(
+                        policy.strategy((one[tf.newaxis, tf.newaxis],))
+                        for policy, one in zip(loaded["meta"].policies, params)
+                    )
+                    values = game.exact_values(tf.constant(game.default_tasks[None, None], tf.float32), probs)
+                    (written,) = [
+                        float(one["average_reward_of_row"]) for one in found
+                        if (one["row"], one["column"], one["who_adapts"], one["inner_updates"]) == (row, column, "row", "0")
+                        and (one["seed_index"], one["row_is_agent"]) == (str(seed), str(place))
+                    ]
+                    # Noise on the payoffs of ±0.1, the mean of two tasks.
+                    self.assertAllClose(written, 0.04 * float(values[place][0, 0]), atol=0.1)
         for name in ("league_both.png", "league_row.png"):
             self.assertEqual((output / name).read_bytes()[:4], b"\x89PNG")
 

@@ -39,6 +39,7 @@ from tf_metamapg.reproductions import public_goods
 from tf_metamapg.reproductions import results
 from tf_metamapg.reproductions import shape_naive_learner
 from tf_metamapg.runs import statistics
+from tf_metamapg.runs.settings import Stage
 
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "results"
@@ -166,7 +167,8 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
     @pytest.mark.slow
     def test_lasting_cooperation(self):
         stages = [
-            lasting_cooperation.Stage(1, 2, 0.2), lasting_cooperation.Stage(3, 1, 0.1),
+            Stage(chain_length=1, n_meta_updates=2, meta_learning_rate=0.2),
+            Stage(chain_length=3, n_meta_updates=1, meta_learning_rate=0.1),
         ]
         bindings = [
             "train.n_seeds = 2", "train.n_inner_updates = 4", "train.n_evaluation_tasks = 2",

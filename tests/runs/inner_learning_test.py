@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tests import command_line
 import tf_metamapg as mapg
+from tf_metamapg.runs import publication
 
 # Kills itself when a checkpoint has been written, before it has its name.
 KILLED_IN_CHECKPOINT = """
@@ -149,7 +150,11 @@ class InnerLearningTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(outcome.status, 0, outcome.stderr)
         with np.load(run_dir / "learned.npz") as learned:
             values = {name: learned[name] for name in learned.files if name.startswith("critic/")}
-        critics = mapg.load_run(str(run_dir)).estimator.critic.initial_params([0, 1])
+        run = mapg.load_run(str(run_dir))
+        # It begins anew where the run is evaluated, as it did in the run.
+        self.assertEqual(publication.as_lists(run.evaluate()), run.summary["meta_test"])
+        self.assertEqual(publication.as_lists(run.evaluate()), run.summary["meta_test"])
+        critics = run.estimator.critic.initial_params([0, 1])
         self.assertEqual(bool(values), critic == "ValueNetwork")
         for index, initial in enumerate(tf.nest.flatten(critics)):
             self.assertGreater(np.abs(values[f"critic/{index}"] - initial.numpy()).max(), 1e-4)

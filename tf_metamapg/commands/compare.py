@@ -68,11 +68,9 @@ def _run(arguments):
     checks.check(len(set(names)) == len(names), "arguments", " ".join(arguments), "configs of different names")
     checks.check(len(names) > 1, "arguments", " ".join(arguments), "two configs at least, or one and a --sweep")
     experiments = [_experiment(candidate) for candidate in candidates]
-    first = experiments[0].run.seeds
     for candidate, experiment in zip(candidates, experiments):
-        own = experiment.run.seeds
-        allowed = f"from {first[0]} to {first[-1]}, like those of {names[0]}"
-        checks.check(own == first, f"seeds of {candidate.name}", f"{own[0]} to {own[-1]}", allowed)
+        for what, own, first in zip(_WHAT, _comparable(experiment), _comparable(experiments[0])):
+            checks.check(own == first, f"{what} of {candidate.name}", own, f"{first}, as of {names[0]}")
     output = common.directory("--output_dir", FLAGS.output_dir)
     curves = {}
     for number, candidate in enumerate(candidates, 1):
@@ -83,18 +81,27 @@ def _run(arguments):
     _publish(output, candidates, experiments, curves, [name for name, _ in sweeps])
 
 
+_WHAT = "game", "seeds", "n_evaluation_tasks"
+
+
+def _comparable(experiment):
+    """What those have in common that can be compared."""
+    seeds = experiment.run.seeds
+    return experiment.problem.game.spec.name, f"{seeds[0]} to {seeds[-1]}", experiment.evaluation.n_evaluation_tasks
+
+
 def _sweep(text):
     """(name, values as texts) of 'name = [value, …]', where a value may be a reference, such as @Adam()."""
     name, _, values = (part.strip() for part in text.partition("="))
     allowed = "NAME = [VALUE, VALUE, …], such as 'train.chain_length = [1, 3]'"
     try:
-        # Python has no name that begins with these.
-        entries = ast.parse(values.replace("@", "__at__").replace("%", "__percent__"), mode="eval").body
+        # Python has no name that begins with these; what is as long leaves everything in its place.
+        entries = ast.parse(values.replace("@", "_").replace("%", "_"), mode="eval").body
     except SyntaxError:
         entries = None
-    is_list = isinstance(entries, ast.List) and len(entries.elts) > 0
+    is_list = values.isascii() and isinstance(entries, ast.List) and len(entries.elts) > 0
     checks.check(bool(name) and is_list, "--sweep", text, allowed)
-    return name, [ast.unparse(entry).replace("__at__", "@").replace("__percent__", "%") for entry in entries.elts]
+    return name, [values[entry.col_offset : entry.end_col_offset] for entry in entries.elts]
 
 
 def _for_file_name(value):
@@ -108,7 +115,7 @@ def _experiment(candidate) -> Experiment:
 
 def _publish(output, candidates, experiments, curves, swept):
     """Writes and prints what has come of all of them."""
-    first = experiments[0]
+    who = {"the meta-agents" if experiment.has_meta_agents else "all agents" for experiment in experiments}
     compared = {
         candidate.name: experiment.compared(curves[candidate.name])
         for candidate, experiment in zip(candidates, experiments)
@@ -119,12 +126,12 @@ def _publish(output, candidates, experiments, curves, swept):
     }
     rows = [
         [name, seed, update, values[index, update]]
-        for name, values in compared.items() for index, seed in enumerate(first.run.seeds)
+        for name, values in compared.items() for index, seed in enumerate(experiments[0].run.seeds)
         for update in range(values.shape[1])
     ]
     with files.atomic(output / "comparison.csv") as aside, open(aside, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([["run", "seed", "inner_updates", "average_reward"], *rows])
-    title = f"{first.problem.game.spec.name}, held-out tasks"
+    title = f"{experiments[0].problem.game.spec.name}, held-out tasks"
     written = [output / "comparison.csv", output / "comparison.png", output / "comparison.md"]
     figures.save(
         written[1], figures.comparison_figure(compared, title, "mean reward per step", "inner updates")
@@ -134,7 +141,7 @@ def _publish(output, candidates, experiments, curves, swept):
             own = [candidate for candidate in candidates if candidate.config == config]
             written.append(output / f"sweep_{pathlib.Path(config).stem}.png")
             figures.save(written[-1], _sweep_figure(own, scores, swept))
-    text = _table(compared, scores)
+    text = _table(compared, scores, " or, where nobody meta-learns, of ".join(sorted(who, reverse=True)))
     files.write_text(written[2], text)
     print(f"\n{text}\nwritten: {', '.join(map(str, written))}")
 
@@ -150,7 +157,7 @@ def _sweep_figure(candidates, scores, swept):
     )
 
 
-def _table(compared, scores):
+def _table(compared, scores, who):
     """A Markdown table: mean rewards with intervals over seeds, and differences of scores from the first, paired."""
     first = next(iter(scores))
     lines = [
@@ -164,9 +171,9 @@ def _table(compared, scores):
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + f"""
 
-Mean rewards per step on held-out tasks, means with 95% intervals over {len(scores[first])} seeds. A score is the mean
-over the inner updates that meta-agents are trained for; where nobody meta-learns, what is got at the end. Differences
-are of the same seeds and tasks.
+Mean rewards per step of {who}, on held-out tasks, with 95% intervals over {len(scores[first])} seeds. A
+score is the mean over the inner updates that meta-agents are trained for; where nobody meta-learns, what is got at the
+end. Differences are of the same seeds and tasks.
 """
 
 

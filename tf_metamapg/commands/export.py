@@ -17,8 +17,8 @@ from absl import flags
 from tf_metamapg import checks
 from tf_metamapg import loading
 from tf_metamapg.commands import common
+from tf_metamapg.runs import exports
 from tf_metamapg.runs import progress
-from tf_metamapg.runs import publication
 from tf_metamapg.runs import serving
 
 FLAGS = flags.FlagValues()
@@ -46,17 +46,19 @@ def _run(arguments):
     n_tasks = experiment.evaluation.n_evaluation_tasks
     for task in FLAGS.task:
         checks.check(0 <= task < n_tasks, "--task", task, f"from 0 to {n_tasks - 1}, as the run has {n_tasks}")
-    tasks = sorted({*FLAGS.task} or {*publication.tasks_to_export(experiment)})
-    seeds = publication.seeds_to_export(experiment, loaded.summary, FLAGS.all_seeds)
+    # Beside what the run itself has exported.
+    tasks = sorted({*FLAGS.task, *exports.tasks_to_export(experiment)})
+    all_seeds = FLAGS.all_seeds or experiment.run.export_all_seeds
+    seeds = exports.seeds_to_export(experiment, loaded.summary, all_seeds)
+    adapted_params = loaded.adapted_params
+    if tasks and experiment.has_meta_agents:
+        show = progress.inner_updates(experiment.evaluation.n_inner_updates, experiment.compared)
+        adapted_params = loaded.evaluate(report=show).joint_params
     with loaded.known():
         if FLAGS.learning:
             serving.check_agents(experiment.problem)
-        written = publication.export_initial(directory, experiment, loaded.trainer, seeds)
+        written = exports.export_initial(directory, experiment, loaded.trainer, seeds)
+        written += exports.export_adapted(directory, experiment, adapted_params, seeds, tasks)
         if FLAGS.learning:
-            written += publication.export_learning(directory, experiment, loaded.trainer, seeds)
-    if tasks:
-        show = progress.inner_updates(experiment.evaluation.n_inner_updates, experiment.compared)
-        evaluation = loaded.evaluate(report=show)
-        with loaded.known():
-            written += publication.export_adapted(directory, experiment, evaluation, seeds, tasks)
+            written += exports.export_learning(directory, experiment, loaded.trainer, seeds, adapted_params)
     print("\n".join(f"written: {path}" for path in written))

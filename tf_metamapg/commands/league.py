@@ -5,7 +5,7 @@
     bin/league --run=runs/ipd-1 --strategy=extortion_3 --gin_param="train.n_seeds = 5"
 
 Without entrants all of this package's learners and strategies take part. Meta-agents are trained in self-play first,
-below --output_dir, once; a command that was killed goes on. Where the package is installed, tf-metamapg-league is the
+below --output_dir, once; matches are played at each start. Where the package is installed, tf-metamapg-league is the
 same.
 """
 
@@ -44,9 +44,13 @@ flags.DEFINE_multi_string(
     "strategy", [], f"One of {', '.join(dilemma_strategies.STRATEGIES)}, or axelrod:NAME; in the prisoner's "
     "dilemma.", flag_values=FLAGS
 )
-flags.DEFINE_multi_string("run", [], "The directory of a run that has ended.", flag_values=FLAGS)
 flags.DEFINE_multi_string(
-    "policy", [], "An exported policy, such as runs/ipd-1/initial_policies/agent_0, which does not learn.",
+    "run", [], "The directory of a run that has ended, with agents of one kind and as many seeds as the league, at "
+    "least; by NAME=DIRECTORY it takes part as NAME.", flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "policy", [], "An exported policy, such as runs/ipd-1/initial_policies/agent_0, which does not learn; by NAME=PATH "
+    "it takes part as NAME.",
     flag_values=FLAGS,
 )
 flags.DEFINE_bool(
@@ -70,8 +74,8 @@ def _run(arguments):
     strategies = FLAGS.strategy or ([] if anybody else dilemma_strategies.STRATEGIES)
     # What cannot take part is known before anybody is trained.
     known = [league.strategy(name) for name in strategies]
-    known += [league.exported(common.path("--policy", path)) for path in FLAGS.policy]
-    known += [league.run(loading.load_run(common.path("--run", path)), pathlib.Path(path).name) for path in FLAGS.run]
+    known += [league.exported(path, name) for name, path in map(_named, FLAGS.policy)]
+    known += [league.run(loading.load_run(path), name) for name, path in map(_named, FLAGS.run)]
     described = {name: configs.Config([gin_file], _bindings(name), None) for name in learners}
     names = [*(entrant.name for entrant in known), *described]
     checks.check(len(set(names)) == len(names), "entrants", ", ".join(names), "of different names")
@@ -82,6 +86,13 @@ def _run(arguments):
         print("best responses", flush=True)
         matches += league.best_responses(entrants)
     _publish(output, matches)
+
+
+def _named(text):
+    """(what somebody takes part as, a path) of NAME=PATH, or of a path alone."""
+    name, _, path = text.rpartition("=")
+    path = common.path("entrant", path)
+    return name or pathlib.Path(path).name, path
 
 
 def _bindings(name):

@@ -15,6 +15,7 @@ from absl import flags
 
 from tf_metamapg import checks
 from tf_metamapg import configs
+from tf_metamapg import gin_messages
 from tf_metamapg import gin_reader
 from tf_metamapg.commands import common
 from tf_metamapg.runs import claims
@@ -72,7 +73,7 @@ def run(argv: list[str], started: float) -> int:
                 bindings.append(f"train.init_from = {common.path('--init_from', FLAGS.init_from)!r}")
             configs.train(
                 [common.path("--gin_file", path) for path in FLAGS.gin_file], bindings, directories[0], FLAGS.resume,
-                FLAGS.allow_other_versions, started, _tell_unused,
+                FLAGS.allow_other_versions, started, gin_messages.tell_unused,
             )
 
         return common.run(argv, sys.modules[__name__], work, hint)
@@ -89,8 +90,3 @@ def _claim(arguments):
     if FLAGS.resume:
         raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
     return claims.claim_next("runs", pathlib.Path(FLAGS.gin_file[-1]).stem)
-
-
-def _tell_unused(unused):
-    for text in unused:
-        print(f"note: nothing in this run uses {text}", flush=True)

@@ -55,9 +55,9 @@ def _axelrod_strategy(name):
 
 def _generous(reward, sucker, temptation, punishment):
     """Tit for tat that forgives as often as it can without being exploited (Nowak & Sigmund 1992)."""
-    forgives = min(
+    forgives = max(0.0, min(
         1.0 - (temptation - reward) / (reward - sucker), (reward - punishment) / (temptation - punishment)
-    )
+    ))
     return 1.0, 1.0, forgives, 1.0, forgives
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 import pathlib
-from typing import NamedTuple
 
 import numpy as np
 
+from tf_metamapg import configs
+from tf_metamapg import gin_reader
 from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
+from tf_metamapg.runs.settings import Stage
 
 TITLE = "Cooperation that lasts in the iterated prisoner's dilemma"
 SOURCE = "the game of Kim et al. 2020, beyond the one inner update of its Figure 3; nobody has published it"
@@ -17,16 +19,6 @@ DURATION = "60 min"
 CONFIG = "ipd_lasting"
 
 
-class Stage(NamedTuple):
-    """A part of meta-training, which starts from what the one before it has learned."""
-
-    chain_length: int
-    n_meta_updates: int
-    meta_learning_rate: float
-
-
-# As in the config; here each is a run of its own, so that what it has learned can be evaluated.
-STAGES = (Stage(1, 60, 0.2), Stage(5, 60, 0.2), Stage(20, 60, 0.1), Stage(50, 60, 0.1), Stage(100, 200, 0.1))
 KINDS = {"exact": (), "sampled": ("train.estimator = @LoadedDiceEstimator", "IteratedMatrixGame.dtype = 'float32'")}
 INNER_STEPS = (2.0, 0.5)
 SHOWN = (1, 10, 25, 50, 100)
@@ -35,7 +27,7 @@ COLOURS = ("C7", "C1", "C2", "C4", "C0")
 
 def reproduce(
     directory: files.PathLike, kinds: Sequence[str] = tuple(KINDS), inner_steps: Sequence[float] = INNER_STEPS,
-    stages: Sequence[Stage] = STAGES, bindings: Sequence[str] = (),
+    stages: Sequence[Stage] | None = None, bindings: Sequence[str] = (),
 ) -> None:
     """Trains all stages, or those that have not been trained yet, and writes the results.
 
@@ -43,9 +35,11 @@ def reproduce(
         directory: where to; the runs are kept beside the results.
         kinds: which of `KINDS`.
         inner_steps: α of all agents.
-        stages: one after the other.
+        stages: one after the other, each as a run of its own; by default those of the config.
         bindings: gin bindings that come after those of the protocol.
     """
+    if stages is None:
+        stages = configs.Config([gin_reader.SHIPPED / f"{CONFIG}.gin"], [], None).experiment.stages
     curves = {}
     for kind in kinds:
         for inner_step in inner_steps:
@@ -69,10 +63,10 @@ def reproduce(
         "values", "inner_step", "trained_for", "seed", "inner_updates", "average_reward_0", "average_reward_1",
     ]
     means = {key: rewards.mean(axis=2) for key, rewards in curves.items()}
-    results.save(directory, _figure(means), header, rows, _text(means))
+    results.save(directory, _figure(means), header, rows, _text(means, stages))
 
 
-def _text(means):
+def _text(means, stages):
     n_seeds, n_links = next(iter(means.values())).shape
     shown = [update for update in SHOWN if update < n_links]
     table = []
@@ -87,7 +81,7 @@ def _text(means):
             "Two Meta-MAPG agents learn initial policies; then both make naive updates of a fixed size on held-out",
             f"tasks. Mean reward per step of both after some of these, ± 95% interval over {n_seeds} seeds; mutual",
             "cooperation pays −1 and mutual defection −2. A row starts from what did best in meta-validation in the",
-            f"row before it; meta-updates: {', '.join(str(stage.n_meta_updates) for stage in STAGES)}. How long the",
+            f"row before it; meta-updates: {', '.join(str(stage.n_meta_updates) for stage in stages)}. How long the",
             "stages are, and how fast they learn, was chosen by one trial with eight of the seeds, exact and with",
             f"steps of 2. `{CONFIG}.gin` has all stages in one run.",
         )

@@ -76,5 +76,5 @@ class EarlyStopping(descriptions.Described, Callback):
         """See `Callback.wants_to_stop`."""
         if len(progress.validations) <= self._patience:
             return False
-        best = np.maximum.accumulate([validation.scores for validation in progress.validations], axis=0).mean(axis=-1)
+        best = np.fmax.accumulate([validation.scores for validation in progress.validations], axis=0).mean(axis=-1)
         return bool(best[-1] <= best[-1 - self._patience] + self._min_improvement)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tf_metamapg import checks
 from tf_metamapg.runs import export
+from tf_metamapg.runs import exports
 from tf_metamapg.runs import figures
 from tf_metamapg.runs import publication
 from tf_metamapg.runs import run_directory
@@ -42,7 +43,7 @@ def train(
             figures drawn; nothing has been written then.
         RunStopped: if something is NaN or infinite, or could not be published; the results are in `summary.json` then.
     """
-    export.check_exportable(publication.exportable(experiment))
+    export.check_exportable(exports.exportable(experiment))
     if experiment.run.export_learning:
         serving.check_agents(experiment.problem)
     figures.check_drawable(*publication.labels(experiment.problem))

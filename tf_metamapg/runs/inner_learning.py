@@ -28,8 +28,8 @@ class InnerLearning:
 
     counter = "inner_update"
     may_change: tuple[str, ...] = (
-        "train.n_inner_updates", "train.checkpoint_every", "train.export_all_seeds", "train.export_tasks",
-        "train.export_learning",
+        "train.n_inner_updates", "train.n_meta_updates", "train.checkpoint_every", "train.export_all_seeds",
+        "train.export_tasks", "train.export_learning",
     )
 
     def __init__(self, experiment: Experiment) -> None:
@@ -61,6 +61,8 @@ class InnerLearning:
         """Takes over policies as they were drawn and as they are at the end."""
         arrays.assign(source, self.trainer.learned, values)
         self._begun()
+        # The critic, too, is what it has come to.
+        arrays.assign(source, self.trainer.learned, values)
         adapted = [state.params for state in self._learning.agent_variables]
         arrays.assign(source, learned.adapted_by_name(adapted), values)
 
@@ -96,7 +98,6 @@ class InnerLearning:
         bar = progress.Progress(n_inner_updates, self.n_rows_done, what="inner update")
         self._play(recorder)
         while (done := self.n_rows_done + 1) <= n_inner_updates:
-            self.trainer.update_critic(self._learning.play().critic_gradients)
             self._learning.update()
             if done % every == 0 or done == n_inner_updates:
                 self.save(recorder)

@@ -67,10 +67,12 @@ def take_over(trainer: MetaTrainer, path: str, seeds: Sequence[int]) -> None:
         seeds: of the trainer.
 
     Raises:
-        InvalidInputError: if the run is of other policies, or lacks one of the seeds.
+        InvalidInputError: if the run is of other policies, lacks one of the seeds, or has no meta-agents.
     """
     values = read(path, "train.init_from")
     theirs = values["seeds"].tolist()
+    allowed = "a run with meta-agents, as one without has learned other policies for each task"
+    checks.check("agent_0/adapted/0" not in values, "train.init_from", path, allowed)
     missing = [seed for seed in seeds if seed not in theirs]
     checks.check(not missing, "train.init_from", path, f"a run with the seeds {checks.brief(missing)}, too")
     rows = [theirs.index(seed) for seed in seeds]

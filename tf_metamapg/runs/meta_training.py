@@ -8,9 +8,9 @@ from tf_metamapg import checks
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.numerics import random
 from tf_metamapg.runs import arrays
+from tf_metamapg.runs import exports
 from tf_metamapg.runs import learned
 from tf_metamapg.runs import progress
-from tf_metamapg.runs import publication
 from tf_metamapg.runs import snapshots
 from tf_metamapg.runs.checkpoints import Checkpoint
 from tf_metamapg.runs.recorder import Recorder
@@ -177,7 +177,7 @@ class MetaTraining:
         if every is not None and done % every == 0:
             joint_params = tuple(values.initial for values in self.trainer.meta_param_values())
             snapshots.keep(
-                recorder.progress.directory.snapshots, publication.exported(self._experiment), joint_params, done
+                recorder.progress.directory.snapshots, exports.exported(self._experiment), joint_params, done
             )
 
     def _validation_scores(self):

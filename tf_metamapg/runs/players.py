@@ -32,6 +32,8 @@ def meet(
 ) -> MetaTrainer:
     """A trainer in which players meet, ready to be evaluated; see `learning.evaluate`.
 
+    The critic of the estimator, if it has one that learns, begins anew.
+
     Args:
         recipe: game, estimator and tasks.
         players: one for each agent of the game.
@@ -48,7 +50,8 @@ def meet(
     )
     # As long as the longest chain that somebody has learned updates for.
     lengths = [leaf.shape[1] for player in players for leaf in tf.nest.flatten(player.meta_params.update)]
-    trainer = MetaTrainer(problem, dataclasses.replace(settings, chain_length=max(lengths, default=1)), seeds)
+    own_settings = dataclasses.replace(settings, chain_length=max(lengths, default=1), n_tasks=1)
+    trainer = MetaTrainer(problem, own_settings, seeds)
     values = {
         f"agent_{index}/{name}": leaf.numpy()[list(own_rows)]
         for index, (player, own_rows) in enumerate(zip(players, rows))

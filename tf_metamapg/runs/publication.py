@@ -1,10 +1,6 @@
 """What a run publishes at its end: results first, and then what may fail without harm to them."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
 import json
-import os
-import pathlib
 import sys
 import time
 from typing import Any
@@ -13,14 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import checks
-from tf_metamapg import contracts
-from tf_metamapg.runs import export
+from tf_metamapg.runs import exports
 from tf_metamapg.runs import figures
 from tf_metamapg.runs import files
 from tf_metamapg.runs import learned
 from tf_metamapg.runs import report as reports
 from tf_metamapg.runs import run_directory
-from tf_metamapg.runs import serving
 from tf_metamapg.runs.results import Results
 from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.runs.settings import Experiment
@@ -35,7 +29,7 @@ def summary(
     """The results of a run, and what they are results of: a dict, as it stands in `summary.json`."""
     problem, run = experiment.problem, experiment.run
     best = int(np.argmax(results.scores))
-    has_policies = not experiment.has_meta_agents or any(policy is not None for policy in exported(experiment))
+    has_policies = not experiment.has_meta_agents or any(policy is not None for policy in exports.exported(experiment))
     evaluations = [("meta_validation", results.meta_validation), ("meta_test", results.meta_test)]
     return {
         "agent": labels(problem)[1],
@@ -48,7 +42,7 @@ def summary(
         "jit_compile": experiment.trainer.jit_compile,
         "wall_seconds": time.time() - started,
         "config_digest": _digest(experiment, config),
-        "exported_tasks": tasks_to_export(experiment),
+        "exported_tasks": exports.tasks_to_export(experiment),
         "exported_seed": run.seeds[best] if has_policies else None,
         "update_params": [
             tf.nest.map_structure(lambda leaf: leaf.numpy().tolist(), values.update)
@@ -71,11 +65,13 @@ def publish(
 ) -> list[str]:
     """Writes the results, and then what may fail without harm to them.
 
+    The summary has the config's digest, by which a run is known to have ended, once all of it is there.
+
     Returns:
         the names of what has failed.
     """
     run = experiment.run
-    files.write_json(directory.summary, summary)
+    files.write_json(directory.summary, {**summary, "config_digest": None})
 
     def draw():
         directory.adaptation_figure.parent.mkdir(exist_ok=True)
@@ -90,13 +86,15 @@ def publish(
         learned.write(directory, trainer, run.seeds, adapted)
 
     def export_policies():
-        seeds = seeds_to_export(experiment, summary, run.export_all_seeds)
-        export_initial(directory, experiment, trainer, seeds)
-        export_adapted(directory, experiment, results.meta_test, seeds, tasks_to_export(experiment))
+        seeds = exports.seeds_to_export(experiment, summary, run.export_all_seeds)
+        exports.export_initial(directory, experiment, trainer, seeds)
+        tasks = exports.tasks_to_export(experiment)
+        exports.export_adapted(directory, experiment, results.meta_test.joint_params, seeds, tasks)
 
     def export_learning_agents():
         if run.export_learning:
-            export_learning(directory, experiment, trainer, seeds_to_export(experiment, summary, run.export_all_seeds))
+            seeds = exports.seeds_to_export(experiment, summary, run.export_all_seeds)
+            exports.export_learning(directory, experiment, trainer, seeds, results.meta_test.joint_params)
 
     failed = []
     for name, write in (
@@ -108,94 +106,17 @@ def publish(
         except Exception as error:  # Whatever it is, the rest can still be published.
             print(f"{name}: {checks.one_line(f'{type(error).__name__}: {error}', 300)}", file=sys.stderr, flush=True)
             failed.append(name)
+    if not failed:
+        files.write_json(directory.summary, summary)
     return failed
 
 
-def export_initial(
-    directory: RunDirectory, experiment: Experiment, trainer: MetaTrainer, seeds: Mapping[int | None, int]
-) -> list[pathlib.Path]:
-    """Exports the initial policies of meta-agents and of those they learn among, if these start from one policy.
-
-    Args:
-        directory: of the run.
-        experiment: what was run.
-        trainer: what has learned.
-        seeds: {name: seed}; those of None stand in the directory itself, others in `seed_NAME`.
-
-    Returns:
-        a list of the directory, if there was anything to export.
-    """
-    policies = exported(experiment)
-    if any(policy is not None for policy in policies):
-        joint_params = tuple(values.initial for values in trainer.meta_param_values())
-        # All of them at once, so that none is left of an earlier end of the run.
-        with files.atomic(directory.initial_policies) as aside:
-            for name, seed in seeds.items():
-                path = aside if name is None else os.path.join(aside, f"seed_{name}")
-                export.export_policies(path, policies, joint_params, experiment.run.seeds.index(seed))
-        return [directory.initial_policies]
-    return []
-
-
-def export_adapted(
-    directory: RunDirectory, experiment: Experiment, evaluation: Evaluation, seeds: Mapping[int | None, int],
-    tasks: Sequence[int],
-) -> list[pathlib.Path]:
-    """Exports the policies of all agents after the last inner update, for some tasks: `task_0/agent_0`, ….
-
-    Args:
-        directory, experiment, seeds: see `export_initial`.
-        evaluation: whose policies.
-        tasks: indices of tasks.
-
-    Returns:
-        a list of the directory, if there was anything to export.
-    """
-    if tasks:
-        with files.atomic(directory.adapted_policies) as aside:
-            for name, seed in seeds.items():
-                for task in tasks:
-                    path = os.path.join(aside, *([] if name is None else [f"seed_{name}"]), f"task_{task}")
-                    joint_params = tuple(tuple(leaf[:, task] for leaf in own) for own in evaluation.joint_params)
-                    index = experiment.run.seeds.index(seed)
-                    export.export_policies(path, experiment.problem.policies, joint_params, index)
-        return [directory.adapted_policies]
-    return []
-
-
-def export_learning(
-    directory: RunDirectory, experiment: Experiment, trainer: MetaTrainer, seeds: Mapping[int | None, int]
-) -> list[pathlib.Path]:
-    """Exports agents that go on learning where they are served; see `export_initial` for the arguments.
-
-    Returns:
-        a list of the directory.
-    """
-    with files.atomic(directory.learning_agents) as aside:
-        for name, seed in seeds.items():
-            path = aside if name is None else os.path.join(aside, f"seed_{name}")
-            serving.export_agents(path, trainer, experiment.run.seeds.index(seed))
-    return [directory.learning_agents]
-
-
-def seeds_to_export(experiment: Experiment, summary: Mapping[str, Any], all_seeds: bool) -> dict[int | None, int]:
-    """The seeds whose policies are exported, see `export_initial`."""
-    # Where there is none that is exported, it does not matter which.
-    best = experiment.run.seeds[0] if summary["exported_seed"] is None else summary["exported_seed"]
-    return {None: best} | ({seed: seed for seed in experiment.run.seeds} if all_seeds else {})
-
-
-def tasks_to_export(experiment: Experiment) -> list[int]:
-    """The tasks whose adapted policies are exported; where nobody meta-learns, the first at least."""
-    return sorted({*experiment.run.export_tasks, *([] if experiment.has_meta_agents else [0])})
-
-
 def finished(experiment: Experiment, directory: RunDirectory, config: str) -> dict[str, Any] | None:
-    """The summary of a run that has ended and published all that its config asks for; None of another."""
-    expected = [directory.summary, directory.learned, directory.adaptation_figure]
-    if any(policy is not None for policy in exported(experiment)):
+    """The summary of a run that has ended with a config and published all that it asks for; None of another."""
+    expected = [directory.learned, directory.adaptation_figure]
+    if any(policy is not None for policy in exports.exported(experiment)):
         expected.append(directory.initial_policies)
-    if tasks_to_export(experiment):
+    if exports.tasks_to_export(experiment):
         expected.append(directory.adapted_policies)
     if experiment.run.export_learning:
         expected.append(directory.learning_agents)
@@ -211,25 +132,6 @@ def finished(experiment: Experiment, directory: RunDirectory, config: str) -> di
 def report(experiment: Experiment, directory: RunDirectory, summary: dict[str, Any]) -> None:
     """Prints what a person wants to know of a run that has ended."""
     print(reports.text(directory, summary, experiment.compared_agents))
-
-
-def exported(experiment: Experiment) -> list[contracts.Policy | None]:
-    """The policies whose parameters at the start are exported.
-
-    None for agents of a population, which start from another policy in every task, and where nobody meta-learns.
-    """
-    problem = experiment.problem
-    return [
-        policy if population is None and experiment.has_meta_agents else None
-        for policy, population in zip(problem.policies, problem.populations)
-    ]
-
-
-def exportable(experiment: Experiment) -> list[contracts.Policy | None]:
-    """The policies that are exported in one way or another; None for the others."""
-    if tasks_to_export(experiment):
-        return [*experiment.problem.policies]
-    return exported(experiment)
 
 
 def labels(problem: Problem) -> tuple[str, list[str]]:

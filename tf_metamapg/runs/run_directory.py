@@ -66,7 +66,7 @@ class RunDirectory:
         """
         files.write_json(self.run_info, {
             "seeds": list(seeds), "jit_compile": jit_compile, "python": platform.python_version(),
-            "versions": versions(config), "resumed_with": [],
+            "versions": versions(config), "resumed_with": [], "module_directories": _module_directories(config),
         })
         # Last, since a directory with a config is one that can be resumed.
         files.write_text(self.config, config)
@@ -80,11 +80,21 @@ class RunDirectory:
         try:
             info = json.loads(self.run_info.read_text("utf-8"))
             dict(info["versions"]), list(info["resumed_with"]), bool(info["jit_compile"])
+            list(info["module_directories"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise checks.InvalidInputError(
-                f"--run_dir={self.path}: run.json cannot be read, so the run cannot go on ({type(error).__name__})"
+                f"--run_dir={self.path}: run.json cannot be read, which it takes to go on ({type(error).__name__})"
             ) from error
         return info
+
+    def read_summary(self) -> dict[str, Any] | None:
+        """What stands in summary.json if the run has ended as its config says now; None if it has not."""
+        try:
+            summary, config = json.loads(self.summary.read_text("utf-8")), self.config.read_text("utf-8")
+            ended = digest(config, (), summary["seeds"], summary["jit_compile"]) == summary["config_digest"]
+            return summary if ended and self.learned.exists() else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def has_progress(self) -> bool:
         """Whether there are rows of meta-updates, or results."""
@@ -166,15 +176,27 @@ def bindings(config: str) -> dict[str, str]:
 def versions(config: str) -> dict[str, str]:
     """{package: version} of what a run's numbers are computed with.
 
-    Of modules that a config imports, the version is a digest of their source and that of all modules within them.
+    Of what a run starts from, the version is a digest of what was learned there; of modules that a config imports, of
+    their source and that of all modules within them.
     """
     packages = ["tensorflow", "tensorflow-probability", "keras", "numpy", "gin-config", "tf_metamapg"]
     packages += [package for package, module in _OF_GAMES.items() if module in sys.modules]
     imported = {name.partition(".")[0] for name in _IMPORTS.findall(config)}
+    init_from = bindings(config).get("train.init_from", "None").strip("'\"")
+    learned = pathlib.Path(init_from).expanduser() / "learned.npz"
     return {
         **{package: importlib.metadata.version(package) for package in packages},
         **{name: _source_digest(name) for name in sorted(imported)},
+        **({"init_from": hashlib.sha256(learned.read_bytes()).hexdigest()[:12]} if learned.is_file() else {}),
     }
+
+
+def _module_directories(config):
+    """Where the modules are that a config imports, so that it can be read again from the run directory."""
+    imported = {name.partition(".")[0] for name in _IMPORTS.findall(config)}
+    paths = [getattr(sys.modules[name], "__file__", None) for name in sorted(imported) if name in sys.modules]
+    files_of = [pathlib.Path(path) for path in paths if path is not None]
+    return sorted({str(path.parents[1] if path.name == "__init__.py" else path.parent) for path in files_of})
 
 
 def _source_digest(name):

@@ -15,7 +15,7 @@ K ≥ 1 and T ≥ 1 will do, for each call other ones; where an estimator's base
 there is none for K = 1. What the others' parameters are nobody knows, so that an agent is refused whose update depends
 on them (`reads_others`), and so is one whose update plays the game (`plays_ahead`). Learned update meta-parameters are
 those of the step `n_updates`, and beyond the last those of the last one. `extra_0`, … is what else the agent remembers,
-such as moments of its optimiser, or its critic; a critic of the estimator, which learns in meta-training alone, stays
+such as moments of its optimiser, or its critic; a critic of the estimator, which learns in training alone, stays
 as it is. That TensorFlow says of a SavedModel that custom gradients are not saved does not matter: none are needed.
 
 Of a recurrent policy `act` also takes the recurrent state, `recurrent_0`, …, and returns the next one, and there is
@@ -93,23 +93,26 @@ def check_agents(problem: Problem) -> None:
             ) from error
 
 
-def export_agents(directory: files.PathLike, trainer: MetaTrainer, seed_index: int) -> None:
+def export_agents(
+    directory: files.PathLike, trainer: MetaTrainer, seed_index: int, joint_params: JointParams
+) -> None:
     """Writes the agents of one seed as `agent_0`, `agent_1`, …, but for those of populations.
 
     Args:
         directory: made if it does not exist.
         trainer: what has trained them.
         seed_index: which of its seeds.
+        joint_params: what they begin with, leaves [S, ...].
     """
     os.makedirs(directory, exist_ok=True)
     problem, meta_params = trainer.problem, trainer.meta_param_values()
-    values = meta_params, trainer.critic.values(n_tasks=1)
-    meta_params, critic_params = tf.nest.map_structure(lambda leaf: leaf[seed_index], values)
+    values = meta_params, trainer.critic.values(n_tasks=1), joint_params
+    meta_params, critic_params, joint_params = tf.nest.map_structure(lambda leaf: leaf[seed_index], values)
     critic_params = tf.nest.map_structure(lambda leaf: leaf[0], critic_params)
     for index in _served(problem):
         export_learning_agent(
             os.path.join(directory, f"agent_{index}"), problem.agents[index], problem.estimator, index,
-            meta_params[index].initial, update_params=meta_params[index].update, critic_params=critic_params,
+            joint_params[index], update_params=meta_params[index].update, critic_params=critic_params,
         )
 
 

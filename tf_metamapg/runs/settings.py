@@ -171,7 +171,10 @@ class Experiment:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """All stages of meta-training."""
-        last = Stage(chain_length=self.trainer.chain_length, n_meta_updates=self.run.n_meta_updates)
+        last = Stage(
+            chain_length=self.trainer.chain_length, n_meta_updates=self.run.n_meta_updates,
+            meta_learning_rate=self.trainer.meta_learning_rate,
+        )
         return (*self.run.earlier_stages, last)
 
     @property

@@ -1,4 +1,7 @@
-"""How the critic of an estimator learns: one step of Adam after each meta-update, from all links of its chains."""
+"""How the critic of an estimator learns: one step of Adam after each meta-update, from all links of its chains.
+
+Where nobody meta-learns it is one after each inner update, from the link before it.
+"""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -6,6 +9,7 @@ import functools
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
@@ -37,6 +41,18 @@ class CriticLearner:
         learning_rate = self._critic.learning_rate if self._critic is not None and self.variables else 0.0
         self.optimizer = keras.optimizers.Adam(float(learning_rate))
         self.optimizer.build(self.variables)
+        # Copies: what a variable's value is may share its memory.
+        self._initial = [np.array(variable.numpy()) for variable in [*self.variables, *self.optimizer.variables]]
+
+    def reset(self) -> None:
+        """Takes the critic back to where it began."""
+        for variable, value in zip([*self.variables, *self.optimizer.variables], self._initial):
+            variable.assign(value)
+
+    def update(self, gradients: Sequence[tf.Tensor]) -> None:
+        """One step by the gradients of a link, of which there are none if it does not learn."""
+        if gradients:
+            self.optimizer.apply(gradients)
 
     def values(self, n_tasks: int) -> JointParams:
         """The parameters as tensors [S, N, ...], for each agent; () where there is no critic."""

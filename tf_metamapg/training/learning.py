@@ -26,6 +26,8 @@ class Evaluation(NamedTuple):
 class Learning:
     """A chain that one can stop anywhere, and go on with.
 
+    Where nobody meta-learns, the estimator's critic learns along the chain, and begins anew with it.
+
     Attributes:
         n_updates_done: l, an int64 variable.
         agent_variables: φ_l of all agents as variables, tuple of AgentStates with leaves [S, N, ...].
@@ -35,13 +37,16 @@ class Learning:
     def __init__(self, trainer: MetaTrainer, phase: int, n_tasks: int, draw: int = 0) -> None:
         """
         Args:
-            trainer: whose agents learn, from their present initial policies. They stay as they are.
+            trainer: whose agents learn, from their present initial policies. These stay as they are.
             phase: `random.META_VALIDATION` or `random.META_TEST`; the tasks of a phase and a draw are always the same
                 for a seed.
             n_tasks: N.
             draw: which tasks of the phase, ≥ 0; those of 0 are what a run is evaluated with.
         """
         self._trainer = trainer
+        self._critic_learns = not any(agent.is_meta_agent for agent in trainer.problem.agents)
+        if self._critic_learns:
+            trainer.critic.reset()
         self._which = phase, draw
         self._tasks = trainer.tasks(phase, n_tasks, draw)
         self.agent_variables = tf.nest.map_structure(_variable, trainer.initial_states(phase, n_tasks, draw))
@@ -63,8 +68,10 @@ class Learning:
 
     def update(self) -> None:
         """Lets the agents learn from what they play at φ_l: φ_l → φ_{l+1}."""
-        following = self.play().agent_states
-        tf.nest.map_structure(lambda variable, value: variable.assign(value), self.agent_variables, following)
+        played = self.play()
+        if self._critic_learns:
+            self._trainer.critic.update(played.critic_gradients)
+        tf.nest.map_structure(lambda variable, value: variable.assign(value), self.agent_variables, played.agent_states)
         self.n_updates_done.assign_add(1)
         self._played = None
 

@@ -171,11 +171,6 @@ class MetaTrainer(descriptions.Described):
         with explained():
             return self._advance(agent_states, step_params, critic_params, tasks, keys)
 
-    def update_critic(self, gradients: Sequence[tf.Tensor]) -> None:
-        """One step of the estimator's critic by the gradients of a link; there are none if it does not learn."""
-        if gradients:
-            self.critic.optimizer.apply(gradients)
-
     def meta_param_values(self) -> tuple[MetaParams, ...]:
         """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""
         return tf.nest.map_structure(_value, self.meta_params)
