@@ -73,7 +73,7 @@ class Run(descriptions.Described):
 
     @property
     def agents(self) -> tuple[contracts.Agent, ...]:
-        """How each of them learns."""
+        """One for each."""
         return self.experiment.problem.agents
 
     @property
@@ -116,7 +116,7 @@ class Run(descriptions.Described):
             report: called after each link with its index and mean rewards, array [S, n_agents].
 
         Returns:
-            Evaluation, arrays [S, n_inner_updates + 1, n_agents], and policies after the last update.
+            Evaluation, with arrays [S, n_inner_updates + 1, n_agents].
 
         Raises:
             InvalidInputError: if one of these cannot be used.
@@ -224,10 +224,8 @@ class Run(descriptions.Described):
         self._course.go_on(checkpoint)
 
 
-def _simulator(game, policies, n_trajectories, horizon):
-    """What lets policies play a game that is played step by step, in TensorFlow or outside of it."""
-    make = InGraphSimulator if isinstance(game, contracts.Game) else HostSimulator
-    return make(game, policies, n_trajectories, horizon)
+def _simulator(game, *others):
+    return InGraphSimulator(game, *others) if isinstance(game, contracts.Game) else HostSimulator(game, *others)
 
 
 def _row(seeds, seed):

@@ -288,8 +288,9 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
                     values = game.exact_values(tf.constant(game.default_tasks[None, None], tf.float32), probs)
                     (written,) = [
                         float(one["average_reward_of_row"]) for one in found
-                        if (one["row"], one["column"], one["who_adapts"], one["inner_updates"]) == (row, column, "row", "0")
+                        if (one["row"], one["column"], one["who_adapts"]) == (row, column, "row")
                         and (one["seed_index"], one["row_is_agent"]) == (str(seed), str(place))
+                        and one["inner_updates"] == "0"
                     ]
                     # Noise on the payoffs of ±0.1, the mean of two tasks.
                     self.assertAllClose(written, 0.04 * float(values[place][0, 0]), atol=0.1)
