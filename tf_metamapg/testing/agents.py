@@ -15,6 +15,7 @@ from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import TabularPolicy
+from tf_metamapg.testing.modes import counted
 from tf_metamapg.testing.modes import differences_of_seeds
 from tf_metamapg.testing.modes import flat
 from tf_metamapg.testing.modes import MODES
@@ -81,7 +82,7 @@ class AgentTests:
         for mode, compile_fn in MODES.items():
             traces = []
             chain = self._chain(
-                self._setting(), 2, lambda function, run=compile_fn, calls=traces: run(_counted(function, calls))
+                self._setting(), 2, lambda function, run=compile_fn, calls=traces: run(counted(function, calls))
             )
             states = flat([link.agent_states for link in chain.links])
             if mode != "eager":
@@ -233,30 +234,17 @@ class AgentTests:
     def test_all_links_share_what_is_traced(self):
         """A longer chain has no more to compile, and nothing of an agent's state is traced anew."""
         traces = []
-        self._chain(self._setting(), 4, lambda function: MODES["graph"](_counted(function, traces)))
+        self._chain(self._setting(), 4, lambda function: MODES["graph"](counted(function, traces)))
         self.assertEqual(len(traces), N_TRACES)
 
     def test_its_state_can_be_stored(self):
-        chain = self._chain(self._setting(), 1)
-        state = chain.links[-1].agent_states[-1]
+        state = self._chain(self._setting(), 1).links[-1].agent_states[-1]
         stored = [np.array(leaf) for leaf in tf.nest.flatten(state)]
         restored = tf.nest.pack_sequence_as(state, [tf.constant(leaf) for leaf in stored])
         tf.nest.map_structure(np.testing.assert_array_equal, state, restored)
 
 
-def _counted(function, calls):
-    """The function, that is added to `calls` whenever it is called."""
-    def counted(*args, **kwargs):
-        calls.append(function)
-        return function(*args, **kwargs)
-
-    return counted
-
-
 def _named_leaves(state):
     """Pairs of what a leaf of an agent's state is, in words, and the leaf."""
-    parts = (("the parameters", state.params), ("the extra state", state.extra))
-    return [
-        (f"leaf {index} of {name}", leaf)
-        for name, part in parts for index, leaf in enumerate(tf.nest.flatten(part))
-    ]
+    parts = {"the parameters": state.params, "the extra state": state.extra}
+    return [(f"leaf {i} of {name}", leaf) for name in parts for i, leaf in enumerate(tf.nest.flatten(parts[name]))]

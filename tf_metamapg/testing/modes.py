@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,3 +61,12 @@ def flat(structure: Structure) -> np.ndarray:
     """All numbers of a structure of tensors, one after the other: array [P]."""
     leaves = [np.asarray(leaf).ravel() for leaf in tf.nest.flatten(structure)]
     return np.concatenate(leaves) if leaves else np.zeros([0])
+
+
+def counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
+    """The function, that is added to `calls` whenever it is called; of a compiled one, whenever it is traced."""
+    def with_count(*args: Any, **kwargs: Any) -> Any:
+        calls.append(function)
+        return function(*args, **kwargs)
+
+    return with_count
