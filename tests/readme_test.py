@@ -116,6 +116,22 @@ class ReadmeTest(tf.test.TestCase):
             self.assertIn(area, after_table)
             self.assertIn(deviation, after_table)
 
+    def test_numbers_of_lasting_cooperation(self):
+        paragraph = next(part for part in README.split("\n\n") if part.startswith("**Cooperation that stays"))
+        paragraph = " ".join(paragraph.split())
+        said = {tuple(row[:3]): row for row in result("lasting_cooperation")}
+        for values, inner_step in (("exact", "2"), ("exact", "0.5"), ("sampled", "2")):
+            *_, mean, worst = said[values, inner_step, "100"]
+            self.assertIn(mean, paragraph)
+            if inner_step == "2":
+                self.assertIn(worst, paragraph)
+
+    def test_numbers_of_the_coin_game(self):
+        paragraph = " ".join(next(part for part in README.split("\n\n") if part.startswith("**The coin game")).split())
+        for learner, _, _, own_share, *_ in result("coin_game_exact")[2:]:
+            if learner in ("Meta-MAPG", "Meta-PG", "LOLA (a)", "LOLA (b)", "LOLA-DiCE"):
+                self.assertIn(own_share, paragraph)
+
     def test_numbers_among_naive_learners(self):
         paragraph = next(part for part in README.split("\n\n") if part.startswith("**Shaping a learner"))
         paragraph = " ".join(paragraph.split())
