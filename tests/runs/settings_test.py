@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import tf_metamapg as mapg
 from tf_metamapg.runs import settings
+from tf_metamapg.runs.callbacks import EarlyStopping
 from tf_metamapg.runs.settings import EvaluationSettings
 from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.runs.settings import RunSettings
@@ -149,6 +150,13 @@ class ExperimentTest(tf.test.TestCase, parameterized.TestCase):
         mean_reward = np.random.default_rng(0).normal(size=[4, 3, 2])
         own = experiment(problem(agents=[mapg.PolicyGradient()] * 2))
         self.assertAllClose(own.scores(mean_reward, 1), mean_reward[:, 2].mean(axis=-1))
+
+    def test_early_stopping_needs_validations(self):
+        run = {"callbacks": [EarlyStopping()]}
+        experiment(problem(), evaluation={"validate_every": 1}, run=run)
+        for agents, evaluation in ((AGENTS, {}), (NAIVE, {"validate_every": 1})):
+            with self.assertRaisesRegex(mapg.InvalidInputError, r"^callbacks\[0\] = EarlyStopping\(.*no meta-validations"):
+                experiment(problem(agents=agents), evaluation=evaluation, run=run)
 
     def test_tasks_that_there_are_not_cannot_be_exported(self):
         refusal = r"^export_tasks\[1\] = 4: must be below n_evaluation_tasks, 4"

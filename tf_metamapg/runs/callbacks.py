@@ -24,13 +24,21 @@ class Progress(NamedTuple):
 
     directory: RunDirectory
     n_updates: int  # how many meta-updates there have been; without meta-agents, inner updates
-    measured: dict[str, np.ndarray]  # the columns of metrics.csv for the last of them, arrays [S, n_agents]
+    # The columns of metrics.csv for the last of them, arrays [S, n_agents]: NaN is an empty cell; nothing before the
+    # first update of this process.
+    measured: dict[str, np.ndarray]
     validations: tuple[Validation, ...]  # of this stage, in order
 
 
 @runtime_checkable
 class Callback(Protocol):
-    """What a run calls; a subclass of it has what it does not need."""
+    """What a run calls; a subclass of it has what it does not need.
+
+    Attributes:
+        needs_validation: whether it is of no use without meta-validations.
+    """
+
+    needs_validation: bool = False
 
     def after_update(self, progress: Progress) -> None:
         """Called after a meta-update, or, where nobody meta-learns, when what follows an inner update is known."""
@@ -56,6 +64,8 @@ class Callback(Protocol):
 
 class EarlyStopping(descriptions.Described, Callback):
     """Ends a stage of meta-training when meta-validation finds nothing better for some time."""
+
+    needs_validation = True
 
     def __init__(self, patience: int = 5, min_improvement: float = 0.0) -> None:
         """

@@ -159,6 +159,10 @@ class Experiment:
                 self.problem.check_sizes(phase, name, n_tasks)
             _check_memory(name, n_tasks, self.run.n_seeds, self.problem)
 
+        validates = self.has_meta_agents and self.evaluation.validate_every is not None
+        for index, callback in enumerate(self.run.callbacks):
+            allowed = "one that needs no meta-validations, as train.validate_every is None or nobody meta-learns"
+            checks.check(validates or not callback.needs_validation, f"callbacks[{index}]", callback, allowed)
         for index, task in enumerate(self.run.export_tasks):
             n_tasks = self.evaluation.n_evaluation_tasks
             checks.check(task < n_tasks, f"export_tasks[{index}]", task, f"below n_evaluation_tasks, {n_tasks}")
