@@ -155,7 +155,7 @@ class ExperimentTest(tf.test.TestCase, parameterized.TestCase):
         run = {"callbacks": [EarlyStopping()]}
         experiment(problem(), evaluation={"validate_every": 1}, run=run)
         for agents, evaluation in ((AGENTS, {}), (NAIVE, {"validate_every": 1})):
-            with self.assertRaisesRegex(mapg.InvalidInputError, r"^callbacks\[0\] = EarlyStopping\(.*no meta-validations"):
+            with self.assertRaisesRegex(mapg.InvalidInputError, r"^callbacks.0. = EarlyStopping.*no meta-validations"):
                 experiment(problem(agents=agents), evaluation=evaluation, run=run)
 
     def test_tasks_that_there_are_not_cannot_be_exported(self):
