@@ -1,5 +1,6 @@
 """The Python examples of the README run as they stand, and its numbers are those of `results/`."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -120,7 +121,7 @@ class ReadmeTest(tf.test.TestCase):
         paragraph = next(part for part in README.split("\n\n") if part.startswith("**Cooperation that stays"))
         paragraph = " ".join(paragraph.split())
         said = {tuple(row[:3]): row for row in result("lasting_cooperation")}
-        for values, inner_step in (("exact", "2"), ("exact", "0.5"), ("sampled", "2")):
+        for values, inner_step in itertools.product(("exact", "sampled"), ("2", "0.5")):
             *_, mean, worst = said[values, inner_step, "100"]
             self.assertIn(mean, paragraph)
             if inner_step == "2":

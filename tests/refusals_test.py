@@ -118,7 +118,6 @@ TABLE = (
     ("to_parallel_env", "horizon", COUNTS, "an integer ≥ 1"),
     (SAMPLED_ESTIMATORS, "n_trajectories horizon", COUNTS, "an integer ≥ 1"),
     ("Personas LearnedPolicies Snapshots", "n_train n_validation n_test", COUNTS, "an integer ≥ 1"),
-    ("LearnedPolicies Snapshots", "n_train", (3,), "less, as there are 4 policies for all phases"),
     ("LearnedPolicies", "run_dir", (3, None, "", "nowhere", "tests"), "the directory of a run that has ended; .*"),
     ("LearnedPolicies", "agent_index", (-1, 0.5, None), "an integer ≥ 0"),
     ("Personas LearnedPolicies Snapshots", "seed", (-1, 1.5, "1", None, True), "an integer ≥ 0"),

@@ -70,6 +70,11 @@ class League:
         self._seeds = experiment.run.seeds
         checks.check(len(self._seeds) > 1, "train.n_seeds", len(self._seeds), "2 at least, as each meets another")
 
+    @property
+    def game(self) -> contracts.AnyGame:
+        """What is played."""
+        return self._config.experiment.problem.game
+
     def learner(self, config: configs.Config, name: str) -> Entrant:
         """The agents of a config without meta-agents, which start from policies as they are drawn."""
         problem = config.experiment.problem
@@ -85,9 +90,11 @@ class League:
         """What the agents of a run have become, see `Run.player`.
 
         Raises:
-            InvalidInputError: if it is not of a game for two, its agents are of different kinds, or it has fewer seeds.
+            InvalidInputError: if it is not of a game for two, its agents are of different kinds, it has fewer seeds,
+                or it has not ended.
         """
         path, kinds, n_seeds = str(run.directory.path), [type(agent) for agent in run.agents], len(run.seeds)
+        checks.check(run.summary is not None, "run", path, "a run that has ended; go on with --resume")
         allowed = "of a game for two agents of one kind, as an entrant takes both places"
         checks.check(len(kinds) == 2 and kinds[0] is kinds[1], "run", path, allowed)
         checks.check(n_seeds >= len(self._seeds), "run", path, f"of {len(self._seeds)} seeds at least, not {n_seeds}")

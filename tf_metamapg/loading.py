@@ -1,4 +1,4 @@
-"""Runs that have ended, or been left, taken up again: what they have learned can be evaluated, played and drawn.
+"""Runs taken up again: what they have learned can be evaluated, played and drawn.
 
     run = tf_metamapg.load_run("runs/ipd-1")
     run.figure(run.evaluate(n_inner_updates=20)).savefig("adaptation.png")
@@ -7,6 +7,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 import contextlib
+import os
 import pathlib
 
 import numpy as np
@@ -28,7 +29,6 @@ from tf_metamapg.runs.checkpoints import Checkpointer
 from tf_metamapg.runs.players import meet
 from tf_metamapg.runs.players import Player
 from tf_metamapg.runs.run_directory import RunDirectory
-from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.simulators.host import HostSimulator
 from tf_metamapg.simulators.in_graph import InGraphSimulator
 from tf_metamapg.training import learning
@@ -47,15 +47,13 @@ class Run(descriptions.Described):
     """
 
     def __init__(self, directory: str, bindings: Sequence[str] = ()) -> None:
-        """See `load_run`."""
         self.directory = RunDirectory(pathlib.Path(directory).expanduser())
         checks.check(self.directory.config.exists(), "directory", str(directory), "that of a run; it has a config.gin")
         info = self.directory.read_info()
         self._config = configs.Config(
             [self.directory.config], bindings, info["jit_compile"], info["module_directories"]
         )
-        self.experiment: Experiment = self._config.experiment
-        self.summary = self.directory.read_summary()
+        self.experiment, self.summary = self._config.experiment, self.directory.read_summary()
         with self._config.known():
             self._course = course.build(self.experiment)
             self._go_on() if self.summary is None else self._load()
@@ -68,7 +66,7 @@ class Run(descriptions.Described):
 
     @property
     def policies(self) -> tuple[contracts.Policy, ...]:
-        """One for each agent."""
+        """One for each."""
         return self.experiment.problem.policies
 
     @property
@@ -93,7 +91,7 @@ class Run(descriptions.Described):
 
     @property
     def adapted_params(self) -> JointParams:
-        """Where nobody meta-learns, policies after the last inner update, leaves [S, N, ...]; () elsewhere."""
+        """Where nobody meta-learns, policies after the last inner update, [S, N, ...]; () elsewhere."""
         return self._course.adapted_params
 
     def evaluate(
@@ -145,7 +143,7 @@ class Run(descriptions.Described):
             return meet(self._config.recipe, players, rows, self.seeds[: len(rows[0])], self.experiment.trainer)
 
     def known(self) -> contextlib.AbstractContextManager[None]:
-        """A context in which gin knows the run's config."""
+        """Where gin knows the run's config."""
         return self._config.known()
 
     def play(
@@ -188,7 +186,7 @@ class Run(descriptions.Described):
         return figures.adaptation_figure(mean_reward, *publication.labels(self.experiment.problem))
 
     def player(self, agent_index: int) -> Player:
-        """What one agent has become, as others can meet it; see `players.py`.
+        """What one agent has become, as others can meet it.
 
         It starts from the initial policy that it has learned; where nobody meta-learns, from what it has come to in
         task 0, or, if it has a population, from that.
@@ -233,7 +231,7 @@ def _row(seeds, seed):
 
 
 def load_run(directory: str, bindings: Sequence[str] = ()) -> Run:
-    """Loads a run from its directory. Nothing in there is changed.
+    """Loads a run from its directory; nothing in there is changed.
 
     Args:
         directory: what `bin/train` has left. A run that has not ended is taken as its last checkpoint has it.
@@ -244,7 +242,8 @@ def load_run(directory: str, bindings: Sequence[str] = ()) -> Run:
         Run, with its game, policies, agents, estimator, settings, and what all seeds have learned.
 
     Raises:
-        InvalidInputError: if there is no such run, its config cannot be read any more, or what it has learned does not
-            fit what bindings make of it.
+        InvalidInputError: if there is no such run, or what it has learned does not fit what bindings make of it.
     """
-    return Run(directory, bindings)
+    checks.check(isinstance(directory, (str, os.PathLike)), "directory", directory, "the directory of a run")
+    checks.check(isinstance(bindings, (list, tuple)), "bindings", bindings, "a list of texts")
+    return Run(os.fspath(directory), bindings)

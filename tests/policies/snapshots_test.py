@@ -60,7 +60,8 @@ class SnapshotsTest(tf.test.TestCase):
         of_agent = pathlib.Path(snapshot_files.directory(policy, "refused", range(0, 50, 5)))
         self.refused("directory = '.*nowhere': must be a directory of snapshots of one agent, .*", policy, "nowhere")
         self.refused("directory = .* of snapshots of one agent, .*snapshot_every", policy, of_agent.parent)
-        self.refused("n_train = 13: must be less, as there are 20 policies for all phases", policy, of_agent, 13, 4, 4)
+        too_many = r"n_train, n_validation and n_test = \(13, 4, 4\): must be at most 20 together, .*"
+        self.refused(too_many, policy, of_agent, 13, 4, 4)
         self.refused("directory = .*: must be of snapshots of a policy like NetworkPolicy .*", make_policy(4), of_agent)
         (of_agent / "000003.npz").write_bytes(b"years of work")
         self.refused("directory = .* of snapshots of one agent, .*; 000003.npz is none .*", policy, of_agent, 1, 1, 1)

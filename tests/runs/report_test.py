@@ -89,7 +89,7 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         del naive["meta_validation"]
         text = report.text(RunDirectory("run"), naive, [0])
         self.assertIn("1 inner updates, 12 s", text)
-        self.assertIn("adapted policies  run/adapted_policies, of seed 1, the best of these", text)
+        self.assertIn("adapted policies  run/adapted_policies, of seed 1, the best at the end", text)
         self.assertNotIn("initial_policies", text)
         without = report.text(RunDirectory("run"), {**_summary(AVERAGE_REWARD), "exported_seed": None}, [0])
         self.assertIn("initial policies  none", without)

@@ -15,6 +15,7 @@ from absl import flags
 import tensorflow as tf
 
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
 from tf_metamapg.runs.recorder import RunStopped
@@ -82,6 +83,12 @@ def run_directory(arguments: list[str]) -> str:
     allowed = "the directory of one run, and flags; see --help"
     checks.check(len(arguments) == 1, "arguments", " ".join(arguments), allowed)
     return path("run", arguments[0])
+
+
+def note_other_game(path: str, own: contracts.AnyGame, played: contracts.AnyGame) -> None:
+    """Says so if what is met has learned in another game."""
+    if own.spec.name != played.spec.name:
+        print(f"note: {path} has learned in another game, {own.spec.name}, and plays {played.spec.name}", flush=True)
 
 
 def directory(flag: str, value: str) -> pathlib.Path:

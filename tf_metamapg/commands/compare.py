@@ -56,7 +56,8 @@ def run(argv: list[str]) -> int:
 def _run(arguments):
     checks.check(len(arguments) > 0, "arguments", "", "one gin config or several; see --help")
     sweeps = [_sweep(text) for text in FLAGS.sweep]
-    checks.check(len(sweeps) <= 2, "--sweep", len(sweeps), "at most twice")
+    swept = [name for name, _ in sweeps]
+    checks.check(len(sweeps) <= 2 and len(set(swept)) == len(swept), "--sweep", swept, "at most two parameters")
     candidates = [
         Candidate(
             "_".join([pathlib.Path(config).stem, *map(_for_file_name, values)]), config, values,
@@ -66,8 +67,8 @@ def _run(arguments):
     ]
     names = [candidate.name for candidate in candidates]
     checks.check(len(set(names)) == len(names), "arguments", " ".join(arguments), "configs of different names")
-    checks.check(len(names) > 1, "arguments", " ".join(arguments), "two configs at least, or one and a --sweep")
     experiments = [_experiment(candidate) for candidate in candidates]
+    checks.check(len(names) > 1, "arguments", " ".join(arguments), "two configs at least, or one and a --sweep")
     for candidate, experiment in zip(candidates, experiments):
         for what, own, first in zip(_WHAT, _comparable(experiment), _comparable(experiments[0])):
             checks.check(own == first, f"{what} of {candidate.name}", own, f"{first}, as of {names[0]}")
@@ -78,7 +79,7 @@ def _run(arguments):
         path = output / "runs" / candidate.name
         summary = configs.train_once(path, [common.path("config", candidate.config)], candidate.bindings)
         curves[candidate.name] = np.array(summary["meta_test"]["average_reward"])
-    _publish(output, candidates, experiments, curves, [name for name, _ in sweeps])
+    _publish(output, candidates, experiments, curves, swept)
 
 
 _WHAT = "game", "seeds", "n_evaluation_tasks"
@@ -101,7 +102,9 @@ def _sweep(text):
         entries = None
     is_list = values.isascii() and isinstance(entries, ast.List) and len(entries.elts) > 0
     checks.check(bool(name) and is_list, "--sweep", text, allowed)
-    return name, [values[entry.col_offset : entry.end_col_offset] for entry in entries.elts]
+    texts = [values[entry.col_offset : entry.end_col_offset] for entry in entries.elts]
+    checks.check(len(set(texts)) == len(texts), "--sweep", text, "a list of different values")
+    return name, texts
 
 
 def _for_file_name(value):

@@ -13,6 +13,7 @@ import sys
 
 from absl import flags
 
+from tf_metamapg import checks
 from tf_metamapg import loading
 from tf_metamapg.commands import common
 from tf_metamapg.runs import claims
@@ -54,6 +55,12 @@ def run(argv: list[str]) -> int:
 def _run(arguments):
     loaded = loading.load_run(common.run_directory(arguments), FLAGS.gin_param)
     opponents = None if FLAGS.opponents is None else loading.load_run(common.path("--opponents", FLAGS.opponents))
+    if loaded.summary is None:
+        print("note: this run has not ended; it is evaluated as its last checkpoint has it", flush=True)
+    if opponents is None:
+        checks.check(FLAGS.agent == 0, "--agent", FLAGS.agent, "left out, or together with --opponents")
+    else:
+        common.note_other_game(FLAGS.opponents, opponents.game, loaded.game)
     own = loaded.experiment.evaluation.n_inner_updates
     n_inner_updates = own if FLAGS.n_inner_updates is None else FLAGS.n_inner_updates
     names = [

@@ -22,7 +22,10 @@ from tf_metamapg.runs import progress
 from tf_metamapg.runs import serving
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_bool("all_seeds", False, "Export every seed's policies beside those of the best.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "all_seeds", False, "Export every seed's policies beside those of the best. Each call replaces what another has "
+    "exported, but for what the run's config asks for.", flag_values=FLAGS,
+)
 flags.DEFINE_multi_integer(
     "task", [], "A task of meta-testing; the policies that agents have adapted to it are exported. By default none; "
     "task 0 of a run without meta-agents.", flag_values=FLAGS,

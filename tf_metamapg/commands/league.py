@@ -75,10 +75,13 @@ def _run(arguments):
     # What cannot take part is known before anybody is trained.
     known = [league.strategy(name) for name in strategies]
     known += [league.exported(path, name) for name, path in map(_named, FLAGS.policy)]
-    known += [league.run(loading.load_run(path), name) for name, path in map(_named, FLAGS.run)]
-    described = {name: configs.Config([gin_file], _bindings(name), None) for name in learners}
-    names = [*(entrant.name for entrant in known), *described]
+    for name, path in map(_named, FLAGS.run):
+        loaded = loading.load_run(path)
+        known.append(league.run(loaded, name))
+        common.note_other_game(path, loaded.game, league.game)
+    names = [*(entrant.name for entrant in known), *learners]
     checks.check(len(set(names)) == len(names), "entrants", ", ".join(names), "of different names")
+    described = {name: configs.Config([gin_file], _bindings(name), None) for name in learners}
     output = common.directory("--output_dir", FLAGS.output_dir)
     entrants = [_learner(league, name, config, gin_file, output) for name, config in described.items()] + known
     matches = league.matches(entrants, lambda text: print(text, flush=True))

@@ -35,8 +35,8 @@ class DealtPolicies(SplitPopulation):
         check_split_sizes(kind, sizes)
         arguments.check_seed(f"{kind}.seed", seed)
         size = len(leaves[0])
-        allowed = f"less, as there are {size} policies for all phases"
-        checks.check(sum(sizes) <= size, f"{kind}.n_train", sizes[0], allowed)
+        allowed = f"at most {size} together, as there are no more policies"
+        checks.check(sum(sizes) <= size, f"{kind}.n_train, n_validation and n_test", tuple(sizes), allowed)
         order = np.argsort(random.uniforms(random.root_keys([seed]), [size], "float64").numpy()[0])
         bounds = np.cumsum((0, *sizes))
         super().__init__([

@@ -1,5 +1,6 @@
 """What is called along a run: to look at it, to report it elsewhere, or to end it before its time."""
 
+import inspect
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
@@ -60,6 +61,18 @@ class Callback(Protocol):
         """
         del progress
         return False
+
+
+def check_signatures(parameter: str, callback: Callback) -> None:
+    """Raises `InvalidInputError` unless the methods of a callback can be called as a run will call them."""
+    for name in ("after_update", "after_validation", "after_checkpoint", "at_end", "wants_to_stop"):
+        arguments = ("progress", "summary") if name == "at_end" else ("progress",)
+        try:
+            inspect.signature(getattr(callback, name)).bind(*arguments)
+        except TypeError as error:
+            raise checks.InvalidInputError(
+                f"{parameter} = {type(callback).__name__}: must have {name}(self, {', '.join(arguments)})"
+            ) from error
 
 
 class EarlyStopping(descriptions.Described, Callback):

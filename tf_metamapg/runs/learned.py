@@ -47,15 +47,19 @@ def read(path: str, parameter: str) -> dict[str, np.ndarray]:
         parameter: what names it.
 
     Raises:
-        InvalidInputError: if there is none, or it cannot be read.
+        InvalidInputError: if there is none, it cannot be read, or something in it is NaN or infinite.
     """
     file = RunDirectory(pathlib.Path(path).expanduser()).learned
     checks.check(file.exists(), parameter, path, "the directory of a run that has ended; it has a learned.npz")
     try:
-        return arrays.read(file)
+        values = arrays.read(file)
     except Exception as error:
-        reason = checks.reason(error)
-        raise checks.InvalidInputError(f"{parameter} = {path}: {file.name} is damaged ({reason})") from error
+        raise checks.InvalidInputError(
+            f"{parameter} = {path}: {file.name} is damaged; bin/train --resume writes it again"
+        ) from error
+    for name, value in values.items():
+        checks.check(bool(np.all(np.isfinite(value))), parameter, path, f"a run whose {name} is finite")
+    return values
 
 
 def take_over(trainer: MetaTrainer, path: str, seeds: Sequence[int]) -> None:

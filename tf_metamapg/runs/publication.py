@@ -123,9 +123,10 @@ def finished(experiment: Experiment, directory: RunDirectory, config: str) -> di
     if not all(path.exists() for path in expected):
         return None
     try:
+        learned.read(str(directory.path), "--run_dir")
         summary = json.loads(directory.summary.read_text("utf-8"))
         return summary if summary["config_digest"] == _digest(experiment, config) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, checks.InvalidInputError):
         return None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+from typing import Any
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
@@ -56,12 +57,12 @@ class Recipe:
         )
 
     def problem(
-        self, policies: Sequence[contracts.Policy], agents: Sequence[contracts.Agent],
+        self, policies: Sequence[contracts.Policy], agents: Any,
         populations: Sequence[contracts.Population | None],
     ) -> Problem:
-        """The problem of some policies, agents and populations in the game."""
+        """The problem of some policies, agents and populations in the game; it refuses what is no list of agents."""
         return Problem(
-            game=self.game, policies=tuple(policies), agents=tuple(agents),
+            game=self.game, policies=tuple(policies), agents=agents,
             estimator=arguments.made(
                 "estimator", self.estimator, (self.game, policies), contracts.Estimator,
                 "an estimator, such as @DiceEstimator",

@@ -51,7 +51,7 @@ def _policies(directory, summary):
     seed, is_meta = summary["exported_seed"], "meta_validation" in summary
     if seed is None:
         return "  initial policies  none, as all agents have populations"
-    chosen = "the best in meta-validation" if is_meta else "the best of these"
+    chosen = "the best in meta-validation" if is_meta else "the best at the end"
     written = [("initial policies", directory.initial_policies)] if is_meta else []
     if summary["exported_tasks"]:
         written.append(("adapted policies", directory.adapted_policies))

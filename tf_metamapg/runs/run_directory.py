@@ -80,7 +80,7 @@ class RunDirectory:
         try:
             info = json.loads(self.run_info.read_text("utf-8"))
             dict(info["versions"]), list(info["resumed_with"]), bool(info["jit_compile"])
-            list(info["module_directories"])
+            info.setdefault("module_directories", [])  # Which runs of earlier versions have not.
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise checks.InvalidInputError(
                 f"--run_dir={self.path}: run.json cannot be read, which it takes to go on ({type(error).__name__})"

@@ -10,6 +10,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg.numerics import random
 from tf_metamapg.runs.callbacks import Callback
+from tf_metamapg.runs.callbacks import check_signatures
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 
@@ -126,7 +127,10 @@ class RunSettings:
             given = getattr(self, name)
             checks.check(isinstance(given, (list, tuple)), name, given, "a list")
             for index, entry in enumerate(given):
-                checks.check(isinstance(entry, kind), f"{name}[{index}]", entry, allowed)
+                is_made = isinstance(entry, kind) and not isinstance(entry, type)
+                checks.check(is_made, f"{name}[{index}]", entry, allowed)
+        for index, callback in enumerate(self.callbacks):
+            check_signatures(f"callbacks[{index}]", callback)
         checks.check(isinstance(self.export_tasks, (list, tuple)), "export_tasks", self.export_tasks, "a list")
         for index, task in enumerate(self.export_tasks):
             checks.check_integer(f"export_tasks[{index}]", task, minimum=0)
