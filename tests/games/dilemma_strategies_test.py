@@ -1,8 +1,8 @@
 """Proves that strategies of the prisoner's dilemma are what they are called, by what they lead to."""
 
 from absl.testing import parameterized
-import axelrod
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tf_metamapg as mapg
@@ -70,16 +70,35 @@ class DilemmaStrategiesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(own, [1, 1, 0, 0, 1])
 
     @parameterized.parameters(
-        ("tit_for_tat", axelrod.TitForTat), ("win_stay_lose_shift", axelrod.WinStayLoseShift),
-        ("always_defect", axelrod.Defector), ("always_cooperate", axelrod.Cooperator),
+        ("grim", r"^strategy = 'grim': must be one of always_cooperate, .*"),
     )
-    def test_as_axelrod_plays_it(self, name, make_player):
+    def test_refused(self, name, message):
+        with self.assertRaisesRegex(mapg.InvalidInputError, message):
+            dilemma_strategies.memory_one_strategy(name, PAYOFFS)
+
+    @parameterized.parameters("stag_hunt", "rock_paper_scissors", "matching_pennies")
+    def test_other_games_are_refused(self, name):
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^payoffs = .*: must be those of a prisoner's dilemma"):
+            dilemma_strategies.memory_one_strategy("tit_for_tat", getattr(mapg.payoffs, name)())
+
+
+@pytest.mark.slow
+class AxelrodTest(tf.test.TestCase, parameterized.TestCase):
+    """Of a package that takes seconds to be imported."""
+
+    @parameterized.parameters(
+        ("tit_for_tat", "TitForTat"), ("win_stay_lose_shift", "WinStayLoseShift"), ("always_defect", "Defector"),
+        ("always_cooperate", "Cooperator"),
+    )
+    def test_as_axelrod_plays_it(self, name, own_name):
         """Against every opponent of four moves that comes with a first one."""
+        import axelrod
+
         own = dilemma_strategies.memory_one_strategy(name, PAYOFFS)
         cooperate, defect = axelrod.Action.C, axelrod.Action.D
         for moves in np.ndindex(2, 2, 2, 2):
             other = axelrod.MockPlayer([(cooperate, defect)[move] for move in moves])
-            match = axelrod.Match((make_player(), other), turns=4).play()
+            match = axelrod.Match((getattr(axelrod, own_name)(), other), turns=4).play()
             state = 0
             for action, seen in match:
                 self.assertEqual(float(action == cooperate), own[state])
@@ -93,18 +112,10 @@ class DilemmaStrategiesTest(tf.test.TestCase, parameterized.TestCase):
             dilemma_strategies.memory_one_strategy("axelrod:Win-Shift Lose-Stay", PAYOFFS), [0.0, 0.0, 1.0, 1.0, 0.0]
         )
 
-    @parameterized.parameters(
-        ("grim", r"^strategy = 'grim': must be one of always_cooperate, .*"),
-        ("axelrod:Grudger", r"^strategy = 'axelrod:Grudger': must be axelrod: and one of .*ZD-GTFT-2"),
-    )
-    def test_refused(self, name, message):
+    def test_refused(self):
+        message = r"^strategy = 'axelrod:Grudger': must be axelrod: and one of .*ZD-GTFT-2"
         with self.assertRaisesRegex(mapg.InvalidInputError, message):
-            dilemma_strategies.memory_one_strategy(name, PAYOFFS)
-
-    @parameterized.parameters("stag_hunt", "rock_paper_scissors", "matching_pennies")
-    def test_other_games_are_refused(self, name):
-        with self.assertRaisesRegex(mapg.InvalidInputError, "^payoffs = .*: must be those of a prisoner's dilemma"):
-            dilemma_strategies.memory_one_strategy("tit_for_tat", getattr(mapg.payoffs, name)())
+            dilemma_strategies.memory_one_strategy("axelrod:Grudger", PAYOFFS)
 
 
 if __name__ == "__main__":

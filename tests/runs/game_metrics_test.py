@@ -10,6 +10,7 @@ import time
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tf_metamapg import configs
@@ -21,6 +22,7 @@ CONFIG = pathlib.Path(__file__).parent / "countdown.gin"
 N_SEEDS, CHAIN_LENGTH, EVALUATION_CHAIN_LENGTH = 2, 1, 2
 
 
+@pytest.mark.slow
 class GameMetricsTest(tf.test.TestCase):
     """With K trajectories, x K of which are the longer ones, the means over steps that count are
 

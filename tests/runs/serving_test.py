@@ -150,6 +150,7 @@ class Case:
         }
 
 
+@pytest.mark.slow
 class LearnTest(tf.test.TestCase, parameterized.TestCase):
 
     def path(self):
@@ -184,6 +185,7 @@ class LearnTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllClose(learned[key], expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 class AnswersTest(tf.test.TestCase, parameterized.TestCase):
     """What is answered to what cannot be, and what is not asked."""
 

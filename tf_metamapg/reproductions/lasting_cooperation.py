@@ -104,5 +104,5 @@ def _figure(means):
         panel.set_xlabel("inner updates")
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("mean reward per step")
-    panels[0].legend(fontsize=8, title="trained for", title_fontsize=8)
+    panels[0].legend(fontsize=8, title="trained for\n(mean, 95% interval)", title_fontsize=8)
     return figure
