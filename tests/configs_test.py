@@ -18,6 +18,10 @@ BINDING = re.compile(r"^[\w./]+ *=")
 NUMERIC_BINDING = re.compile(r"^[\w./]+ *= *-?[\d.]")
 # Configs whose population another one makes, and how many of it there are in a tiny run of that.
 TEAMMATES = {"half_cheetah": "half_cheetah_teammates"}
+# Stages of configs that have some, each of one meta-update here.
+STAGES = {"ipd_lasting": ("one", "five", "twenty", "fifty")}
+# What several runs take their agents from, each one of them.
+OF_SEVERAL = ("league_ipd",)
 FEW_SNAPSHOTS = tuple(f"Snapshots.{size} = 2" for size in ("n_train", "n_validation", "n_test"))
 
 
@@ -38,16 +42,20 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
             )
             self.assertEqual((made.status, made.stderr), (0, ""))
             bindings += [f"Snapshots.directory = '{directory / 'teammates' / 'snapshots' / 'agent_1'}'", *FEW_SNAPSHOTS]
+        for stage in STAGES.get(path.stem, ()):
+            bindings += [f"{stage}/Stage.n_meta_updates = 1", f"{stage}/Stage.chain_length = 1"]
         outcome = command_line.run(
             f"--gin_file={path}", f"--run_dir={run_dir}", *command_line.gin_params(*bindings)
         )
         self.assertEqual(outcome.status, 0, outcome.stderr)
         self.assertEqual(outcome.stderr, "")
         # Everything in the file is used.
-        self.assertNotIn(f" of {path}", outcome.stdout)
+        if path.stem not in OF_SEVERAL:
+            self.assertNotIn(f" of {path}", outcome.stdout)
         summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
         has_meta_agents = "meta_validation" in summary
-        self.assertEqual(summary["meta_updates"], 1 if has_meta_agents else 0)
+        n_meta_updates = 1 + len(STAGES.get(path.stem, ()))
+        self.assertEqual(summary["meta_updates"], n_meta_updates if has_meta_agents else 0)
         average_reward = summary["meta_test"]["average_reward"]
         self.assertEqual(tf.constant(average_reward).shape, (2, 2, len(summary["agent"])))
         # Agents of a population have no initial policy of their own.
