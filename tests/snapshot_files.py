@@ -38,7 +38,8 @@ def population(policy):
 
 def run_dir(policy, n_seeds=4):
     """The directory of a run in which agent 1 has learned such a policy: its numbers are the seed's."""
-    path = os.path.join(_temporary().name, f"run_{n_seeds}")
+    sizes = "_".join(f"{leaf.dtype.name}_{np.size(leaf)}" for leaf in policy.reference_params)
+    path = os.path.join(_temporary().name, f"run_of_{n_seeds}_{sizes}")
     os.makedirs(path, exist_ok=True)
     leaves = {
         f"agent_1/initial/{index}": np.broadcast_to(
