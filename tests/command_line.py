@@ -27,6 +27,24 @@ TINY = (
 )
 
 
+# Kills itself when a checkpoint has been written, before it has its name.
+_KILLED_IN_CHECKPOINT = """
+import os, signal, sys, time
+
+from tf_metamapg.commands import train
+
+replace = os.replace
+
+def replace_or_die(source, target):
+    if str(target).endswith("ckpt-NUMBER.npz"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+os.replace = replace_or_die
+train.run(["bin/train", *sys.argv[1:]], time.time())
+"""
+
+
 class Outcome(NamedTuple):
     """What a command left behind."""
 
@@ -69,6 +87,11 @@ def start(*arguments, code=None, command="train", environment=(), **keywords):
         [sys.executable, *script, *map(str, arguments)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **dict(environment)}, **keywords,
     )
+
+
+def start_to_be_killed(number, *arguments):
+    """Starts `bin/train` so that it is killed while it writes the checkpoint of a number."""
+    return start(*arguments, code=_KILLED_IN_CHECKPOINT.replace("NUMBER", str(number)))
 
 
 def finish(process):

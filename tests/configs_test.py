@@ -20,8 +20,8 @@ NUMERIC_BINDING = re.compile(r"^[\w./]+ *= *-?[\d.]")
 TEAMMATES = {"half_cheetah": "half_cheetah_teammates"}
 # Stages of configs that have some, each of one meta-update here.
 STAGES = {"ipd_lasting": ("one", "five", "twenty", "fifty")}
-# What several runs take their agents from, each one of them.
-OF_SEVERAL = ("league_ipd",)
+# Bound for the agents of several runs, each of which has some of them.
+FOR_SEVERAL_AGENTS = ("league_ipd",)
 FEW_SNAPSHOTS = tuple(f"Snapshots.{size} = 2" for size in ("n_train", "n_validation", "n_test"))
 
 
@@ -50,7 +50,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(outcome.status, 0, outcome.stderr)
         self.assertEqual(outcome.stderr, "")
         # Everything in the file is used.
-        if path.stem not in OF_SEVERAL:
+        if path.stem not in FOR_SEVERAL_AGENTS:
             self.assertNotIn(f" of {path}", outcome.stdout)
         summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
         has_meta_agents = "meta_validation" in summary

@@ -1,4 +1,4 @@
-"""Proves what can be done with runs that have ended: loaded, evaluated anew, exported, compared, and met by others."""
+"""Proves what can be done with runs that have ended: loaded, evaluated again, exported, compared, and met by others."""
 
 import csv
 import itertools

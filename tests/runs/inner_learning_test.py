@@ -14,22 +14,6 @@ from tests import command_line
 import tf_metamapg as mapg
 from tf_metamapg.runs import publication
 
-# Kills itself when a checkpoint has been written, before it has its name.
-KILLED_IN_CHECKPOINT = """
-import os, signal, sys, time
-
-from tf_metamapg.commands import train
-
-replace = os.replace
-
-def replace_or_die(source, target):
-    if str(target).endswith("ckpt-6.npz"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
-
-os.replace = replace_or_die
-train.run(["bin/train", *sys.argv[1:]], time.time())
-"""
 N_UPDATES = 8
 # Agents with a state of their own, which goes into checkpoints.
 AGENTS = "train.agents = [@LOLATaylor(), @PolicyGradient()]", "PolicyGradient.optimizer = @Adam()"
@@ -122,7 +106,7 @@ class InnerLearningTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_goes_on_after_a_kill(self):
         run_dir = self.root / "killed"
-        killed = command_line.finish(command_line.start(*arguments(run_dir), code=KILLED_IN_CHECKPOINT))
+        killed = command_line.finish(command_line.start_to_be_killed(6, *arguments(run_dir)))
         self.assertEqual(killed.status, -signal.SIGKILL)
         self.assertFalse((run_dir / "summary.json").exists())
         # It has played on after its last checkpoint.

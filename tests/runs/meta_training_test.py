@@ -21,22 +21,6 @@ STAGES = (
     "first/Stage.meta_learning_rate = 0.3", "train.chain_length = 3", "train.n_meta_updates = 2",
     "train.checkpoint_every = 2", "train.n_inner_updates = 3",
 )
-# Kills itself in the second stage, when a checkpoint has been written, before it has its name.
-KILLED_IN_CHECKPOINT = """
-import os, signal, sys, time
-
-from tf_metamapg.commands import train
-
-replace = os.replace
-
-def replace_or_die(source, target):
-    if str(target).endswith("ckpt-4.npz"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
-
-os.replace = replace_or_die
-train.run(["bin/train", *sys.argv[1:]], time.time())
-"""
 
 
 def arguments(run_dir, *bindings):
@@ -96,7 +80,7 @@ class StagesTest(tf.test.TestCase):
 
     def test_goes_on_after_a_kill_in_the_second_stage(self):
         run_dir = self.root / "killed"
-        killed = command_line.finish(command_line.start(*arguments(run_dir, *STAGES), code=KILLED_IN_CHECKPOINT))
+        killed = command_line.finish(command_line.start_to_be_killed(4, *arguments(run_dir, *STAGES)))
         self.assertEqual(killed.status, -signal.SIGKILL)
         outcome = command_line.run(*arguments(run_dir, *STAGES), "--resume")
         self.assertIn("resumed after 3 of 5 meta-updates\n", outcome.stdout)

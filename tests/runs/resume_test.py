@@ -13,23 +13,6 @@ import tensorflow as tf
 
 from tests import command_line
 
-# Kills itself when a checkpoint has been written, before it has its name.
-KILLED_IN_CHECKPOINT = """
-import os, signal, sys, time
-
-from tf_metamapg.commands import train
-
-replace = os.replace
-
-def replace_or_die(source, target):
-    if str(target).endswith("ckpt-15.npz"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
-
-os.replace = replace_or_die
-train.run(["bin/train", *sys.argv[1:]], time.time())
-"""
-
 # The last update does not fall on a checkpoint's number.
 N_META_UPDATES, CHECKPOINT_EVERY = 28, 5
 
@@ -43,7 +26,7 @@ class ResumeTest(tf.test.TestCase):
         super().setUpClass()
         cls.root = pathlib.Path(tf.compat.v1.test.get_temp_dir()) / "resume_test"
         killed_anywhere = command_line.start(*cls.arguments("killed_anywhere"))
-        killed_in_checkpoint = command_line.start(*cls.arguments("killed_in_checkpoint"), code=KILLED_IN_CHECKPOINT)
+        killed_in_checkpoint = command_line.start_to_be_killed(15, *cls.arguments("killed_in_checkpoint"))
         while killed_anywhere.poll() is None and not (cls.root / "killed_anywhere/checkpoints/ckpt-5.npz").exists():
             time.sleep(0.01)
         time.sleep(random.Random(0).uniform(0.0, 1.0))
