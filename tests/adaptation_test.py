@@ -7,12 +7,16 @@ import tensorflow as tf
 from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import links
+from tf_metamapg.agents.competitive_gradient_descent import CompetitiveGradientDescent
+from tf_metamapg.agents.hola import HOLA
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
 from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.pola import POLA
 from tf_metamapg.agents.sos import SOS
+from tf_metamapg.agents.symplectic_gradient_adjustment import SymplecticGradientAdjustment
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
@@ -167,7 +171,10 @@ class AdaptationTest(tf.test.TestCase, parameterized.TestCase):
         estimator = ExactEstimator(game, [tabular_policy(game, 0)])
         tasks = tf.constant(game.default_tasks)[tf.newaxis, tf.newaxis]
         objectives = links.Objectives(estimator, tasks, link(((tf.zeros([1, 1, 1, 1], tf.float64),),)))
-        for agent in (LookAhead(), LOLAShaping(), LOLATaylor(), SOS()):
+        for agent in (
+            LookAhead(), LOLAShaping(), LOLATaylor(), SOS(), SymplecticGradientAdjustment(),
+            CompetitiveGradientDescent(), HOLA(), POLA(),
+        ):
             self.assertAllClose(agent.gradients(objectives, 0)[0], [[[[-0.25]]]])
 
 

@@ -17,11 +17,12 @@ from tf_metamapg import testing
 ROOT = pathlib.Path(tf_metamapg.__file__).parent
 
 # Folders and modules of the package from the ground up; each imports from those before it. Within a folder, modules
-# import each other without a circle. "__init__" is what a user of the library gets without naming a module.
+# import each other without a circle. "public" is what a user of the library gets without naming a module.
 LAYERS = (
-    "libraries", "descriptions", "checks", "contracts", "arguments", "numerics", "games", "policies", "simulators",
-    "critics", "estimators", "links", "adaptation", "theorem", "agents", "__init__", "training", "runs", "gin_reader",
-    "gin_messages", "configs", "loading", "league", "testing", "benchmarks", "reproductions", "commands",
+    "libraries", "__init__", "descriptions", "checks", "learned_names",
+    "contracts", "arguments", "numerics", "games", "policies", "simulators",
+    "critics", "estimators", "carrying", "links", "adaptation", "theorem", "agents", "public", "training", "runs",
+    "gin_reader", "gin_messages", "configs", "loading", "league", "testing", "benchmarks", "reproductions", "commands",
 )
 
 
@@ -41,8 +42,12 @@ REGISTRIES = {f"{folder.__name__.rpartition('.')[2]}.__init__" for folder in (*t
 
 
 def _imports(tree):
-    """Everything that is imported anywhere in a file, as full dotted names."""
-    for node in ast.walk(tree):
+    """Everything that is imported anywhere in a file, but for types alone, as full dotted names."""
+    of_types = {
+        inner for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in (node for node in ast.walk(tree) if node not in of_types):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -146,24 +151,33 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("gin", {"configs", "gin_reader"}),
-        ("absl", {f"commands.{name}" for name in ("common", *COMMANDS)}),
-        ("matplotlib", {"runs.figures", "libraries", "reproductions.results"}),
+        ("absl", {f"commands.{name}" for name in ("common", "timing", "tournament", *COMMANDS)}),
+        ("matplotlib", {"runs.figures", "runs.drawings", "libraries", "reproductions.results"}),
+        ("jinja2", {"runs.pages"}),
+        ("rich", {"runs.terminal"}),
         ("tqdm", {"runs.progress"}),
-        ("tensorflow_probability", {"policies.distributions", "runs.statistics", "agents.opponent_models"}),
+        ("tensorflow_probability", {"policies.distributions", "runs.statistics"}),
         ("axelrod", {"games.dilemma_strategies"}),
-        ("pettingzoo", {"games.environments", "games.game_env"}),
-        ("gymnasium", {"games.environments", "games.game_env"}),
+        ("pettingzoo", {"games.answers", "games.game_env"}),
+        ("gymnasium", {"games.answers", "games.game_env"}),
         ("tf_keras", set()),
     )
     def test_libraries_are_in_one_place(self, package, modules):
         self.assertEqual(_importers(package), modules)
+
+    def test_one_module_prints(self):
+        """But for errors, what a process tells the one that started it, and games that are shown."""
+        prints = _users(lambda node: isinstance(node, ast.Call) and ast.unparse(node.func) == "print")
+        self.assertEqual(
+            prints, {"runs.terminal", "runs.publication", "commands.common", "commands.benchmark", "games.game_env"}
+        )
 
     def test_functions_are_compiled_in_few_places(self):
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
             {
                 "training.trainer", "training.compiler", "runs.export", "runs.serving", "benchmarks.workloads",
-                "reproductions.gradient_quality", "testing.modes", "policies.trials",
+                "reproductions.critics", "reproductions.gradient_quality", "testing.modes", "policies.trials",
                 # Where nothing around them can be compiled.
                 "games.game_env", "simulators.host",
             },
@@ -171,8 +185,9 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
             {"training.trainer", "training.compiler", "configs", "benchmarks.workloads", "testing.modes"}
-            | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality protocols".split()}
-            | {"reproductions.coin_game_learners", "reproductions.coin_game_exact_learners"},
+            | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality later_ipd protocols".split()}
+            | {"reproductions.coin_game_learners", "reproductions.coin_game_exact_learners"}
+            | {"reproductions.ipd_courses", "reproductions.two_quadratics"},
         )
         for name, tree in TREES.items():
             tensorflow = {full for full in _imports(tree) if full.split(".")[0] == "tensorflow"}
@@ -180,7 +195,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*COMMANDS)
     def test_commands_start_in_one_place(self, command):
-        """In `bin/` and as console scripts: a module that imports nothing of the package before it is told to start."""
+        """In `bin/` and as console scripts: by a module that imports no other before it can be interrupted."""
         script = (ROOT.parent / "bin" / command).read_text("utf-8")
         self.assertEqual(list(_imports(ast.parse(script))), ["sys", "tf_metamapg_commands"])
         self.assertEndsWith(script, f"\nsys.exit(tf_metamapg_commands.{command}())\n")
@@ -188,9 +203,8 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(f'\ntf-metamapg-{command} = "tf_metamapg_commands:{command}"\n', scripts)
         tree = ast.parse((ROOT.parent / "tf_metamapg_commands.py").read_text("utf-8"))
         (start,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == command]
-        self.assertEqual(list(_imported_modules(start)), [f"commands.{command}"])
-        first = [name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in _imports(node)]
-        self.assertEqual(first, ["os", "signal", "sys", "time"])
+        self.assertIn(f"_command('{command}').run(sys.argv", ast.unparse(start))
+        self.assertEqual(list(_imports(tree)), ["contextlib", "importlib", "os", "signal", "sys", "time"])
 
     def test_functions_take_few_arguments_by_position(self):
         for name, tree in TREES.items():

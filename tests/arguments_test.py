@@ -207,10 +207,13 @@ def doors():
     yield "MetaMAPG.meta_gradients", it.agents[1].meta_gradients, chain_arguments, no_chain
     yield "MaximumLikelihood.estimate", mapg.MaximumLikelihood(max_iterations=1).estimate, {
         "estimator": it.estimator, "link": link, "agent_index": 0,
-    }, {"estimator": bad_estimators(), "link": bad_links(), "agent_index": NO_INDEX}
+        "known": mapg.MaximumLikelihood().init(it.estimator, 0, [S, N]),
+    }, {"estimator": bad_estimators(), "link": bad_links(), "agent_index": NO_INDEX, "known": (None, 3, ())}
     for agent in (
         mapg.PolicyGradient(), mapg.Fixed(), mapg.LookAhead(), mapg.LOLADiCE(), mapg.LOLAShaping(), mapg.LOLATaylor(),
-        mapg.SOS(), mapg.MetaPG(), mapg.MetaMAPG(),
+        mapg.SOS(), mapg.Extragradient(), mapg.ConsensusOptimization(), mapg.SymplecticGradientAdjustment(),
+        mapg.CompetitiveGradientDescent(), mapg.HOLA(), mapg.POLA(), mapg.MetaPG(), mapg.MetaMAPG(),
+        mapg.FirstOrderMetaPG(), mapg.FirstOrderMetaMAPG(),
     ):
         yield f"{type(agent).__name__}.gradients", agent.gradients, {
             "objectives": objectives, "agent_index": 0,
@@ -237,7 +240,9 @@ def doors():
     in_game = {"game": it.game, "policies": it.policies}
     no_game = (*OBJECTS, mapg.IteratedMatrixGame, mapg.bilinear_game, it.policies[0])
     yield "ExactEstimator", mapg.ExactEstimator, in_game, {"game": no_game, "policies": bad_policies()}
-    for kind in (mapg.DiceEstimator, mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator):
+    for kind in (
+        mapg.CounterfactualDiceEstimator, mapg.DiceEstimator, mapg.LoadedDiceEstimator, mapg.ScoreFunctionEstimator,
+    ):
         yield kind.__name__, kind, {
             **in_game, "critic": mapg.LeaveOneOutBaseline, "simulator": InGraphSimulator,
         }, {
@@ -287,7 +292,11 @@ def doors():
     yield "Problem", Problem, parts, {
         "game": no_game, "policies": bad_policies(), "agents": bad_agents(), "estimator": bad_estimators(),
         "task_distribution": (*OBJECTS, mapg.PayoffNoise, it.game),
-        "populations": (3, "x", [None], [None] * 3, [None, mapg.Personas], [mapg.Personas(it.policies[0]), None]),
+        "populations": (3, "x", [None], [None] * 3, [None, mapg.Personas]),
+    }
+    # Who learns nothing but where it starts cannot start from a population.
+    yield "Problem of initial policies alone", Problem, {**parts, "agents": [mapg.MetaMAPG(0.5) for _ in it.agents]}, {
+        "populations": ([mapg.Personas(it.policies[0]), None],),
     }
     yield "TrainerSettings", TrainerSettings, {}, {
         "chain_length": (None, -1, 1.5, "1"), "n_tasks": NO_SIZE, "meta_learning_rate": (None, -1, "a", float("nan")),

@@ -89,9 +89,9 @@ def start(*arguments, code=None, command="train", environment=(), **keywords):
     )
 
 
-def start_to_be_killed(number, *arguments):
+def start_to_be_killed(number, *arguments, **keywords):
     """Starts `bin/train` so that it is killed while it writes the checkpoint of a number."""
-    return start(*arguments, code=_KILLED_IN_CHECKPOINT.replace("NUMBER", str(number)))
+    return start(*arguments, code=_KILLED_IN_CHECKPOINT.replace("NUMBER", str(number)), **keywords)
 
 
 def finish(process):

@@ -74,7 +74,7 @@ def members():
     steps, finite = policies | {"StepPolicy"}, policies | {"StepPolicy", "ExactPolicy"}
     # Protocols go by the names that a member has: whatever samples could sample tasks, and an estimator knows a game.
     game_of_steps = {"AnyGame", "Game", "Environments"}
-    finite_game = game_of_steps | {"MeasuredGame", "ExactGame", "MeasuredExactGame", "EntropyGame"}
+    finite_game = game_of_steps | {"MeasuredGame", "ExactGame", "MeasuredExactGame", "EntropyGame", "JointActionGame"}
     samplers = {"TaskDistribution"}
     exact = mapg.ExactEstimator(game, tabular)
     env_game = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
@@ -85,6 +85,7 @@ def members():
         "CoinGame": (mapg.CoinGame(mapg.pola_rules()), game_of_steps | {"MeasuredGame"}),
         "ExactCoinGame": (mapg.ExactCoinGame(mapg.pola_rules(), "board"), finite_game),
         "ExchangeGame": (mapg.ExchangeGame(), game_of_steps | {"MeasuredGame"}),
+        "MaxOfTwoQuadratics": (mapg.MaxOfTwoQuadratics(), game_of_steps | {"MeasuredGame"}),
         "NavigationGame": (mapg.NavigationGame(), game_of_steps | {"MeasuredGame"}),
         "PublicGoodsGame": (mapg.PublicGoodsGame(), finite_game),
         "OpenSpielGame": (mapg.OpenSpielGame("matrix_pd"), finite_game),
@@ -99,20 +100,30 @@ def members():
         "a perceptron of whole numbers": (mapg.mlp_policy(game, 0), finite),
         "a perceptron of vectors": (mapg.mlp_policy(vectors, 0), steps),
         "an LSTM": (mapg.lstm_policy(game, 0), steps),
+        "one given what others did": (mapg.opponent_features_policy(game, 0), steps | {"CarryingPolicy"}),
+        "one that remembers": (mapg.carried_state_policy(game, 0), steps | {"CarryingPolicy"}),
+        "one that learns of others": (mapg.OpponentEmbedding(mapg.MetaPG()), {"Agent"}),
         "a vector": (mapg.vector_policy(bilinear, 0), policies | {"ExactPolicy"}),
         "Personas": (mapg.Personas(tabular[0]), {"Population", *samplers}),
+        "PastSelves": (mapg.PastSelves(tabular[0]), {"GrowingPopulation"}),
         "NormalPolicies": (mapg.NormalPolicies(tabular[0]), {"Population", *samplers}),
         "LearnedPolicies": (snapshot_files.learned_policies(tabular[0]), {"Population", *samplers}),
         "Snapshots": (snapshot_files.population(tabular[0]), {"Population", *samplers}),
         "InGraphSimulator": (mapg.InGraphSimulator(game, tabular), {"Simulator", *samplers}),
         "HostSimulator": (mapg.HostSimulator(env_game, tabular), {"Simulator", *samplers}),
-        "ExactEstimator": (exact, {"Estimator", "AnyGame", *samplers}),
+        "ExactEstimator": (exact, {"Estimator", "JointActionEstimator", "AnyGame", *samplers}),
+        "MFOS": (mapg.MFOS(), {"Agent"}),
+        "MeVa": (mapg.MeVa(), {"Agent"}),
+        "Shaper": (mapg.Shaper(), {"Agent"}),
         "MaximumLikelihood": (mapg.MaximumLikelihood(), {"OpponentModel"}),
         "a text": ("chess", set()), "None": (None, set()), "a tensor": (tf.zeros([2]), set()),
     }
+    # Some are for three agents or more.
+    three = mapg.IteratedMatrixGame(mapg.public_goods(3))
+    three_policies = [mapg.tabular_policy(three, agent) for agent in range(3)]
     for name in mapg.critics.__all__:
         if not inspect.isabstract(getattr(mapg, name)):
-            table[name] = getattr(mapg, name)(game.spec, tabular), {"Critic"}
+            table[name] = getattr(mapg, name)(three.spec, three_policies), {"Critic"}
     for name in mapg.estimators.__all__:
         if name != "ExactEstimator" and not inspect.isabstract(getattr(mapg, name)):
             kept = {"Estimator", "PlayingEstimator", "AnyGame", *samplers}

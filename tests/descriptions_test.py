@@ -42,7 +42,7 @@ PROBLEM = (
 )
 SETTINGS = (
     "TrainerSettings(chain_length=1, n_tasks=2, meta_learning_rate=0.1, update_meta_learning_rate=None, "
-    "max_gradient_norm=None, jit_compile=False)"
+    "max_gradient_norm=None, share_initial_policy=False, jit_compile=False)"
 )
 META_PARAMS = "MetaParams(initial=(float32 [1, 5, 1],), update=float32 [1, 1])"
 # Not objects that a user holds: functions, modules, classes to be subclassed, and what is raised.
@@ -95,6 +95,7 @@ def held():
     sampled = "n_trajectories=64, horizon=150, critic=LeaveOneOutBaseline"
     assuming = "inner_learning_rate=1.0, assumed_learning_rate=1.0"
     link = chain.links[0]
+    goods = mapg.MatrixGame(mapg.payoffs.public_goods(3))
     parallel_env_game = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, game))
     env_game = "ParallelEnvGame(make_env=to_parallel_env, discount=0.99, dtype='float32', name=None)"
     return {
@@ -118,6 +119,9 @@ def held():
         ),
         "ExchangeGame": (
             mapg.ExchangeGame(), "ExchangeGame(discount=0.96, dtype='float32', name='exchange game')",
+        ),
+        "MaxOfTwoQuadratics": (
+            mapg.MaxOfTwoQuadratics(), "MaxOfTwoQuadratics(dtype='float32', name='max of two quadratics')",
         ),
         "NavigationGame": (
             mapg.NavigationGame(3),
@@ -156,6 +160,28 @@ def held():
             f"CategoricalPolicy by mlp_policy(game={GAME}, agent_index=0, hidden_units=[8, 8, 8, 8, … of 6], "
             "activation='tanh', shared_stddev=False)",
         ),
+        "carried_state_policy": (
+            mapg.carried_state_policy(game, 0),
+            f"CarriedStatePolicy by carried_state_policy(game={GAME}, agent_index=0, n_trajectories=64, "
+            "make_policy=lstm_policy)",
+        ),
+        "embedding_policy": (
+            mapg.embedding_policy(game, 0),
+            f"EmbeddingPolicy by embedding_policy(game={GAME}, agent_index=0, make_policy=mlp_policy, size=4, "
+            "units=16)",
+        ),
+        "OpponentEmbedding": (
+            mapg.OpponentEmbedding(mapg.Fixed()), "OpponentEmbedding(agent=Fixed(), n_steps=4, learning_rate=0.01)",
+        ),
+        "inferred_goal_policy": (
+            mapg.inferred_goal_policy(game, 0),
+            f"InferredGoalPolicy by inferred_goal_policy(game={GAME}, agent_index=0, make_policy=mlp_policy, size=2, "
+            "n_steps=3, step_size=1.0)",
+        ),
+        "opponent_features_policy": (
+            mapg.opponent_features_policy(game, 0),
+            f"OpponentFeaturesPolicy by opponent_features_policy(game={GAME}, agent_index=0, make_policy=mlp_policy)",
+        ),
         "gru_policy": (
             mapg.gru_policy(game, 0, units=3), f"NetworkPolicy by gru_policy(game={GAME}, agent_index=0, units=3)",
         ),
@@ -185,10 +211,13 @@ def held():
         "ExactEstimator": (
             mapg.ExactEstimator(game, policies), f"ExactEstimator(game={GAME}, policies=[{first}, {second}])",
         ),
-        "DiceEstimator": (
-            mapg.DiceEstimator(game, policies),
-            f"DiceEstimator(game={GAME}, policies=[{first}, … of 2], {sampled}, simulator=InGraphSimulator)",
-        ),
+        **{
+            kind.__name__: (
+                kind(game, policies),
+                f"{kind.__name__}(game={GAME}, policies=[{first}, … of 2], {sampled}, simulator=InGraphSimulator)",
+            )
+            for kind in (mapg.DiceEstimator, mapg.CounterfactualDiceEstimator)
+        },
         **{
             kind.__name__: (
                 kind(game, policies),
@@ -209,6 +238,15 @@ def held():
             "MetaPG(inner_learning_rate=0.5, optimizer=None, value_weights=mean_over_chain, "
             "opponent_model=MaximumLikelihood(max_iterations=7, tolerance=1e-05), entropy_bonus=0.0)",
         ),
+        **{
+            kind.__name__: (
+                kind(),
+                f"{kind.__name__}(inner_learning_rate=1.0, optimizer=None, value_weights=mean_over_chain, "
+                "opponent_model=None, entropy_bonus=0.0)",
+            )
+            for kind in (mapg.FirstOrderMetaPG, mapg.FirstOrderMetaMAPG)
+        },
+        "COALAPG": (mapg.COALAPG(), "COALAPG()"),
         "LookAhead": (
             mapg.LookAhead(), f"LookAhead({assuming}, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
         ),
@@ -227,6 +265,24 @@ def held():
             "AdvantageActorCritic(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=1, "
             "gae_lambda=0.95, critic_units=7, critic_learning_rate=0.01)",
         ),
+        "AdvantageAlignment": (
+            mapg.AdvantageAlignment(weight=2),
+            "AdvantageAlignment(inner_learning_rate=1.0, weight=2, optimizer=None, entropy_bonus=0.0, gae_lambda=0.95, "
+            "critic_units=32, critic_learning_rate=0.01, n_critic_steps=1)",
+        ),
+        "LOQA": (
+            mapg.LOQA(critic_units=7),
+            "LOQA(inner_learning_rate=1.0, weight=1.0, optimizer=None, entropy_bonus=0.0, gae_lambda=0.95, "
+            "critic_units=7, critic_learning_rate=0.01, n_critic_steps=1)",
+        ),
+        **{
+            kind.__name__: (
+                kind(critic_units=7),
+                f"{kind.__name__}(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=1, "
+                "critic_units=7, critic_learning_rate=0.01)",
+            )
+            for kind in (mapg.COMA, mapg.RecursiveReasoning)
+        },
         "PPO": (
             mapg.PPO(clip=0.1),
             "PPO(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0, n_epochs=4, gae_lambda=0.95, "
@@ -236,6 +292,54 @@ def held():
             mapg.SOS(radius=0.2),
             f"SOS({assuming}, alignment=0.5, radius=0.2, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
         ),
+        "Extragradient": (
+            mapg.Extragradient(), f"Extragradient({assuming}, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
+        ),
+        "ConsensusOptimization": (
+            mapg.ConsensusOptimization(penalty=2),
+            "ConsensusOptimization(inner_learning_rate=1.0, penalty=2, optimizer=None, entropy_bonus=0.0, "
+            "opponent_model=None)",
+        ),
+        "SymplecticGradientAdjustment": (
+            mapg.SymplecticGradientAdjustment(),
+            "SymplecticGradientAdjustment(inner_learning_rate=1.0, adjustment=1.0, optimizer=None, entropy_bonus=0.0, "
+            "opponent_model=None)",
+        ),
+        "CompetitiveGradientDescent": (
+            mapg.CompetitiveGradientDescent(),
+            f"CompetitiveGradientDescent({assuming}, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
+        ),
+        "HOLA": (
+            mapg.HOLA(order=3), f"HOLA({assuming}, order=3, optimizer=None, entropy_bonus=0.0, opponent_model=None)",
+        ),
+        "JointActionPolicyGradient": (
+            mapg.JointActionPolicyGradient(),
+            "JointActionPolicyGradient(inner_learning_rate=1.0, optimizer=None, entropy_bonus=0.0)",
+        ),
+        "JointActionActorCritic": (
+            mapg.JointActionActorCritic(),
+            "JointActionActorCritic(inner_learning_rate=1.0, optimizer=None, critic_units=32, "
+            "critic_learning_rate=0.01, n_critic_steps=1, n_joint_actions=256, action_bound=10.0)",
+        ),
+        "MultiagentSoftQLearning": (
+            mapg.MultiagentSoftQLearning(cooling=0.9),
+            "MultiagentSoftQLearning(inner_learning_rate=1.0, optimizer=None, critic_units=32, "
+            "critic_learning_rate=0.01, n_critic_steps=1, n_joint_actions=256, action_bound=10.0, temperature=1.0, "
+            "cooling=0.9, final_temperature=0.1)",
+        ),
+        "POLA": (
+            mapg.POLA(penalty=0.5),
+            f"POLA({assuming}, n_lookahead_steps=1, n_epochs=2, penalty=0.5, opponent_model=None, optimizer=None, "
+            "entropy_bonus=0.0)",
+        ),
+        "MFOS": (
+            mapg.MFOS(units=8),
+            "MFOS(units=8, n_perturbations=16, stddev=0.1, value_weights=mean_over_chain)",
+        ),
+        "MeVa": (
+            mapg.MeVa(0.5, units=8), "MeVa(inner_learning_rate=0.5, discount=0.9, trace_decay=0.9, units=8)",
+        ),
+        "Shaper": (mapg.Shaper(8), "Shaper(n_perturbations=8, stddev=0.1)"),
         "ConstantRate": (mapg.ConstantRate(2), "ConstantRate(learning_rate=2)"),
         "LearnedRates": (mapg.LearnedRates(), "LearnedRates(learning_rate=1.0)"),
         "LearnedRatesPerParameter": (
@@ -247,7 +351,7 @@ def held():
         "Adam": (
             mapg.Adam(0.5, 0.6, 1e-4, 3), "Adam(beta_1=0.5, beta_2=0.6, epsilon=0.0001, max_gradient_norm=3)",
         ),
-        "MaximumLikelihood": (mapg.MaximumLikelihood(), "MaximumLikelihood(max_iterations=50, tolerance=1e-05)"),
+        "MaximumLikelihood": (mapg.MaximumLikelihood(), "MaximumLikelihood(max_iterations=100, tolerance=1e-05)"),
         **{
             kind.__name__: (
                 kind(game.spec, policies), f"{kind.__name__}(spec={BRIEF_SPEC}, policies=[{first}, {second}]{rest})",
@@ -256,9 +360,22 @@ def held():
                 (mapg.NoBaseline, ""), (mapg.LeaveOneOutBaseline, ""), (mapg.LinearFeatureBaseline, ", ridge=0.001"),
             )
         },
-        "ValueNetwork": (
-            mapg.ValueNetwork(game.spec, policies, units=3),
-            f"ValueNetwork(spec={BRIEF_SPEC.replace(', Discrete', ', … of 2')}, policies=[{first}, … of 2], units=3, "
+        **{
+            kind.__name__: (
+                kind(game.spec, policies, units=3),
+                f"{kind.__name__}(spec={BRIEF_SPEC.replace(', Discrete', ', … of 2')}, policies=[{first}, … of 2], "
+                "units=3, learning_rate=0.01)",
+            )
+            for kind in (
+                mapg.ValueNetwork, mapg.CentralValueNetwork, mapg.CounterfactualBaseline,
+                mapg.RecursiveReasoningBaseline,
+            )
+        },
+        "MeanFieldBaseline": (
+            mapg.MeanFieldBaseline(goods.spec, [mapg.tabular_policy(goods, agent) for agent in range(3)], units=3),
+            "MeanFieldBaseline(spec=GameSpec(name='matrix game', discount=0.0, dtype='float32', "
+            "observations=(Discrete, … of 3), actions=(Discrete, … of 3), ends=False, metrics=()), policies=["
+            "TabularPolicy by tabular_policy(game=MatrixGame, agent_index=0, initial_stddev=1.0), … of 3], units=3, "
             "learning_rate=0.01)",
         ),
         "InGraphSimulator": (
@@ -277,6 +394,10 @@ def held():
         "Personas": (
             mapg.Personas(policies[0], seed=3),
             f"Personas(policy={policies[0]}, n_train=200, n_validation=20, n_test=20, seed=3)",
+        ),
+        "PastSelves": (
+            mapg.PastSelves(policies[0], every=2),
+            f"PastSelves(policy={policies[0]}, agent_index=0, n_policies=10, every=2)",
         ),
         "NormalPolicies": (
             mapg.NormalPolicies(policies[0], stddev=2), f"NormalPolicies(policy={policies[0]}, mean=0.0, stddev=2)",
@@ -318,9 +439,8 @@ def held():
         ),
         "MetaTrainer": (
             trainer,
-            "MetaTrainer(problem=Problem(game=IteratedMatrixGame, policies=(TabularPolicy by tabular_policy, … of 2), "
-            "agents=(MetaMAPG, … of 2), estimator=LoadedDiceEstimator, task_distribution=PayoffNoise, "
-            f"populations=(None, … of 2)), settings={SETTINGS}, seeds=[7])",
+            # Deeper would be longer than a line.
+            "MetaTrainer(problem=Problem, settings=TrainerSettings, seeds=[7])",
         ),
         "Problem": (problem, PROBLEM),
         "TrainerSettings": (settings, SETTINGS),

@@ -146,7 +146,8 @@ class EnvironmentTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(outcomes[5].status, 143)
 
     def interrupted(self, number, seconds):
-        process = command_line.start(*self.arguments("never"))
+        # The run directory is claimed before TensorFlow is imported, and two run at a time.
+        process = command_line.start(*self.arguments(f"never_{number}_{seconds}"))
         wait_for_handlers(process)
         time.sleep(seconds)
         process.send_signal(number)

@@ -194,7 +194,7 @@ class CallersStateTest(tf.test.TestCase):
         before = (gin.config_str(), gin.operative_config_str(), list(gin.config._LOCATION_PREFIXES), list(sys.path))
         self.assertIn("MetaMAPG.inner_learning_rate = 1.0", before[1])
         with gin.config_scope("scope"):
-            with self.assertRaisesRegex(checks.InvalidInputError, "'game', 'policies'"):
+            with self.assertRaisesRegex(checks.InvalidInputError, "train.game, train.policies"):
                 configs.train([], [], None, resume=False, allow_other_versions=False, started=0.0)
             path = command_line.GIN_CONFIGS / "ipd.gin"
             with self.assertRaisesRegex(checks.InvalidInputError, "^train.n_tasks = 0"):

@@ -1,5 +1,7 @@
 """What the package computed at release 0.1.0, as numbers that later versions must give again: see `golden_test`.
 
+Estimates of opponents are those of 0.3.0.
+
     python -m tests.golden
 
 computes them anew and replaces `golden.json`; whoever does so says in CHANGELOG.md which numbers change, and why.

@@ -1,4 +1,4 @@
-"""The Python examples of the README run as they stand, and its numbers are those of `results/`."""
+"""The Python examples of the README run as they stand; numbers there and among the results are those of `results/`."""
 
 import itertools
 import os
@@ -8,7 +8,6 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from tests import command_line
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import payoffs
@@ -18,6 +17,8 @@ from tf_metamapg.policies.tabular import tabular_policy
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+RESULTS = (ROOT / "docs" / "results.md").read_text("utf-8")
+CONVENTIONS = (ROOT / "docs" / "guide" / "conventions.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -40,65 +41,50 @@ def run(example):
     return names
 
 
+def section(title):
+    """What stands below a heading of the results, in one line."""
+    return " ".join(RESULTS.split(f"## {title}")[1].split("\n## ")[0].split())
+
+
 class ReadmeTest(tf.test.TestCase):
 
+    def test_it_is_short(self):
+        self.assertLessEqual(len(README.splitlines()), 150)
+
+    def test_links(self):
+        links = re.findall(r"\]\(((?!http)[\w./]+)\)", README)
+        self.assertGreater(len(links), 10)
+        for link in links:
+            self.assertTrue((ROOT / link).exists(), link)
+
     def test_library_example(self):
-        self.assertLen(EXAMPLES, 5)
+        self.assertLen(EXAMPLES, 2)
         gradients = run(EXAMPLES[0])["terms"].total.initial[0]
         self.assertEqual(gradients.shape, (3, 5, 1))
         self.assertGreater(tf.norm(gradients), 0.0)
-
-    def test_example_of_meta_training(self):
-        names = run(EXAMPLES[0] + EXAMPLES[1])
-        self.assertEqual(names["evaluation"].mean_reward.shape, (3, 4, 2))
-        self.assertEqual(names["learned"][0].shape, (3, 5, 1))
-        self.assertNotAllClose(names["learned"][0], names["policies"][0].initial_params([0, 1, 2])[0])
-
-    def test_example_of_a_game_and_an_agent_of_ones_own(self):
-        names = run(EXAMPLES[2])
-        chain = names["chain"]
-        self.assertLen(chain.links, 3)
-        # Some episodes end, and what comes after does not count.
-        self.assertLess(tf.reduce_mean(tf.cast(chain.links[0].sample.trajectory.mask[0], tf.float32)), 1.0)
-        # The running means go on from link to link, and opponent-shaping passes through the steps that they make.
-        first, second, last = (link.agent_states[1].extra[0] for link in chain.links)
-        self.assertAllEqual(first, tf.zeros_like(first))
-        self.assertNotAllClose(second, last)
-        for term in (names["terms"].self_shaping, names["terms"].opponent_shaping):
-            self.assertGreater(tf.linalg.global_norm(term.initial), 0.0)
-
-    def test_example_of_a_run_that_is_loaded(self):
-        directory = os.getcwd()
-        try:
-            os.chdir(self.get_temp_dir())
-            command_line.run(
-                "--gin_file=ipd_exact.gin", "--run_dir=runs/mine",
-                *command_line.gin_params(*command_line.TINY, "train.agents = [@MetaPG(), @PolicyGradient()]"),
-            )
-            names = run(EXAMPLES[3])
-            self.assertTrue(os.path.getsize("adaptation.png") > 0)
-        finally:
-            os.chdir(directory)
-        self.assertEqual(names["evaluation"].mean_reward.shape, (2, 21, 2))
-        self.assertEqual(names["trajectories"].rewards[0].shape, (2, 2, 4, 50))
 
     def test_example_of_an_agent_that_goes_on_learning(self):
         directory = os.getcwd()
         try:
             os.chdir(self.get_temp_dir())
-            names = run(EXAMPLES[0] + EXAMPLES[4])
+            run(EXAMPLES[0] + EXAMPLES[1])
+            signatures = tf.saved_model.load("served").signatures
         finally:
             os.chdir(directory)
-        self.assertEqual(int(names["state"]["n_updates"]), 1)
-        before, after = (
-            tf.nn.sigmoid(params) for params in (names["initial_params"][0][0][0, 0], names["state"]["params_0"])
-        )
-        # At the start, after CD and after DD it has learned to defect; of CC and DC it has seen nothing.
-        self.assertAllEqual(tf.sign(after - before)[:, 0], [-1, 0, -1, 0, -1])
+        self.assertContainsSubset(["initial_state", "act", "learn"], signatures)
+
+    def test_numbers_of_lasting_cooperation(self):
+        *_, mean, worst = next(row for row in result("lasting_cooperation") if row[:3] == ["exact", "2", "100"])
+        paragraph = next(part for part in README.split("\n\n") if part.startswith("**Cooperation that stays"))
+        for number in (mean, worst):
+            self.assertIn(number, paragraph)
+
+
+class ResultsTest(tf.test.TestCase):
 
     def test_numbers_among_strangers(self):
-        header, *_ = [row for row in rows(README) if row[1:3] == ["Meta-MAPG", "Meta-PG"]]
-        shown = {row[0]: dict(zip(header[1:], row[1:])) for row in rows(README) if len(row) == len(header)}
+        header, *_ = [row for row in rows(RESULTS) if row[1:3] == ["Meta-MAPG", "Meta-PG"]]
+        shown = {row[0]: dict(zip(header[1:], row[1:])) for row in rows(RESULTS) if len(row) == len(header)}
         for game, name in (("prisoner's dilemma", "personas_ipd"), ("rock-paper-scissors", "personas_rps")):
             for policy, words in (("tabular", "tabular policy"), ("LSTM-64", "LSTM")):
                 expected = {
@@ -108,7 +94,7 @@ class ReadmeTest(tf.test.TestCase):
                 self.assertEqual(shown[f"{game}, {words}"], expected)
 
     def test_the_choice_of_personas_is_said_where_the_numbers_stand(self):
-        after_table = " ".join(README.split("| rock-paper-scissors, LSTM |")[1].split("\n\n")[1].split())
+        after_table = " ".join(RESULTS.split("| rock-paper-scissors, LSTM |")[1].split("\n\n")[1].split())
         said = [
             row for row in result("personas_choice")[2:] if row[1] == "Meta-MAPG" or row[0] == "rock-paper-scissors"
         ]
@@ -117,9 +103,26 @@ class ReadmeTest(tf.test.TestCase):
             self.assertIn(area, after_table)
             self.assertIn(deviation, after_table)
 
+    def test_numbers_of_who_takes_others_for_stationary(self):
+        paragraph = section("Who takes the others for stationary")
+        means = {tuple(row[:2]): row[-1] for row in result("stationary")}
+        others = ("recursive reasoning", "modelled, LookAhead", "LOLA-DiCE", "Meta-MAPG", "Meta-PG", "naive")
+        for method in others[:5]:
+            self.assertIn(means["a learning persona", method], paragraph)
+        values = {key: float(mean.split()[0].replace("−", "-")) for key, mean in list(means.items())[2:]}
+        stationary = {name: value for (setting, name), value in values.items() if setting == "a learning persona"}
+        self.assertEqual(stationary["Meta-PG"], stationary["naive"])
+        for method in ("LOLA-DiCE", "Meta-MAPG", "Meta-PG"):
+            del stationary[method]
+        self.assertEqual(min(stationary, key=stationary.get), "recursive reasoning")
+        self.assertEqual(max(stationary, key=stationary.get), "modelled, LookAhead")
+        for row in result("stationary"):
+            if row[0] == "IPD, self-play" and row[1] != "Meta-MAPG":
+                for cell in row[3:]:
+                    self.assertLess(float(cell.split()[0].replace("−", "-")), -1.2)
+
     def test_numbers_of_lasting_cooperation(self):
-        paragraph = next(part for part in README.split("\n\n") if part.startswith("**Cooperation that stays"))
-        paragraph = " ".join(paragraph.split())
+        paragraph = section("Cooperation that stays")
         said = {tuple(row[:3]): row for row in result("lasting_cooperation")}
         for values, inner_step in itertools.product(("exact", "sampled"), ("2", "0.5")):
             *_, mean, worst = said[values, inner_step, "100"]
@@ -128,14 +131,18 @@ class ReadmeTest(tf.test.TestCase):
                 self.assertIn(worst, paragraph)
 
     def test_numbers_of_the_coin_game(self):
-        paragraph = " ".join(next(part for part in README.split("\n\n") if part.startswith("**The coin game")).split())
+        paragraph = section("The coin game")
         for learner, _, _, own_share, *_ in result("coin_game_exact")[2:]:
-            if learner in ("Meta-MAPG", "Meta-PG", "LOLA (a)", "LOLA (b)", "LOLA-DiCE"):
-                self.assertIn(own_share, paragraph)
+            self.assertIn(own_share, paragraph, learner)
+        sampled = [row for row in result("coin_game")[2:] if row[1] == "tabular"]
+        for learner, _, _, n_steps, own_share, *_ in sampled:
+            if learner != "naive":
+                self.assertIn(own_share, paragraph, learner)
+            if learner in ("LOLA (a)", "Advantage Alignment", "LOQA"):
+                self.assertIn(n_steps, paragraph)
 
     def test_numbers_among_naive_learners(self):
-        paragraph = next(part for part in README.split("\n\n") if part.startswith("**Shaping a learner"))
-        paragraph = " ".join(paragraph.split())
+        paragraph = section("Shaping a learner for long")
         shapers = result("shape_naive_learner")[2:]
         self.assertContainsSubset(
             ["LOLA (a)", "LOLA (b)", "Meta-MAPG, initial policy alone", "Meta-MAPG"], [row[0] for row in shapers]
@@ -151,8 +158,7 @@ class ReadmeTest(tf.test.TestCase):
                 self.assertIn(f"{peak.replace(' at ', ' after update ')}", paragraph)
 
     def test_numbers_of_public_goods(self):
-        paragraph = next(part for part in README.split("\n\n") if part.startswith("**Three to five"))
-        paragraph = " ".join(paragraph.split())
+        paragraph = section("Three to five at once")
         exact = {(row[0], row[2]): row for row in result("public_goods")[2:] if row[1] == "exact"}
         for group, columns in (
             ("naive", [5]), ("1 Meta-MAPG", [7, 8]), ("2 Meta-MAPG", [5]), ("all Meta-MAPG", [5]), ("all Meta-PG", [5]),
@@ -163,18 +169,11 @@ class ReadmeTest(tf.test.TestCase):
             self.assertIn(exact[n_players, "all Meta-MAPG"][5], paragraph)
 
     def test_numbers_of_the_cheetah(self):
-        paragraph = next(part for part in README.split("\n\n") if part.startswith("**One cheetah"))
-        paragraph = " ".join(paragraph.split())
+        paragraph = section("One cheetah, two agents")
         methods = result("half_cheetah")[2:]
         self.assertLen(methods, 4)
         for method, area, *_ in methods:
             self.assertRegex(paragraph, rf"{method}( agents| gets)? {area}")
-
-    def test_words_are_defined_before_they_are_used(self):
-        self.assertNotIn("reading", README)
-        definitions = [README.index(f"**{kind} inner updates:**") for kind in ("Expected", "Sampled")]
-        for kind, definition in zip(("expected", "sampled"), definitions):
-            self.assertGreater(README.index(f"{kind} inner updates"), definition)
 
     def test_conventions(self):
         """Tit for tat against always defecting, by the logits of cooperating at the start and after CC, CD, DC, DD."""
@@ -189,7 +188,7 @@ class ReadmeTest(tf.test.TestCase):
             sample = estimator.sample(joint_params, tasks, random.root_keys([0]))
             mean_rewards = estimator.mean_rewards(joint_params, tasks, sample)[0]
             self.assertAllClose(mean_rewards, [[expected]], rtol=1e-12, atol=0.0)
-            self.assertIn(f"{expected}".replace("-", "−"), README)
+            self.assertIn(f"{expected}".replace("-", "−"), CONVENTIONS)
 
 
 if __name__ == "__main__":

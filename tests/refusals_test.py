@@ -29,13 +29,18 @@ VECTORS = mapg.LinearQuadraticGame(
 POLICIES = [mapg.tabular_policy(DILEMMA, agent) for agent in range(2)]
 IN_DILEMMA, PLAYED = {"game": DILEMMA, "policies": POLICIES}, {"game": DILEMMA, "agent_index": 0}
 CRITIC = {"spec": DILEMMA.spec, "policies": POLICIES}
+GOODS = mapg.MatrixGame(mapg.payoffs.public_goods(3))
+CRITIC_OF_THREE = {"spec": GOODS.spec, "policies": [mapg.tabular_policy(GOODS, agent) for agent in range(3)]}
 PLAYED_BY_ENVS = mapg.ParallelEnvGame(functools.partial(mapg.to_parallel_env, DILEMMA))
 SPACES = (contracts.Discrete(5),) * 2
 
 # Arguments that must be given, by constructor.
 GIVEN = {
     "Box": {"shape": (2,)},
+    "CentralValueNetwork": CRITIC,
     "CoinGame": {"rules": mapg.lola_rules()},
+    "CounterfactualBaseline": CRITIC,
+    "CounterfactualDiceEstimator": IN_DILEMMA,
     "DefaultTasks": {"game": DILEMMA},
     "DiceEstimator": IN_DILEMMA,
     "DifferentiableGame": {"values": lambda x: (x[..., 0],), "n_params": [1]},
@@ -56,12 +61,14 @@ GIVEN = {
     },
     "LoadedDiceEstimator": IN_DILEMMA,
     "MatrixGame": {"payoffs": mapg.payoffs.prisoners_dilemma()},
+    "MeanFieldBaseline": CRITIC_OF_THREE,
     "NoBaseline": CRITIC,
-    "NormalPolicies": {"policy": POLICIES[0]},
+    "NormalPolicies": {"policy": POLICIES[0]}, "PastSelves": {"policy": POLICIES[0]},
     "OpenSpielGame": {"game": "matrix_pd"}, "openspiel_payoffs": {"game": "matrix_pd"},
     "PayoffNoise": {"game": DILEMMA},
     "ParallelEnvGame": {"make_env": functools.partial(mapg.to_parallel_env, DILEMMA)},
     "Personas": {"policy": POLICIES[0]},
+    "RecursiveReasoningBaseline": CRITIC,
     "ScoreFunctionEstimator": IN_DILEMMA,
     "LearnedPolicies": {
         "policy": POLICIES[1], "run_dir": snapshot_files.run_dir(POLICIES[1]), "agent_index": 1, **snapshot_files.SIZES,
@@ -72,6 +79,8 @@ GIVEN = {
     "pettingzoo_env": {"function": "tests.simulators.host_envs.Leaving"},
     "to_parallel_env": {"game": DILEMMA},
     "always_cooperate": {"rules": mapg.lola_rules()}, "always_defect": {"rules": mapg.lola_rules()},
+    "carried_state_policy": PLAYED, "opponent_features_policy": PLAYED,
+    "inferred_goal_policy": PLAYED, "embedding_policy": PLAYED, "OpponentEmbedding": {"agent": mapg.MetaPG()},
     "gru_policy": PLAYED, "lstm_policy": PLAYED, "mlp_policy": PLAYED, "tabular_policy": PLAYED,
     "vector_policy": {"game": mapg.tandem_game(), "agent_index": 0},
 }
@@ -79,12 +88,24 @@ GIVEN = {
 NUMBERS = (math.nan, math.inf, -math.inf, "1", None, True, [[0.1]])  # that are none
 COUNTS = (0, -1, 1.5, 2.0, "1", None, True, [[2]], math.inf)
 OTHERS = (3, "x", None, {}, [3], True)
+NETWORK_CRITICS = (
+    "CentralValueNetwork", "CounterfactualBaseline", "MeanFieldBaseline", "RecursiveReasoningBaseline", "ValueNetwork",
+)
 ACTOR_CRITICS = ("AdvantageActorCritic", "PPO")
-LOOKING_AHEAD = ("LOLADiCE", "LOLAShaping", "LOLATaylor", "LookAhead", "SOS")
-META_AGENTS = ("MetaMAPG", "MetaPG")
-LEARNERS = (*ACTOR_CRITICS, *LOOKING_AHEAD, *META_AGENTS, "PolicyGradient")
+CHAIN_CRITICS = (*ACTOR_CRITICS, "COMA", "RecursiveReasoning")
+ADVANTAGE_SHAPING = ("AdvantageAlignment", "LOQA")
+LOOKING_AHEAD = (
+    "CompetitiveGradientDescent", "Extragradient", "HOLA", "LOLADiCE", "LOLAShaping", "LOLATaylor", "LookAhead", "POLA",
+    "SOS",
+)
+INFORMED = (*LOOKING_AHEAD, "ConsensusOptimization", "SymplecticGradientAdjustment")
+META_AGENTS = ("FirstOrderMetaMAPG", "FirstOrderMetaPG", "MetaMAPG", "MetaPG")
+JOINT_ACTION_LEARNERS = ("JointActionActorCritic", "MultiagentSoftQLearning")
+LEARNERS = (
+    *CHAIN_CRITICS, *ADVANTAGE_SHAPING, *INFORMED, *META_AGENTS, "JointActionPolicyGradient", "PolicyGradient",
+)
 OPTIMIZERS = ("Adam", "Momentum", "RMSProp", "SGD")
-SAMPLED_ESTIMATORS = ("DiceEstimator", "LoadedDiceEstimator", "ScoreFunctionEstimator")
+SAMPLED_ESTIMATORS = ("CounterfactualDiceEstimator", "DiceEstimator", "LoadedDiceEstimator", "ScoreFunctionEstimator")
 ESTIMATORS = ("ExactEstimator", *SAMPLED_ESTIMATORS)
 MATRIX_GAMES = ("IteratedMatrixGame", "MatrixGame")
 TABLES = (*MATRIX_GAMES, "StochasticGame")
@@ -95,10 +116,11 @@ DISCOUNTED = (
     "StochasticGame",
 )
 NAMED = (
-    "DifferentiableGame", "ExchangeGame", "HalfCheetahGame", "LinearQuadraticGame", "NavigationGame", "PublicGoodsGame",
-    *TABLES,
+    "DifferentiableGame", "ExchangeGame", "HalfCheetahGame", "LinearQuadraticGame", "MaxOfTwoQuadratics",
+    "NavigationGame", "PublicGoodsGame", *TABLES,
 )
-POLICY_MAKERS = ("gru_policy", "lstm_policy", "mlp_policy", "tabular_policy", "vector_policy")
+CARRYING = ("carried_state_policy", "embedding_policy", "inferred_goal_policy", "opponent_features_policy")
+POLICY_MAKERS = (*CARRYING, "gru_policy", "lstm_policy", "mlp_policy", "tabular_policy", "vector_policy")
 
 
 def in_table(shape, index, row):
@@ -122,22 +144,63 @@ TABLE = (
     ("LearnedPolicies", "agent_index", (-1, 0.5, None), "an integer ≥ 0"),
     ("Personas LearnedPolicies Snapshots", "seed", (-1, 1.5, "1", None, True), "an integer ≥ 0"),
     ("gru_policy lstm_policy", "units", COUNTS, "an integer ≥ 1"),
+    (NETWORK_CRITICS, "units", COUNTS, "an integer ≥ 1"),
+    ("carried_state_policy", "n_trajectories", COUNTS, "an integer ≥ 1"),
+    ("embedding_policy", "size units", COUNTS, "an integer ≥ 1"),
+    ("OpponentEmbedding", "agent", (3, None, "x", mapg.MetaPG), "an agent, such as .*"),
+    ("OpponentEmbedding", "n_steps", COUNTS, "an integer ≥ 1"),
+    ("OpponentEmbedding", "n_steps", (101,), "an integer ≤ 100"),
+    ("OpponentEmbedding", "learning_rate", (0.0, -1.0), "> 0"),
+    ("OpponentEmbedding", "learning_rate", NUMBERS, "a finite number"),
+    ("inferred_goal_policy", "size n_steps", COUNTS, "an integer ≥ 1"),
+    ("inferred_goal_policy", "n_steps", (101,), "an integer ≤ 100"),
+    ("inferred_goal_policy", "step_size", (0.0, -1.0), "> 0"),
+    ("inferred_goal_policy", "step_size", NUMBERS, "a finite number"),
+    (CARRYING, "make_policy", OTHERS, r"a function \(game, agent_index\) → policy"),
     ("ValueNetwork", "units", COUNTS, "an integer ≥ 1"),
     ("MaximumLikelihood", "max_iterations", COUNTS, "an integer ≥ 1"),
-    (ACTOR_CRITICS, "n_epochs critic_units", COUNTS, "an integer ≥ 1"),
-    (ACTOR_CRITICS, "n_epochs", (101,), "an integer ≤ 100"),
-    ("LOLADiCE", "n_lookahead_steps", (-1, 1.5, "1", None, True), "an integer ≥ 0"),
-    ("LOLADiCE", "n_lookahead_steps", (1001,), "an integer ≤ 1000"),
+    (CHAIN_CRITICS, "n_epochs critic_units", COUNTS, "an integer ≥ 1"),
+    (CHAIN_CRITICS, "n_epochs", (101,), "an integer ≤ 100"),
+    (("LOLADiCE", "POLA"), "n_lookahead_steps", (-1, 1.5, "1", None, True), "an integer ≥ 0"),
+    (("LOLADiCE", "POLA"), "n_lookahead_steps", (1001,), "an integer ≤ 1000"),
+    ("POLA", "n_epochs", COUNTS, "an integer ≥ 1"),
+    ("POLA", "n_epochs", (101,), "an integer ≤ 100"),
+    ("HOLA", "order", (-1, 1.5, "1", None, True), "an integer ≥ 0"),
+    ("HOLA", "order", (11,), "an integer ≤ 10"),
     ("public_goods", "n_agents", (1, *COUNTS), "an integer ≥ 2"),
     ("public_goods", "n_agents", (17,), "≤ 16, as the table has .* entries"),
     ("public_goods", "multiplier", NUMBERS, "a finite number"),
     ("prisoners_dilemma", "reward sucker temptation punishment", NUMBERS, "a finite number"),
     (LEARNERS, "inner_learning_rate entropy_bonus", (-1.0, *NUMBERS), "a finite number ≥ 0.0.*"),
+    (JOINT_ACTION_LEARNERS, "inner_learning_rate", (-1.0, *NUMBERS), "a finite number ≥ 0.0.*"),
+    (JOINT_ACTION_LEARNERS, "critic_units n_critic_steps n_joint_actions", COUNTS, "an integer ≥ 1"),
+    (JOINT_ACTION_LEARNERS, "n_critic_steps", (101,), "an integer ≤ 100"),
+    (JOINT_ACTION_LEARNERS, "critic_learning_rate action_bound", (0.0, -1.0), "> 0"),
+    (JOINT_ACTION_LEARNERS, "critic_learning_rate action_bound", NUMBERS, "a finite number"),
+    ("MultiagentSoftQLearning", "temperature cooling final_temperature", (0.0, -1.0), "> 0"),
+    ("MultiagentSoftQLearning", "temperature cooling final_temperature", NUMBERS, "a finite number"),
+    ("MultiagentSoftQLearning", "cooling", (1.1,), r"in \(0, 1\]"),
+    ("MFOS", "units", COUNTS, "an integer ≥ 1"),
+    ("MFOS Shaper", "n_perturbations", COUNTS, "an integer ≥ 1"),
+    ("MFOS Shaper", "stddev", (0.0, -1.0), "> 0"),
+    ("MFOS Shaper", "stddev", NUMBERS, "a finite number"),
+    ("MeVa", "inner_learning_rate discount trace_decay", (-1.0, *NUMBERS), "a finite number ≥ 0.0"),
+    ("MeVa", "discount", (1.0, 2.0), r"in \[0, 1\)"),
+    ("MeVa", "trace_decay", (1.1,), r"in \[0, 1\]"),
+    ("MeVa", "units", COUNTS, "an integer ≥ 1"),
     (LOOKING_AHEAD, "assumed_learning_rate", (-1.0, *NUMBERS), "a finite number ≥ 0.0"),
     (ACTOR_CRITICS, "gae_lambda", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
     (ACTOR_CRITICS, "gae_lambda", (1.1,), r"in \[0, 1\]"),
-    (ACTOR_CRITICS, "critic_learning_rate", (0.0, -1.0), "> 0"),
+    (CHAIN_CRITICS, "critic_learning_rate", (0.0, -1.0), "> 0"),
     ("PPO", "clip", (0.0, -1.0), "> 0"),
+    (ADVANTAGE_SHAPING, "weight", (-1.0, *NUMBERS), "a finite number ≥ 0.0"),
+    (ADVANTAGE_SHAPING, "critic_units n_critic_steps", COUNTS, "an integer ≥ 1"),
+    (ADVANTAGE_SHAPING, "n_critic_steps", (101,), "an integer ≤ 100"),
+    (ADVANTAGE_SHAPING, "gae_lambda", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
+    (ADVANTAGE_SHAPING, "gae_lambda", (1.1,), r"in \[0, 1\]"),
+    (ADVANTAGE_SHAPING, "critic_learning_rate", (0.0, -1.0), "> 0"),
+    (("ConsensusOptimization", "POLA"), "penalty", (-1.0, *NUMBERS), "a finite number ≥ 0.0"),
+    ("SymplecticGradientAdjustment", "adjustment", (-1.0, *NUMBERS), "a finite number ≥ 0.0"),
     ("SOS", "alignment radius", (1.0, 2.0), r"in \(0, 1\)"),
     ("SOS", "alignment radius", (0.0, -1.0), "> 0"),
     ("MaximumLikelihood", "tolerance", (0.0, -1e-5), "> 0"),
@@ -154,8 +217,8 @@ TABLE = (
     ("Adam RMSProp", "epsilon", (0.0, -1e-8), "> 0"),
     ("LoadedDiceEstimator ScoreFunctionEstimator", "gae_lambda", (-0.1, 1.5, "1", None, math.nan), ".*"),
     ("LinearFeatureBaseline", "ridge", (0.0, 1e-12, -1.0, "1", None), "a finite number ≥ 1e-05"),
-    ("ValueNetwork", "learning_rate", (0.0, -1.0), "> 0"),
-    ("ValueNetwork", "learning_rate", NUMBERS, "a finite number"),
+    (NETWORK_CRITICS, "learning_rate", (0.0, -1.0), "> 0"),
+    (NETWORK_CRITICS, "learning_rate", NUMBERS, "a finite number"),
     ("PayoffNoise", "width", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
     ("tabular_policy vector_policy", "initial_stddev", (-1.0, *NUMBERS), "a finite number ≥ 0.0"),
     ("vector_policy", "initial_mean", NUMBERS, "a finite number"),
@@ -212,14 +275,17 @@ TABLE = (
     (SAMPLED_ESTIMATORS, "critic simulator", OTHERS, "a function that makes a (critic|simulator).*"),
     ("Snapshots", "directory", (3, None, ["a"]), "the name of a directory"),
     ("Snapshots", "directory", ("", "nowhere", "tests"), "a directory of snapshots of one agent, .*snapshot_every"),
-    ("NormalPolicies LearnedPolicies Snapshots", "policy", OTHERS, "a policy; see contracts.Policy"),
+    ("PastSelves", "n_policies every", COUNTS, "an integer ≥ 1"),
+    ("PastSelves", "agent_index", (-1, 0.5, None), "an integer ≥ 0"),
+    ("NormalPolicies LearnedPolicies PastSelves Snapshots", "policy", OTHERS, "a policy; see contracts.Policy"),
     ("Personas", "policy", (*OTHERS, mapg.mlp_policy(DILEMMA, 0)), "a tabular policy"),
-    (LEARNERS, "optimizer", (*OTHERS[:2], mapg.Adam), r"an optimiser, such as Adam\(\); (see|this is).*"),
-    ([name for name in LEARNERS if name not in META_AGENTS], "inner_learning_rate",
+    ((*LEARNERS, *JOINT_ACTION_LEARNERS), "optimizer", (*OTHERS[:2], mapg.Adam),
+     r"an optimiser, such as Adam\(\); (see|this is).*"),
+    ([name for name in (*LEARNERS, *JOINT_ACTION_LEARNERS) if name not in META_AGENTS], "inner_learning_rate",
      (mapg.LearnedRates(), mapg.LearnedRatesPerParameter()), "a constant, as this agent meta-learns nothing"),
-    ((*LOOKING_AHEAD, *META_AGENTS), "opponent_model", (mapg.MaximumLikelihood, "mle", 0, False, {}),
+    ((*INFORMED, *META_AGENTS), "opponent_model", (mapg.MaximumLikelihood, "mle", 0, False, {}),
      r"None or an opponent model, such as MaximumLikelihood\(\); (this is a class|see contracts.OpponentModel)"),
-    (META_AGENTS, "value_weights", OTHERS, "a function of the chain length"),
+    ((*META_AGENTS, "MFOS"), "value_weights", OTHERS, "a function of the chain length"),
     ("DifferentiableGame", "values", (None, 3, "values", [abs]), "a function of the vectors of all agents"),
     ((*COIN_GAMES, *COIN_PLAYERS), "rules", (*OTHERS, mapg.lola_rules), r"CoinRules, such as lola_rules\(\)"),
     ("CoinGame", "view", ("pixels", 3, None, ["image"], ["image", "pixels"], ["image", 3]),
@@ -302,7 +368,7 @@ TABLE = (
     ("TrainerSettings", "meta_learning_rate", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
     ("TrainerSettings", "update_meta_learning_rate", (-0.1, math.nan, "a"), "a finite number ≥ 0.0"),
     ("TrainerSettings", "max_gradient_norm", (0.0, -1.0), "> 0"),
-    ("TrainerSettings", "jit_compile", (1, None), "True or False"),
+    ("TrainerSettings", "jit_compile share_initial_policy", (1, None), "True or False"),
     ("EvaluationSettings", "n_inner_updates", (-1, 1.5, None), "an integer ≥ 0"),
     ("EvaluationSettings", "n_evaluation_tasks", COUNTS, "an integer ≥ 1"),
     ("EvaluationSettings", "validate_every", (0, -1, 1.5, "1"), "an integer ≥ 1"),
@@ -322,13 +388,14 @@ TABLE = (
     ("Stage", "meta_learning_rate", (-0.1, math.nan, "a"), "a finite number ≥ 0.0"),
     ("EarlyStopping", "patience", COUNTS, "an integer ≥ 1"),
     ("EarlyStopping", "min_improvement", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
-    ("IteratedMatrixGame", "metrics", (None, 3, "cooperation", ("welfare",)), r'\(\) or \("cooperation",\)'),
+    ("IteratedMatrixGame", "metrics", (None, 3, "cooperation", ("welfare",)), "a tuple of 'cooperation' and 'coop.*"),
     ("RunSettings", "snapshot_every", (0, -1, 1.5, "1"), "an integer ≥ 1"),
 )
 
 # Whoever calls these has looked at their arguments by then: makers of policies, estimators, meta-agents.
 CALLED_BY_OTHERS = {
     "TabularPolicy": {"build_model", "spec"}, "last_link": {"chain_length"}, "mean_over_chain": {"chain_length"},
+    "sum_over_chain": {"chain_length"},
     **{critic: {"spec", "policies"} for critic in mapg.critics.__all__},
 }
 # A test of their own has what Keras models are refused for.

@@ -53,6 +53,8 @@ def settings():
         generator.normal(size=[2, 18, 2, 2]), generator.dirichlet(np.ones(18), size=[18, 2, 2])
     )
 
+    three = mapg.IteratedMatrixGame(mapg.payoffs.public_goods(3))
+
     # Ends early, and starts anywhere.
     episodes = mapg.StochasticGame(
         generator.normal(size=[2, 3, 2, 2]), generator.dirichlet(np.ones(3), size=[3, 2, 2]),
@@ -73,6 +75,21 @@ def settings():
     modelling = mapg.MetaMAPG(inner_learning_rate=0.001, opponent_model=mapg.MaximumLikelihood(max_iterations=2))
     table = {
         "exact": ((meta_mapg, mapg.SOS()), states, (tabular, mlp), mapg.ExactEstimator),
+        "exact, steps ahead": (
+            (mapg.Extragradient(0.001), mapg.HOLA(0.001)), states, (tabular, mlp), mapg.ExactEstimator
+        ),
+        "exact, Jacobians": (
+            (mapg.ConsensusOptimization(0.001), mapg.SymplecticGradientAdjustment(0.001)), states, (tabular, mlp),
+            mapg.ExactEstimator,
+        ),
+        "Loaded DiCE, equations": (
+            (mapg.FirstOrderMetaMAPG(0.001), mapg.CompetitiveGradientDescent(0.001)), dilemma, (tabular, tabular),
+            sampled(loaded, leave_one_out),
+        ),
+        "score function, first order": (
+            (mapg.FirstOrderMetaPG(0.001), mapg.PolicyGradient(0.001)), dilemma, (tabular, tabular),
+            sampled(score, none),
+        ),
         "exact, vectors": (
             (meta_mapg, mapg.LOLATaylor()), mapg.tandem_game(), (mapg.vector_policy,) * 2, mapg.ExactEstimator
         ),
@@ -94,6 +111,56 @@ def settings():
         "score function, actor-critics": (
             (mapg.PPO(0.001, critic_units=5, n_epochs=2), mapg.AdvantageActorCritic(0.001, critic_units=5)), dilemma,
             (mapg.gru_policy, tabular), sampled(score, none),
+        ),
+        "score function, joint actions": (
+            (
+                mapg.JointActionActorCritic(0.001, critic_units=5),
+                mapg.MultiagentSoftQLearning(0.001, critic_units=5, n_joint_actions=4),
+            ),
+            dilemma, (tabular, tabular), sampled(score, none),
+        ),
+        "score function, advantages of all": (
+            (mapg.AdvantageAlignment(0.001, critic_units=5), mapg.LOQA(0.001, critic_units=5)), dilemma,
+            (tabular, tabular), sampled(score, functools.partial(mapg.CentralValueNetwork, units=5)),
+        ),
+        "score function, counterfactual": (
+            (mapg.COMA(0.001, critic_units=5), mapg.RecursiveReasoning(0.001, critic_units=5)), dilemma,
+            (tabular, tabular), sampled(score, functools.partial(mapg.CounterfactualBaseline, units=5)),
+        ),
+        "score function, carried": (
+            (mapg.COALAPG(), mapg.PolicyGradient(0.001)), dilemma,
+            (
+                functools.partial(mapg.carried_state_policy, n_trajectories=N_TRAJECTORIES),
+                mapg.opponent_features_policy,
+            ),
+            sampled(score, none),
+        ),
+        "score function, evolved": (
+            (mapg.Shaper(n_perturbations=2), mapg.PolicyGradient(0.001)), dilemma,
+            (functools.partial(mapg.carried_state_policy, n_trajectories=N_TRAJECTORIES), tabular),
+            sampled(score, none),
+        ),
+        "score function, goals": (
+            (meta_mapg, meta_mapg), dilemma, (mapg.inferred_goal_policy, tabular), sampled(score, none),
+        ),
+        "DiCE, counterfactual": (
+            (mapg.POLA(0.001), meta_mapg), dilemma, (tabular, tabular),
+            sampled(
+                mapg.CounterfactualDiceEstimator, functools.partial(mapg.RecursiveReasoningBaseline, units=5)
+            ),
+        ),
+        "exact, joint actions": (
+            (mapg.JointActionPolicyGradient(0.001), mapg.MFOS(units=5)), states, (tabular, mlp), mapg.ExactEstimator,
+        ),
+        "exact, meta-values": (
+            (mapg.MeVa(0.001, units=5), mapg.PolicyGradient(0.001)), states, (tabular, mlp), mapg.ExactEstimator,
+        ),
+        "score function, embeddings": (
+            (mapg.OpponentEmbedding(mapg.MetaPG(0.001), n_steps=1), mapg.PolicyGradient(0.001)), dilemma,
+            (mapg.embedding_policy, tabular), sampled(score, none),
+        ),
+        "score function, mean field": (
+            (meta_mapg,) * 3, three, (tabular,) * 3, sampled(score, functools.partial(mapg.MeanFieldBaseline, units=5))
         ),
         "score function, vectors": (
             (meta_mapg, meta_mapg), vectors, (mlp, lstm), sampled(score, network)

@@ -202,6 +202,36 @@ class ExactTermsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(in_table(terms.opponent_shaping), tf.zeros_like(in_table(terms.opponent_shaping)))
         self.assertNotAllClose(in_table(terms.self_shaping), tf.zeros_like(in_table(terms.self_shaping)))
 
+    def test_agents_that_start_from_the_very_same_tensors(self):
+        """To a tape one tensor is one thing, but what agents share is not one agent's."""
+        setting = Setting(make_estimator=lambda *args: LoadedDiceEstimator(*args, n_trajectories=8, horizon=5))
+        (params, _), keys = adaptation.for_each_task(setting.initial_params, N_TASKS), random.root_keys(range(N_SEEDS))
+        copies = tf.nest.map_structure(lambda leaf: tf.constant(leaf.numpy()), params)
+        same, alike = (
+            adaptation.adapt(setting.estimator, setting.agents, (params, other), setting.tasks, [keys, keys + 1])
+            for other in (params, copies)
+        )
+        for term, expected in zip(*(MetaMAPG().meta_gradients(chain, 0) for chain in (same, alike))):
+            self.assertAllEqual(in_table(term), in_table(expected))
+
+    def test_a_state_that_holds_its_parameters_twice(self):
+        class Anchored(PolicyGradient):
+            """Steps back towards where it has started, which its state holds: the very tensors at first."""
+
+            def init(self, params, estimator, agent_index):
+                return AgentState(params, extra=params)
+
+            def update(self, state, objectives, agent_index, step_params):
+                (leaf,), (start,) = self.gradients(objectives, agent_index), state.extra
+                return AgentState((state.params[0] + leaf - 0.4 * (state.params[0] - start),), state.extra)
+
+        setting = Setting()
+        setting.agents = [Anchored(), Anchored()]
+        table, weights = setting.initial_params[0][0].numpy(), theorem.last_link(2)
+        expected = finite_differences(lambda t: setting.meta_value(t, 0, weights), table)
+        total = MetaMAPG(value_weights=theorem.last_link).meta_gradients(setting.chain(2), 0).total
+        self.assertLess(relative_error(in_table(total), expected), 1e-7)
+
 
 class CompiledTest(tf.test.TestCase):
 

@@ -10,7 +10,10 @@ from tf_metamapg.critics.base import BaselineCritic
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.critics.baselines import LinearFeatureBaseline
 from tf_metamapg.critics.baselines import NoBaseline
+from tf_metamapg.critics.counterfactual import CounterfactualBaseline
+from tf_metamapg.critics.mean_field import MeanFieldBaseline
 from tf_metamapg.critics.value_network import ValueNetwork
+from tf_metamapg.estimators.counterfactual_dice import CounterfactualDiceEstimator
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
@@ -33,10 +36,12 @@ CRITICS = {
     "leave_one_out": LeaveOneOutBaseline,
     "time": TimeBaseline,
     "linear": LinearFeatureBaseline,
+    "counterfactual": functools.partial(CounterfactualBaseline, units=3),
+    "mean_field": functools.partial(MeanFieldBaseline, units=3),
     "network": functools.partial(ValueNetwork, units=3),
 }
 DICE_ESTIMATORS = (DiceEstimator, LoadedDiceEstimator)
-SAMPLED_ESTIMATORS = (*DICE_ESTIMATORS, ScoreFunctionEstimator)
+SAMPLED_ESTIMATORS = (*DICE_ESTIMATORS, CounterfactualDiceEstimator, ScoreFunctionEstimator)
 
 
 class TrajectorySets(TinyGame):

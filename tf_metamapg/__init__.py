@@ -1,76 +1,34 @@
-"""Learning to learn among other learners: Meta-MAPG and its relatives on TensorFlow and Keras."""
+"""Learning to learn among other learners: Meta-MAPG and its relatives on TensorFlow and Keras.
+
+Public names stand in `public.py`, and are looked up there when they are asked for: TensorFlow takes seconds to import,
+and a command that is told something wrong can say so before.
+"""
 
 import importlib
+import importlib.util
 from typing import Any
+from typing import TYPE_CHECKING
 
 from tf_metamapg import libraries  # noqa: F401, so that others can be imported; before all that imports them
 
-# isort: split
-from tf_metamapg import agents
-from tf_metamapg import contracts
-from tf_metamapg import critics
-from tf_metamapg import estimators
-from tf_metamapg import games
-from tf_metamapg import policies
-from tf_metamapg import simulators
-from tf_metamapg.adaptation import adapt
-from tf_metamapg.adaptation import Chain
-from tf_metamapg.adaptation import for_each_task
-from tf_metamapg.adaptation import inner_update
-from tf_metamapg.agents import *  # noqa: F403
-from tf_metamapg.checks import InvalidInputError
-from tf_metamapg.contracts import AgentSpec
-from tf_metamapg.contracts import AgentState
-from tf_metamapg.contracts import Box
-from tf_metamapg.contracts import Discrete
-from tf_metamapg.contracts import GameSpec
-from tf_metamapg.contracts import MetaGradients
-from tf_metamapg.contracts import MetaParams
-from tf_metamapg.contracts import Trajectory
-from tf_metamapg.critics import *  # noqa: F403
-from tf_metamapg.estimators import *  # noqa: F403
-from tf_metamapg.games import *  # noqa: F403
-from tf_metamapg.games import payoffs
-from tf_metamapg.links import Link
-from tf_metamapg.links import Objectives
-from tf_metamapg.links import sample_link
-from tf_metamapg.numerics import random
-from tf_metamapg.policies import *  # noqa: F403
-from tf_metamapg.simulators import *  # noqa: F403
-
-
-def __getattr__(name: str) -> Any:
-    """`load_run`, only when it is asked for: it needs gin, which then knows the names of all members."""
-    if name == "load_run":
-        return importlib.import_module("tf_metamapg.loading").load_run
-    raise AttributeError(f"module 'tf_metamapg' has no attribute '{name}'")
-
+if TYPE_CHECKING:
+    from tf_metamapg.loading import load_run  # noqa: F401
+    from tf_metamapg.public import *  # noqa: F403
 
 __version__ = "0.3.0.dev0"
 
-# The folders whose members are entered once, in their `__all__`: here, in gin and in the tables of tests.
-MEMBERS = (games, policies, simulators, critics, estimators, agents)
 
-__all__ = [
-    "MEMBERS",
-    "AgentSpec",
-    "AgentState",
-    "Box",
-    "Chain",
-    "Discrete",
-    "GameSpec",
-    "InvalidInputError",
-    "Link",
-    "MetaGradients",
-    "MetaParams",
-    "Objectives",
-    "Trajectory",
-    "adapt",
-    "contracts",
-    "for_each_task",
-    "inner_update",
-    "payoffs",
-    "random",
-    "sample_link",
-]
-__all__ += [name for folder in MEMBERS for name in folder.__all__]
+def __getattr__(name: str) -> Any:
+    """A module of the package, or a public name."""
+    if importlib.util.find_spec(f"tf_metamapg.{name}"):
+        return importlib.import_module(f"tf_metamapg.{name}")
+    # It needs gin, which then knows the names of all members.
+    home = importlib.import_module("tf_metamapg.loading" if name == "load_run" else "tf_metamapg.public")
+    try:
+        return getattr(home, name)
+    except AttributeError:
+        raise AttributeError(f"module 'tf_metamapg' has no attribute '{name}'") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "load_run", *importlib.import_module("tf_metamapg.public").__all__})

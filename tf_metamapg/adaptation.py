@@ -13,15 +13,18 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metamapg import arguments
+from tf_metamapg import carrying
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import JointParams
+from tf_metamapg.contracts import Params
 from tf_metamapg.contracts import Structure
 from tf_metamapg.links import Link
 from tf_metamapg.links import Objectives
 from tf_metamapg.links import sampling
+from tf_metamapg.numerics import structures
 
 
 @descriptions.described
@@ -62,10 +65,12 @@ def inner_update(
     n_agents = len(objectives.by_agent)
     check_agents("agents", agents, n_agents)
     checks.check_length("step_params", step_params, n_agents)
+    policies, link = objectives.estimator.policies, objectives.link
     following = []
-    for index, (agent, state, own_params) in enumerate(zip(agents, objectives.link.agent_states, step_params)):
-        following.append(agent.update(state, objectives, index, own_params))
-        _check_following(agent, state, following[-1])
+    for index, (agent, state, own_params) in enumerate(zip(agents, link.agent_states, step_params)):
+        updated = agent.update(state, objectives, index, own_params)
+        _check_following(agent, state, updated)
+        following.append(carrying.carried_on(policies[index], updated, state, link.sample, index))
     return tuple(following)
 
 
@@ -113,8 +118,8 @@ def adapt(
         critic_params: parameters of the estimator's critic, leaves [S, N, ...]; see `SampledEstimator.sample`.
         compile_fn: what is applied to every function that does the work of one link, here and in the
             meta-gradient, such as a `tf.function` with `jit_compile`. All links share what has been compiled, so
-            that a longer chain does not take longer to compile. Functions are `functools.partial`s of what stays the
-            same, so that what has been compiled once can be found again.
+            that a longer chain does not take longer to compile. Functions are made by `functools.partial` of
+            what stays the same, so that what has been compiled once can be found again.
 
     Returns:
         Chain of L + 1 links, differentiable with respect to `initial_params` and `update_params`.
@@ -143,13 +148,20 @@ def adapt(
     return Chain(estimator, tuple(agents), tuple(update_params), tasks, links, compile_fn)
 
 
+def initial_state(
+    agent: contracts.Agent, params: Params, estimator: contracts.Estimator, agent_index: int
+) -> AgentState:
+    """The state of one agent at the first link of a chain, where it carries nothing, from parameters [S, N, ...]."""
+    return agent.init(carrying.at_first_link(estimator, agent_index, params), estimator, agent_index)
+
+
 def initial_states(
     agents: Sequence[contracts.Agent], joint_params: JointParams, estimator: contracts.Estimator
 ) -> tuple[AgentState, ...]:
     """The states of all agents at the first link of a chain, from their initial parameters [S, N, ...]."""
     states = []
     for agent_index, (agent, params) in enumerate(zip(agents, joint_params)):
-        state = agent.init(params, estimator, agent_index)
+        state = initial_state(agent, params, estimator, agent_index)
         name = f"{type(agent).__name__}.init(...)"
         checks.check(isinstance(state, AgentState), name, state, "an AgentState")
         sizes = arguments.seeds_and_tasks(params)
@@ -203,10 +215,10 @@ def _check_following(agent: contracts.Agent, state: AgentState, following: Any) 
     leaves, own_leaves = tf.nest.flatten(following), tf.nest.flatten(state)
     if isinstance(following, AgentState) and len(leaves) == len(own_leaves):
         for index, (leaf, before) in enumerate(zip(leaves, own_leaves)):
-            own, like = map(descriptions.specs, (leaf, before))
+            own, like = map(structures.specs, (leaf, before))
             allowed = f"{descriptions.describe(before)}, like that of the state before it"
             checks.check(own == like, f"{name}, leaf {index},", leaf, allowed)
-    is_alike = isinstance(following, AgentState) and descriptions.specs(following) == descriptions.specs(state)
+    is_alike = isinstance(following, AgentState) and structures.specs(following) == structures.specs(state)
     checks.check(
         is_alike, name, descriptions.Text(f"{len(leaves)} tensors, {descriptions.describe(following, longest=100)}"),
         f"of the structure of the state before it, {len(own_leaves)} tensors, "

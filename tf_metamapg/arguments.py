@@ -225,20 +225,21 @@ def check_policies(parameter: str, value: Any, contract: type, allowed: str, gam
         checks.check(policy.spec == spec, name, policy, f"made for this agent of this game: for {spec}")
 
 
-def table(parameter: str, value: Any, allowed: str = "an array of numbers") -> np.ndarray:
+def table(parameter: str, value: Any, allowed: str = "an array of numbers", *, nan: bool = False) -> np.ndarray:
     """A float64 copy of a table of finite real numbers.
 
     Args:
         parameter: the name of the argument.
         value: array-like.
-        allowed: what an error says.
+        allowed: what an error says; `nan` lets entries be NaN, too.
     """
     try:
         array: Any = None if value is None or np.iscomplexobj(value) else np.array(value, np.float64)
     except (TypeError, ValueError, OverflowError):
         array = None
     checks.check(array is not None, parameter, value, allowed)
-    checks.check(np.all(np.isfinite(array)), parameter, array.tolist(), "finite")
+    are_right = np.all(np.isfinite(array) | (nan & np.isnan(array)))
+    checks.check(are_right, parameter, array.tolist(), "finite or NaN" if nan else "finite")
     return array
 
 

@@ -4,11 +4,13 @@ import importlib
 import math
 import numbers
 import os
+import pathlib
 import re
+import sysconfig
+import traceback
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tf_metamapg import descriptions
 
@@ -132,7 +134,7 @@ def imported(name: str) -> Any:
 
 def brief(value: object) -> str:
     """A value as text, on one line and no longer than 80 characters; of tensors dtype and shape."""
-    if tf.is_tensor(value):
+    if descriptions.is_tensor(value):
         return descriptions.describe(value, _LONGEST)
     try:
         text = " ".join(repr(value).split())
@@ -143,9 +145,19 @@ def brief(value: object) -> str:
 
 def reason(error: BaseException) -> str:
     """What an exception says, on one line of at most 200 characters."""
-    # Keras speaks in colours, and says at length what a layer was called with.
-    text = re.sub("\x1b\\[[0-9;]*m", "", str(error)).partition("\n\nArguments received by")[0]
+    # Keras speaks in colours, and says at length what a layer was called with; TensorFlow begins with where it was.
+    text = re.sub("\x1b\\[[0-9;]*m|^{{function_node .*?}} ", "", str(error)).partition("\n\nArguments received by")[0]
     return one_line(text or type(error).__name__, 200)
+
+
+def where(error: BaseException) -> str:
+    """In which line of a user's module an exception was raised, or what has raised it was called: '' if in none."""
+    installed = (str(pathlib.Path(__file__).parent), *sysconfig.get_paths().values())
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__)
+        if os.path.isfile(frame.filename) and not os.path.abspath(frame.filename).startswith(installed)
+    ]
+    return f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
 
 
 def one_line(text: str, length: int = 390) -> str:

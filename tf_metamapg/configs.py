@@ -46,11 +46,12 @@ for _part in (Stage, EarlyStopping):
 def make_experiment(
     *, game: contracts.AnyGame, policies: Sequence[Callable[..., contracts.Policy]], agents: Sequence[contracts.Agent],
     estimator: Callable[..., contracts.Estimator], task_distribution: Callable[..., contracts.TaskDistribution],
-    populations: Sequence[Callable[..., contracts.Population] | None] | None = None,
+    populations: Sequence[Callable[..., contracts.AnyPopulation] | None] | None = None,
     stored_jit_compile: bool | None = None, chain_length: int = 1, n_tasks: int = 8, meta_learning_rate: float = 0.1,
     update_meta_learning_rate: float | None = None, max_gradient_norm: float | None = None,
-    jit_compile: bool | None = None, n_inner_updates: int = 5, n_evaluation_tasks: int = 32,
-    validate_every: int | None = None, n_seeds: int = 20, first_seed: int = 0, n_meta_updates: int = 200,
+    share_initial_policy: bool = False, jit_compile: bool | None = None, n_inner_updates: int = 5,
+    n_evaluation_tasks: int = 32, validate_every: int | None = None, n_seeds: int = 20, first_seed: int = 0,
+    n_meta_updates: int = 200,
     earlier_stages: Sequence[Stage] = (), checkpoint_every: int = 50, export_all_seeds: bool = False,
     export_tasks: Sequence[int] = (), export_learning: bool = False, init_from: str | None = None,
     snapshot_every: int | None = None, callbacks: Sequence[Callback] = (),
@@ -58,16 +59,12 @@ def make_experiment(
     """What the bindings of `train` describe.
 
     Args:
-        game: the game.
-        policies: one function (game, agent_index) → policy for each agent.
-        agents: one of `agents/` for each agent.
-        estimator: function (game, policies) → estimator.
-        task_distribution: function (game) → task distribution.
-        populations: for each agent a function (policy) → population, or None; see `Problem`.
+        game, policies, agents, estimator, task_distribution, populations: see `Recipe`.
         stored_jit_compile: what a run that is resumed has chosen; None for a new one.
         jit_compile: whether XLA compiles what is done at a link; by default where that is likely to save more
             time than it takes.
-        chain_length, n_tasks, meta_learning_rate, update_meta_learning_rate, max_gradient_norm: see `TrainerSettings`.
+        chain_length, n_tasks, meta_learning_rate, update_meta_learning_rate, max_gradient_norm, share_initial_policy:
+            see `TrainerSettings`.
         n_inner_updates, n_evaluation_tasks, validate_every: see `EvaluationSettings`.
         n_seeds, first_seed, n_meta_updates, earlier_stages, checkpoint_every, export_all_seeds, export_tasks,
         export_learning, init_from, snapshot_every, callbacks: see `RunSettings`.
@@ -86,7 +83,7 @@ def make_experiment(
     trainer = TrainerSettings(
         chain_length=chain_length, n_tasks=n_tasks, meta_learning_rate=meta_learning_rate,
         update_meta_learning_rate=update_meta_learning_rate, max_gradient_norm=max_gradient_norm,
-        jit_compile=False if jit_compile is None else jit_compile,
+        share_initial_policy=share_initial_policy, jit_compile=False if jit_compile is None else jit_compile,
     )
     evaluation = EvaluationSettings(
         n_inner_updates=n_inner_updates, n_evaluation_tasks=n_evaluation_tasks, validate_every=validate_every
@@ -179,6 +176,7 @@ class Config:
     Attributes:
         recipe: what its problem is made of.
         experiment: what it describes.
+        text: the text of the whole config, as gin knows it.
     """
 
     def __init__(
@@ -198,6 +196,7 @@ class Config:
         with self.known():
             _read(gin_files, bindings)
             made: tuple[Recipe, Experiment] = _make_experiment(stored_jit_compile=jit_compile)
+            self.text = gin.operative_config_str()
         self.recipe, self.experiment = made
 
     @contextlib.contextmanager

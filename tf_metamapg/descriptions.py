@@ -7,12 +7,12 @@ from collections.abc import Callable
 import dataclasses
 import functools
 import inspect
+import sys
 from typing import Any
 from typing import ParamSpec
 from typing import TypeVar
 
 import numpy as np
-import tensorflow as tf
 
 _Made = TypeVar("_Made", bound="Described")
 _Values = TypeVar("_Values")
@@ -38,16 +38,16 @@ class Text(str):
     __repr__ = str.__str__
 
 
+def is_tensor(value: object) -> bool:
+    """Whether a value is a tensor or a variable."""
+    # Nothing is, before somebody has imported TensorFlow; that takes seconds, in which a mistake can be told.
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and tensorflow.is_tensor(value)
+
+
 def is_array(value: object) -> bool:
     """Whether a value is a tensor, a variable or a NumPy array."""
-    return tf.is_tensor(value) or isinstance(value, np.ndarray)
-
-
-def specs(structure: Any) -> Any:
-    """What dtypes and shapes the tensors and arrays of a nest have; anything else stays as it is."""
-    return tf.nest.map_structure(
-        lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype) if is_array(leaf) else leaf, structure
-    )
+    return isinstance(value, np.ndarray) or is_tensor(value)
 
 
 def described(class_of_values: type[_Values]) -> type[_Values]:
@@ -60,6 +60,12 @@ class Described:
     """An object whose `repr` says how it was made: with which arguments, or by which `maker`."""
 
     _made_by: tuple[str, dict[str, Any]]  # what it is called, and the arguments
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Lets `help` and editors see what `__init__` takes, in place of what `__new__` does."""
+        super().__init_subclass__(**kwargs)
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
     def __new__(cls: type[_Made], *args: Any, **kwargs: Any) -> _Made:
         """Keeps the arguments that it is made with."""
@@ -104,7 +110,9 @@ def _bound(function, args, kwargs):
 
 def _describe(value, levels, n_entries):
     if is_array(value):
-        return f"{tf.as_dtype(value.dtype).name} [{', '.join(map(str, value.shape))}]"
+        # Of a variable of Keras it is a text.
+        dtype = value.dtype if isinstance(value.dtype, str) else value.dtype.name
+        return f"{dtype} [{', '.join(map(str, value.shape))}]"
     if isinstance(value, Described):
         return _call(*value._made_by, levels, n_entries)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

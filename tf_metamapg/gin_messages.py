@@ -4,10 +4,12 @@ import collections
 from collections.abc import Iterator
 from collections.abc import Sequence
 import os
+import re
 
 from tf_metamapg import checks
 from tf_metamapg import gin_reader
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import terminal
 
 
 def what_is_wrong(error: BaseException) -> str:
@@ -15,17 +17,21 @@ def what_is_wrong(error: BaseException) -> str:
     text = str(error)
     first_line = text.partition("\n")[0]
     # What a config leaves out, or calls too early, shows only in the call that misses it.
-    if "No values supplied by Gin or caller" in text:
-        return first_line
-    # What has been made is tried by none of the functions that a config names.
     calls = gin_reader.calls(error) or ["@train"]
+    if "No values supplied by Gin or caller" in text:
+        # Python names where a function is written, which may be what a class is derived from.
+        return f"{calls[-1]}(): " + re.sub(r"^[\w.]+\(\) ", "", first_line)
+    # What has been made is tried by none of the functions that a config names.
     if isinstance(error, TypeError) and "positional argument" in first_line:
         return f"{calls[-1]}: {first_line}; is there a @name() that should be without parentheses?"
+    if isinstance(error, TypeError) and "required keyword-only argument" in first_line:
+        missing = re.findall(r"'(\w+)'", first_line)
+        return ", ".join(f"{calls[-1].lstrip('@')}.{name}" for name in missing) + ": must be given"
     again = [name for name, times in collections.Counter(calls).items() if times > 1]
     if isinstance(error, RecursionError) and again:
         return f"{', '.join(again)}: refers to itself"
     cause = gin_reader.cause(error)
-    return f"{calls[-1]}: {gin_reader.message(cause)}{gin_reader.where(cause)}"
+    return f"{calls[-1]}: {gin_reader.message(cause)}{checks.where(cause)}"
 
 
 def unused(
@@ -57,4 +63,4 @@ def _scopes_and_name(bound):
 def tell_unused(texts: list[str]) -> None:
     """Says what is bound though nothing uses it."""
     for text in texts:
-        print(f"note: nothing in this run uses {text}", flush=True)
+        terminal.say(f"note: nothing in this run uses {text}")

@@ -13,7 +13,6 @@ import os
 import pathlib
 import re
 import sys
-import sysconfig
 import tokenize
 import traceback
 
@@ -53,6 +52,16 @@ class State:
                     self._globals = {name: getattr(gin.config, name) for name in self._globals}
         finally:
             sys.path[:] = path
+
+
+def check_exists(path: str | os.PathLike[str], source: str) -> None:
+    """Raises `InvalidInputError` unless there is such a file, or one of this package; `source` is who names it."""
+    with _refusal(source):
+        try:
+            with open(_find(path, ""), encoding="utf-8-sig"):
+                pass
+        except OSError as error:
+            raise checks.InvalidInputError(f"{source}: {error.strerror}") from error
 
 
 def read_file(path: str | os.PathLike[str]) -> list[str]:
@@ -102,16 +111,6 @@ def calls(error: BaseException) -> list[str]:
         # A frame that has no name of its scope yet has called nothing, as where macros go round in circles.
         for frame in frames if frame.f_code.co_name == "gin_wrapper" and "scope_str" in frame.f_locals
     ]
-
-
-def where(error: BaseException) -> str:
-    """In which line of a user's module an exception was raised, or what has raised it was called: '' if in none."""
-    installed = (str(pathlib.Path(__file__).parent), *sysconfig.get_paths().values())
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__)
-        if os.path.isfile(frame.filename) and not os.path.abspath(frame.filename).startswith(installed)
-    ]
-    return f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
 
 
 def message(error: BaseException) -> str:

@@ -22,6 +22,8 @@ from tf_metamapg.games import dilemma_strategies
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import TabularPolicy
 from tf_metamapg.runs import arrays
+from tf_metamapg.runs import matches
+from tf_metamapg.runs.matches import Matches
 from tf_metamapg.runs.players import meet
 from tf_metamapg.runs.players import Player
 from tf_metamapg.training import learning
@@ -55,15 +57,16 @@ class Match(NamedTuple):
 class League:
     """The game that is played, and who can take part in it."""
 
-    def __init__(self, config: configs.Config) -> None:
+    def __init__(self, config: configs.Config, kept: Matches) -> None:
         """
         Args:
             config: what describes the game, the estimator and the tasks; its seeds are those of the league.
+            kept: matches that were played before, and need not be again.
 
         Raises:
             InvalidInputError: if the game is not for two, or there is one seed only.
         """
-        self._config = config
+        self._config, self._kept = config, kept
         experiment = config.experiment
         game = experiment.problem.game
         checks.check(game.spec.n_agents == 2, "train.game", game, f"a game for two, not {game.spec.n_agents}")
@@ -83,7 +86,7 @@ class League:
         values = trainer.meta_param_values()
         return Entrant(name, _both(lambda index: Player(
             name=name, agent=problem.agents[index], make_policy=config.policy_maker(index), meta_params=values[index],
-            population=problem.populations[index],
+            population=trainer.pools.frozen(index), source=config.text,
         )))
 
     def run(self, run: loading.Run, name: str) -> Entrant:
@@ -135,7 +138,7 @@ class League:
             params = params_of(make_policy(self._config.experiment.problem.game))
             tensors = [tf.convert_to_tensor(leaf)[tf.newaxis] for leaf in params]
             repeated = tuple(tf.repeat(leaf, len(self._seeds), axis=0) for leaf in tensors)
-            return Player(name, Fixed(), make_policy, MetaParams(repeated))
+            return Player(name, Fixed(), make_policy, MetaParams(repeated), source=self._config.text)
 
         return Entrant(name, _both(player))
 
@@ -172,7 +175,8 @@ class League:
         def player(index: int) -> Player:
             make_policy = self._config.policy_maker(index)
             params = make_policy(self._config.experiment.problem.game).initial_params(list(self._seeds))
-            return Player("best response", BEST_RESPONSE, make_policy, MetaParams(params))
+            source = f"{self._config.text}\nbest_response = {BEST_RESPONSE!r}\n"
+            return Player("best response", BEST_RESPONSE, make_policy, MetaParams(params), source=source)
 
         return self._against_fixed("best response", _both(player), entrants, BEST_RESPONSE_UPDATES)
 
@@ -195,7 +199,25 @@ class League:
         return [Match(name, column, "row", np.stack(places, axis=1)) for column, places in by_column.items()]
 
     def _play(self, player, opponents, place, n_updates):
-        """Lets a player meet opponents of like policies: for each array [S, updates + 1, 2], own and other's reward."""
+        """What a player gets with opponents of like policies: for each array [S, updates + 1, 2], own and other's.
+
+        They meet side by side, but for those whose match is known.
+        """
+        experiment = self._config.experiment
+        settings, n_tasks = (place, n_updates, experiment.trainer.jit_compile), experiment.evaluation.n_evaluation_tasks
+        with self._config.known():
+            keys = [
+                matches.digest(self._config.text, settings, (player, opponent), self._seeds, n_tasks)
+                for opponent in opponents
+            ]
+        found = {key: self._kept.find(key) for key in keys}
+        if new := {key: opponent for key, opponent in zip(keys, opponents) if found[key] is None}:
+            for key, rewards in zip(new, self._meet(player, [*new.values()], place, n_updates)):
+                self._kept.keep(key, rewards)
+                found[key] = rewards
+        return [found[key] for key in keys]
+
+    def _meet(self, player, opponents, place, n_updates):
         experiment, n_seeds, n_opponents = self._config.experiment, len(self._seeds), len(opponents)
         # As many seeds of each as the league has; of a run with more, the first.
         other = tf.nest.map_structure(

@@ -36,16 +36,15 @@ def _keras_backend():
 
 def _import_matplotlib():
     """Imports it even if MPLBACKEND names what is not installed, as that of a notebook; here only files are drawn."""
-    if "matplotlib" in sys.modules:
+    if "MPLBACKEND" not in os.environ or "matplotlib" in sys.modules:
         return
-    backend = os.environ.pop("MPLBACKEND", None)
+    backend = os.environ.pop("MPLBACKEND")
     import matplotlib
 
-    if backend is not None:
-        os.environ["MPLBACKEND"] = backend
-        # What is not installed is an error to whoever wants to see figures.
-        with contextlib.suppress(ValueError):
-            matplotlib.rcParams["backend"] = backend
+    os.environ["MPLBACKEND"] = backend
+    # What is not installed is an error to whoever wants to see figures.
+    with contextlib.suppress(ValueError):
+        matplotlib.rcParams["backend"] = backend
 
 
 _check_keras_backend()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import copy
 import functools
 from typing import Any
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metamapg import arguments
+from tf_metamapg import carrying
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
@@ -39,7 +41,7 @@ class Link(NamedTuple):
         return tuple(state.params for state in self.agent_states)
 
     def with_joint_params(self, joint_params: JointParams) -> "Link":
-        """The same link with other parameters."""
+        """The same link with other parameters, leaves [S, N, ...]."""
         states = zip(self.agent_states, joint_params)
         return self._replace(agent_states=tuple(state._replace(params=params) for state, params in states))
 
@@ -74,6 +76,14 @@ class Objectives(descriptions.Described):
         """The same, evaluated again under the active tape, which then records the objectives, too."""
         return Objectives(self.estimator, self.tasks, self.link)
 
+    def with_extra(self, agent_index: int, extra: Structure) -> "Objectives":
+        """The same, where an agent's state has something else beside its parameters, for one within another."""
+        other = copy.copy(self)
+        states = list(self.link.agent_states)
+        states[agent_index] = states[agent_index]._replace(extra=extra)
+        other.link = self.link._replace(agent_states=tuple(states))
+        return other
+
     def gradients(self, agent_index: int, with_respect_to: int) -> Params:
         """∇_θ^j Vⁱ(θ). For j = i it is Eq. 1's policy gradient: the others are taken as they are.
 
@@ -94,7 +104,8 @@ class Objectives(descriptions.Described):
             checks.check_agent_index(name, index, len(self.by_agent))
         objective, params = self.by_agent[agent_index], self.link.joint_params[with_respect_to]
         if with_respect_to == agent_index:
-            return own_gradients(self._inner_tape, objective, params, agent_index)
+            gradients = own_gradients(self._inner_tape, objective, params, agent_index)
+            return carrying.without_carried(self.estimator.policies[agent_index], gradients)
         check_cross_derivatives(self.estimator)
         return self._inner_tape.gradient(objective, params, unconnected_gradients="zero")
 
@@ -108,7 +119,8 @@ class Objectives(descriptions.Described):
         with tf.GradientTape() as tape:
             tape.watch(params)
             entropies = self.estimator.entropies(self.link.joint_params, self.tasks, self.link.sample)
-        return own_gradients(tape, entropies[agent_index], params, agent_index)
+        gradients = own_gradients(tape, entropies[agent_index], params, agent_index)
+        return carrying.without_carried(self.estimator.policies[agent_index], gradients)
 
 
 def own_gradients(tape: tf.GradientTape, objective: tf.Tensor, params: Params, agent_index: int) -> Params:
@@ -135,6 +147,22 @@ def check_cross_derivatives(estimator: contracts.Estimator) -> None:
         "one of expected inner updates, such as ExactEstimator, DiceEstimator or LoadedDiceEstimator, for agents that "
         "look at the others' gradients",
     )
+
+
+def checked_sampling(estimator: contracts.Estimator, kind: str) -> contracts.PlayingEstimator:
+    """The estimator, which must be one of sampled inner updates, for agents of a kind that learn from trajectories.
+
+    Raises:
+        InvalidInputError: if it samples nothing, or its inner updates are expected ones.
+    """
+    playing = contracts.checked_kind(
+        "estimator", estimator, contracts.PlayingEstimator, f"one that samples, for {kind}"
+    )
+    checks.check(
+        playing.inner_update == "sampled", "estimator", estimator,
+        f"one of sampled inner updates, such as ScoreFunctionEstimator, for {kind}",
+    )
+    return playing
 
 
 def sample_link(
@@ -171,13 +199,17 @@ def checked_link(estimator: contracts.Estimator, link: Link) -> Link:
 def _checked_states(
     parameter: str, agent_states: Sequence[AgentState], policies: Sequence[contracts.Policy]
 ) -> tuple[AgentState, ...]:
-    """The states of all agents, whose parameters must be those of their policies, with leaves [S, N, ...]."""
+    """The states of all agents, whose parameters must be those of their policies, with leaves [S, N, ...].
+
+    Every leaf is a tensor of its own: to a tape, a tensor that two agents share, or that one has twice, is one thing.
+    """
     checks.check_length(parameter, agent_states, len(policies))
     for index, state in enumerate(agent_states):
         is_state = isinstance(state, AgentState)
         checks.check(is_state, f"{parameter}[{index}]", state, "an AgentState, such as an agent's init returns")
     joint_params = arguments.joint_params(f"{parameter}.params", [state.params for state in agent_states], policies)
-    return tuple(state._replace(params=params) for state, params in zip(agent_states, joint_params))
+    states = (state._replace(params=params) for state, params in zip(agent_states, joint_params))
+    return tf.nest.map_structure(tf.identity, tuple(states))
 
 
 def sampling(estimator: contracts.Estimator, compile_fn: Callable[..., Any]) -> Callable[..., Link]:
@@ -190,7 +222,8 @@ def sampling(estimator: contracts.Estimator, compile_fn: Callable[..., Any]) -> 
     def sample(
         agent_states: Sequence[AgentState], tasks: Structure, keys: tf.Tensor, critic_params: JointParams
     ) -> Link:
-        link = Link(tuple(agent_states), (), keys, critic_params)
+        states = _checked_states("agent_states", agent_states, estimator.policies)
+        link = Link(states, (), keys, critic_params)
         trajectory = playing.simulator.sample(link.joint_params, tasks, random.sample_keys(keys))
         return link._replace(sample=make_sample(trajectory, link.joint_params, critic_params))
 

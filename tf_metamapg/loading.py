@@ -12,10 +12,12 @@ import pathlib
 
 import numpy as np
 
+from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import configs
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg import learned_names
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import MetaParams
 from tf_metamapg.contracts import Trajectory
@@ -48,7 +50,7 @@ class Run(descriptions.Described):
 
     def __init__(self, directory: str, bindings: Sequence[str] = ()) -> None:
         self.directory = RunDirectory(pathlib.Path(directory).expanduser())
-        checks.check(self.directory.config.exists(), "directory", str(directory), "that of a run; it has a config.gin")
+        self.directory.check_exists()
         info = self.directory.read_info()
         self._config = configs.Config(
             [self.directory.config], bindings, info["jit_compile"], info["module_directories"]
@@ -130,7 +132,10 @@ class Run(descriptions.Described):
         if opponents is not None:
             runs = [self if index == agent_index else opponents for index in range(len(self.agents))]
             players = [run.player(index) for index, run in enumerate(runs)]
-            trainer = self.meet(players, [[_row(run.seeds, seed) for seed in self.seeds] for run in runs])
+            trainer = self.meet(players, [
+                [run.seeds.index(seed) if seed in run.seeds else seed % len(run.seeds) for seed in self.seeds]
+                for run in runs
+            ])
         allowed = "random.META_TEST or random.META_VALIDATION"
         checks.check(phase in (random.META_TEST, random.META_VALIDATION), "phase", phase, allowed)
         trainer.problem.check_sizes(phase, "n_tasks", n_tasks)
@@ -154,8 +159,7 @@ class Run(descriptions.Described):
         Args:
             joint_params: of all agents, leaves [S, N, ...], such as `Evaluation.joint_params`; by default those that
                 were learned, for one task of each seed.
-            n_trajectories: K.
-            horizon: T, time steps at most.
+            n_trajectories, horizon: K, and T, time steps at most.
             task_draw: which tasks, see `evaluate`.
 
         Returns:
@@ -164,12 +168,17 @@ class Run(descriptions.Described):
         Raises:
             InvalidInputError: if the game cannot be played step by step, or one of these cannot be used.
         """
+        checks.check_integer("task_draw", task_draw, minimum=0)
         with self._config.known():
             if joint_params is None:
                 joint_params = tuple(state.params for state in self.trainer.initial_states(random.META_TEST, 1))
-            tasks = self.trainer.tasks(random.META_TEST, joint_params[0][0].shape[1], task_draw)
+            joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
+            n_seeds, n_tasks = arguments.seeds_and_tasks(joint_params)
+            checks.check(n_seeds == len(self.seeds), "joint_params", joint_params, f"of {len(self.seeds)} seeds")
+            make: type = InGraphSimulator if isinstance(self.game, contracts.Game) else HostSimulator
+            simulator = make(self.game, self.policies, n_trajectories, horizon)
             keys = random.fold_in(random.root_keys(self.seeds), task_draw)
-            return _simulator(self.game, self.policies, n_trajectories, horizon).sample(joint_params, tasks, keys)
+            return simulator.sample(joint_params, self.trainer.tasks(random.META_TEST, n_tasks, task_draw), keys)
 
     def figure(self, evaluation: Evaluation | None = None) -> figures.Figure:
         """Mean rewards against inner updates, as the run draws them, or those of another evaluation.
@@ -201,14 +210,14 @@ class Run(descriptions.Described):
         return Player(
             name=type(self.agents[agent_index]).__name__, agent=self.agents[agent_index],
             make_policy=self._config.policy_maker(agent_index), meta_params=meta_params,
-            population=self.experiment.problem.populations[agent_index],
+            population=self.trainer.pools.frozen(agent_index), source=self._config.text,
         )
 
     def _load(self):
         """Takes what a run that has ended has learned."""
         path, seeds = self.directory.path, self.experiment.run.seeds
         values = learned.read(str(path), "directory")
-        found = values["seeds"].tolist()
+        found = values[learned_names.SEEDS].tolist()
         checks.check(found == list(seeds), "seeds", list(seeds), f"{found}, as the run in {path} has")
         self._course.load(values, f"directory = {path}")
 
@@ -220,14 +229,6 @@ class Run(descriptions.Described):
         if checkpoint is None:
             raise checks.InvalidInputError(f"{self.directory.path}: holds neither results nor a checkpoint")
         self._course.go_on(checkpoint)
-
-
-def _simulator(game, *others):
-    return InGraphSimulator(game, *others) if isinstance(game, contracts.Game) else HostSimulator(game, *others)
-
-
-def _row(seeds, seed):
-    return seeds.index(seed) if seed in seeds else seed % len(seeds)
 
 
 def load_run(directory: str, bindings: Sequence[str] = ()) -> Run:

@@ -47,6 +47,11 @@ def last_link(chain_length: int) -> tuple[float, ...]:
     return (0.0,) * chain_length + (1.0,)
 
 
+def sum_over_chain(chain_length: int) -> tuple[float, ...]:
+    """The weights w_0..w_L of a meta-value that is the sum over all links, that before the first update included."""
+    return (1.0,) * (chain_length + 1)
+
+
 class Cotangents(NamedTuple):
     """Gradients of agent i's remaining meta-value with respect to what a link holds.
 
@@ -210,7 +215,7 @@ def _in_initial_params(chain: adaptation.Chain, own: int, cotangents: Structure)
     params = chain.links[0].agent_states[own].params
     with tf.GradientTape() as tape:
         tape.watch(params)
-        product = _inner_product(cotangents, chain.agents[own].init(params, chain.estimator, own))
+        product = _inner_product(cotangents, adaptation.initial_state(chain.agents[own], params, chain.estimator, own))
     gradients = tape.gradient(product, params, unconnected_gradients="zero")
     return tuple(tf.reduce_mean(gradient, axis=1) for gradient in gradients)
 

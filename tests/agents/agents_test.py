@@ -12,7 +12,11 @@ from tf_metamapg import adaptation
 from tf_metamapg import links
 from tf_metamapg import theorem
 from tf_metamapg.agents import anticipation
+from tf_metamapg.agents.competitive_gradient_descent import CompetitiveGradientDescent
+from tf_metamapg.agents.consensus_optimization import ConsensusOptimization
+from tf_metamapg.agents.extragradient import Extragradient
 from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.hola import HOLA
 from tf_metamapg.agents.learning_rates import LearnedRates
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
@@ -21,7 +25,9 @@ from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.pola import POLA
 from tf_metamapg.agents.sos import SOS
+from tf_metamapg.agents.symplectic_gradient_adjustment import SymplecticGradientAdjustment
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.critics.baselines import NoBaseline
@@ -655,7 +661,10 @@ class SampledTest(Close, parameterized.TestCase):
 
 class CompiledTest(tf.test.TestCase, parameterized.TestCase):
 
-    @parameterized.parameters(LookAhead, LOLATaylor, LOLADiCE, SOS)
+    @parameterized.parameters(
+        LookAhead, LOLATaylor, LOLADiCE, SOS, Extragradient, ConsensusOptimization, SymplecticGradientAdjustment,
+        CompetitiveGradientDescent, HOLA, POLA,
+    )
     def test_a_meta_agent_among_agents_that_look_ahead_can_be_compiled(self, kind):
         """Three derivatives under XLA, the same as without."""
         game = IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype="float64")

@@ -1,5 +1,6 @@
 """Proves that opponents are estimated from what they did, and that whoever differentiates reaches themselves."""
 
+import functools
 import math
 
 from absl.testing import parameterized
@@ -10,6 +11,10 @@ import tensorflow_probability as tfp
 from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import links
+from tf_metamapg.agents.competitive_gradient_descent import CompetitiveGradientDescent
+from tf_metamapg.agents.consensus_optimization import ConsensusOptimization
+from tf_metamapg.agents.extragradient import Extragradient
+from tf_metamapg.agents.hola import HOLA
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
@@ -18,16 +23,22 @@ from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.meta_pg import MetaPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.opponent_models import MaximumLikelihood
+from tf_metamapg.agents.pola import POLA
 from tf_metamapg.agents.sos import SOS
+from tf_metamapg.agents.symplectic_gradient_adjustment import SymplecticGradientAdjustment
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
+from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
 from tf_metamapg.games import stochastic
 from tf_metamapg.numerics import random
 from tf_metamapg.policies import mlp
+from tf_metamapg.policies import opponent_features
+from tf_metamapg.policies import recurrent
 from tf_metamapg.policies import tabular
 
 MODES = (
@@ -89,6 +100,12 @@ class Setting:
         return logits, occurred
 
 
+def estimated(model, estimator, link, agent_index):
+    """The first link of a chain as one agent sees it."""
+    known = model.init(estimator, agent_index, link.joint_params[agent_index][0].shape[:2])
+    return model.estimate(estimator, link, agent_index, known)[0]
+
+
 def states(joint_params):
     """Those of agents that are nothing but their parameters."""
     return tuple(map(AgentState, joint_params))
@@ -103,7 +120,7 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
         cls.link = cls.setting.link()
 
     def estimate(self, link, agent_index):
-        return PRECISE.estimate(self.setting.estimator, link, agent_index).joint_params
+        return estimated(PRECISE, self.setting.estimator, link, agent_index).joint_params
 
     @parameterized.parameters(0, 1, 2)
     def test_every_opponent_is_estimated_by_its_counts(self, agent_index):
@@ -129,11 +146,11 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
     def test_the_rest_of_the_link_is_as_it_was(self):
         setting = Setting((2, 2), shape=(1, 1), n_trajectories=20, horizon=4)
         link = setting.link()
-        estimated = MaximumLikelihood(max_iterations=3).estimate(setting.estimator, link, agent_index=1)
-        self.assertIs(estimated.joint_params[1][0], link.joint_params[1][0])
-        self.assertIs(estimated.sample, link.sample)
-        self.assertIs(estimated.keys, link.keys)
-        self.assertNotAllClose(estimated.joint_params[0][0], link.joint_params[0][0], atol=1e-3)
+        seen = estimated(MaximumLikelihood(max_iterations=3), setting.estimator, link, agent_index=1)
+        self.assertAllEqual(seen.joint_params[1][0], link.joint_params[1][0])
+        self.assertIs(seen.sample, link.sample)
+        self.assertIs(seen.keys, link.keys)
+        self.assertNotAllClose(seen.joint_params[0][0], link.joint_params[0][0], atol=1e-3)
         # The link that was passed in still has its own.
         self.assertAllEqual(link.joint_params[0][0], setting.logits[0])
 
@@ -193,7 +210,7 @@ class EstimateTest(tf.test.TestCase, parameterized.TestCase):
         for n_trajectories in (100, 10000):
             setting = Setting((2, 2), n_trajectories=n_trajectories)
             link = setting.link()
-            estimate = PRECISE.estimate(setting.estimator, link, agent_index=0).joint_params[1][0][..., 0].numpy()
+            estimate = estimated(PRECISE, setting.estimator, link, agent_index=0).joint_params[1][0][..., 0].numpy()
             visits = np.stack([
                 np.sum(link.sample.trajectory.observations[1] == observation, axis=(2, 3)) for observation in range(3)
             ], axis=-1)
@@ -218,7 +235,7 @@ class EndingTest(tf.test.TestCase):
         setting = Setting((2, 3), ends=np.full([3, 2, 3], 0.6))
         link = setting.link()
         trajectory = link.sample.trajectory
-        estimates = PRECISE.estimate(setting.estimator, link, agent_index=0).joint_params
+        estimates = estimated(PRECISE, setting.estimator, link, agent_index=0).joint_params
         mask = trajectory.mask[1].numpy()
         self.assertLess(np.mean(mask), 0.3)
         actions = np.where(mask, trajectory.actions[1], -1)
@@ -253,7 +270,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
     def test_keep_the_logits_of_the_reference_policy(self, mode):
         setting = Setting((2, 2), n_states=5, shape=(1, 2))
         link = self.link(setting)
-        run = mode(lambda link: PRECISE.estimate(setting.estimator, link, agent_index=0).joint_params[1][0])
+        run = mode(lambda link: estimated(PRECISE, setting.estimator, link, agent_index=0).joint_params[1][0])
         estimate = run(link)
         reference = setting.policies[1].reference_params[0]
         for n, n_seen in ((0, (0, 3)), (1, (0, 2))):
@@ -280,7 +297,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         # frequency 4/12, so that a logit is within 1e-4/(1/3 · 3/16) < 2e-3.
         setting = Setting((2, 2), n_states=5, shape=(1, 2), dtype="float32")
         link = self.link(setting)
-        estimate = MaximumLikelihood().estimate(setting.estimator, link, agent_index=0).joint_params[1][0]
+        estimate = estimated(MaximumLikelihood(), setting.estimator, link, agent_index=0).joint_params[1][0]
         self.assertEqual(estimate.dtype, tf.float32)
         self.assertAllClose(estimate[0, 0, 0, 0], math.log(1 / 3), rtol=0.0, atol=2e-3)
         self.assertAllClose(estimate[0, 0, 3, 0], math.log(2 / 6), rtol=0.0, atol=2e-3)
@@ -288,7 +305,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters("float32", "float64")
     def test_an_opponent_without_a_choice(self, dtype):
         setting = Setting((2, 1), shape=(1, 2), n_trajectories=4, horizon=3, dtype=dtype)
-        (estimate,) = MaximumLikelihood().estimate(setting.estimator, setting.link(), agent_index=0).joint_params[1]
+        (estimate,) = estimated(MaximumLikelihood(), setting.estimator, setting.link(), agent_index=0).joint_params[1]
         self.assertEqual(estimate.shape, [1, 2, 3, 0])
         self.assertEqual(estimate.dtype, dtype)
 
@@ -301,7 +318,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         trajectory = link.sample.trajectory
         trajectory = trajectory._replace(actions=(trajectory.actions[0], always))
         link = link._replace(sample=setting.estimator.make_sample(trajectory, setting.joint_params))
-        estimate = MaximumLikelihood().estimate(setting.estimator, link, agent_index=0).joint_params[1][0]
+        estimate = estimated(MaximumLikelihood(), setting.estimator, link, agent_index=0).joint_params[1][0]
         self.assertTrue(np.isfinite(estimate).all())
         self.assertAllGreater(tf.gather(estimate[0, 0, :, 0], [0, 3]), 5.0)
         self.assertAllLess(tf.gather(estimate[0, 1, :, 0], [0, 2]), -5.0)
@@ -311,7 +328,7 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
         setting = Setting((2, 2), n_states=5, shape=(1, 2))
         link = self.link(setting)
         after_one, after_many = (
-            MaximumLikelihood(n_iterations, 1e-8).estimate(setting.estimator, link, 0).joint_params[1][0].numpy()
+            estimated(MaximumLikelihood(n_iterations, 1e-8), setting.estimator, link, 0).joint_params[1][0].numpy()
             for n_iterations in (1, 300)
         )
         reference = setting.policies[1].reference_params[0].numpy()
@@ -322,24 +339,90 @@ class UnvisitedTest(tf.test.TestCase, parameterized.TestCase):
     def test_tolerance(self):
         # No derivative is larger than 10, not even at the start.
         setting = Setting((2, 2), n_states=5, shape=(1, 2))
-        estimate = MaximumLikelihood(tolerance=10.0).estimate(setting.estimator, self.link(setting), 0)
+        estimate = estimated(MaximumLikelihood(tolerance=10.0), setting.estimator, self.link(setting), 0)
         expected = np.broadcast_to(setting.policies[1].reference_params[0], [1, 2, 5, 1])
         self.assertAllClose(estimate.joint_params[1][0], expected, rtol=0.0, atol=1e-14)
 
-    def test_large_policies_are_refused(self):
-        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
-        policies = [tabular.tabular_policy(game, 0), mlp.mlp_policy(game, 1, hidden_units=(200,))]
-        estimator = DiceEstimator(game, policies, n_trajectories=2, horizon=2)
-        keys = random.root_keys([0])
-        joint_params = tuple(
-            tuple(leaf[:, tf.newaxis] for leaf in policy.initial_params([0])) for policy in policies
-        )
-        tasks = tf.constant(game.default_tasks, tf.float32)[None, None]
-        link = links.sample_link(estimator, states(joint_params), tasks, keys)
-        with self.assertRaisesRegex(
-            checks.InvalidInputError, "^opponent_model = 'MaximumLikelihood': must be for policies of at most 1000"
-        ):
-            MaximumLikelihood().estimate(estimator, link, 0)
+    def test_it_goes_on_where_it_was(self):
+        """Where nothing is seen now, what has been seen before; where it arrived, it stays."""
+        setting = Setting((2, 2), n_states=5, shape=(1, 2))
+        link = self.link(setting)
+        known = PRECISE.init(setting.estimator, 0, (1, 2))
+        self.assertAllEqual(known[0][0], np.broadcast_to(setting.policies[1].reference_params[0], [1, 2, 5, 1]))
+        _, known = PRECISE.estimate(setting.estimator, link, 0, known)
+        _, again = PRECISE.estimate(setting.estimator, link, 0, known)
+        self.assertAllEqual(again[0][0], known[0][0])
+        # Each task sees what the other one saw: 0 and 2 in place of 0 and 3, so that 3 and 2 stay as they were.
+        mirrored = link._replace(sample=tf.nest.map_structure(
+            lambda leaf: tf.reverse(leaf, axis=[1]), link.sample
+        ))
+        _, then = PRECISE.estimate(setting.estimator, mirrored, 0, known)
+        self.assertAllEqual(then[0][0][0, 0, 3], known[0][0][0, 0, 3])
+        self.assertAllEqual(then[0][0][0, 1, 2], known[0][0][0, 1, 2])
+        self.assertAllClose(then[0][0][0, 0, 2], known[0][0][0, 1, 2], rtol=0.0, atol=1e-5)
+        # Nobody is reached through what is known.
+        with tf.GradientTape() as tape:
+            tape.watch(known)
+            _, following = MaximumLikelihood(max_iterations=2).estimate(setting.estimator, mirrored, 0, known)
+        self.assertEqual(tape.gradient(following, known), ((None,),))
+
+
+class NetworkTest(tf.test.TestCase, parameterized.TestCase):
+    """Policies whose likelihood has more than one maximum, with more parameters than a square of them could be kept."""
+
+    def setting(self, make_policy):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma(), dtype="float64")
+        policies = [tabular.tabular_policy(game, 0), make_policy(game)]
+        estimator = DiceEstimator(game, policies, n_trajectories=64, horizon=12)
+        params = adaptation.for_each_task(tuple(policy.initial_params([5]) for policy in policies), 1)
+        # So that it does something else than a new policy does.
+        params = (params[0], tuple(3.0 * leaf for leaf in params[1]))
+        tasks = tf.constant(game.default_tasks)[None, None]
+        return estimator, links.sample_link(estimator, states(params), tasks, random.root_keys([0]))
+
+    @parameterized.named_parameters(
+        ("mlp", lambda game: mlp.mlp_policy(game, 1, hidden_units=(40, 40))),
+        ("lstm", lambda game: recurrent.lstm_policy(game, 1, units=20)),
+        ("gru", lambda game: recurrent.gru_policy(game, 1, units=20)),
+    )
+    def test_what_was_done_is_as_likely_as_under_the_true_policy(self, make_policy):
+        """By as much as there is noise to be fitted: estimates of one link, and of the same with more iterations."""
+        estimator, link = self.setting(make_policy)
+        policy, trajectory = estimator.policies[1], link.sample.trajectory
+        log_likelihood = policy.log_likelihood(trajectory.observations[1], trajectory.actions[1], None)
+        n_params = sum(leaf.shape.num_elements() for leaf in policy.reference_params)
+        self.assertGreater(n_params, 1000)
+        model = MaximumLikelihood(max_iterations=40)
+        known = model.init(estimator, 0, (1, 1))
+        reached = [float(log_likelihood(known[0])[0, 0])]
+        run = tf.function(lambda known: model.estimate(estimator, link, 0, known)[1], autograph=False)
+        for _ in range(2):
+            known = run(known)
+            reached.append(float(log_likelihood(known[0])[0, 0]))
+        truth = float(log_likelihood(link.joint_params[1])[0, 0])
+        self.assertGreater(truth - reached[0], 0.02)
+        self.assertGreater(reached[1], reached[0] + 0.5 * (truth - reached[0]))
+        self.assertGreater(reached[2], max(reached[1], truth))
+
+    def test_two_models_of_recurrent_policies_among_three_agents(self):
+        """They are part of one compiled meta-gradient, in which each shapes the others at its estimates."""
+        game = matrix.IteratedMatrixGame(payoffs.public_goods(3), dtype="float64")
+        policies = [recurrent.gru_policy(game, agent, units=2) for agent in range(3)]
+        estimator = LoadedDiceEstimator(game, policies, 4, 3)
+        model = MaximumLikelihood(max_iterations=2)
+        agents = MetaMAPG(opponent_model=model), MetaMAPG(opponent_model=model), PolicyGradient()
+        params = adaptation.for_each_task(tuple(policy.initial_params([0]) for policy in policies), 2)
+        tasks = tf.broadcast_to(tf.constant(game.default_tasks), [1, 2, *game.default_tasks.shape])
+        keys = [random.fold_in(random.root_keys([0]), link) for link in range(2)]
+
+        @functools.partial(tf.function, autograph=False)
+        def gradients():
+            chain = adaptation.adapt(estimator, agents, params, tasks, keys)
+            return [agents[agent].meta_gradients(chain, agent).opponent_shaping.initial for agent in range(2)]
+
+        for own in gradients():
+            self.assertTrue(all(np.isfinite(leaf).all() for leaf in own))
+            self.assertGreater(max(np.abs(leaf).max() for leaf in own), 1e-6)
 
 
 class RecordingModel:
@@ -349,13 +432,18 @@ class RecordingModel:
         self.asked = []
         self._shift = shift
 
-    def estimate(self, estimator, link, agent_index):
+    def init(self, estimator, agent_index, batch_shape):
+        del agent_index
+        return tf.zeros(batch_shape, estimator.spec.dtype)
+
+    def estimate(self, estimator, link, agent_index, known):
         del estimator
-        self.asked.append((link, agent_index))
-        return link.with_joint_params(tuple(
+        self.asked.append((link, agent_index, known))
+        seen = link.with_joint_params(tuple(
             params if index == agent_index else tuple(leaf + self._shift for leaf in params)
             for index, params in enumerate(link.joint_params)
         ))
+        return seen, known + 1.0
 
 
 class AgentsTest(tf.test.TestCase, parameterized.TestCase):
@@ -376,9 +464,11 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
             tf.nest.flatten(plain), rtol=1e-13, atol=1e-13,
         )
         self.assertLen(truthful.asked, 2)
-        for (asked_link, agent_index), link in zip(truthful.asked, chain.links):
+        for step, ((asked_link, agent_index, known), link) in enumerate(zip(truthful.asked, chain.links)):
             self.assertIs(asked_link, link)
             self.assertEqual(agent_index, 1)
+            # It is told what it knew after the link before.
+            self.assertAllEqual(known, np.full(setting.shape, step))
         # What it says of the opponent is what the chain is differentiated at.
         shifted = chain._replace(links=tuple(
             link.with_joint_params(((link.joint_params[0][0] + 0.5,), link.joint_params[1])) for link in chain.links
@@ -392,7 +482,10 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
                 wrong_gradients.opponent_shaping.initial[0], plain.opponent_shaping.initial[0], rtol=1e-3
             )
 
-    @parameterized.parameters(LOLADiCE, LOLAShaping, LOLATaylor, LookAhead, SOS)
+    @parameterized.parameters(
+        LOLADiCE, LOLAShaping, LOLATaylor, LookAhead, SOS, Extragradient, ConsensusOptimization,
+        SymplecticGradientAdjustment, CompetitiveGradientDescent, HOLA, POLA,
+    )
     def test_who_looks_ahead_sees_its_link_through_the_model(self, kind):
         setting = Setting((2, 2), n_trajectories=8, horizon=3)
         truthful, wrong = RecordingModel(), RecordingModel(shift=0.5)
@@ -401,12 +494,18 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
         def gradients(model, link):
             agent = kind(0.3, 0.3, opponent_model=model)
             self.assertEqual(agent.reads_others, model is None)
-            return agent.gradients(links.Objectives(setting.estimator, setting.tasks, link), agent_index=0)[0]
+            state = agent.init(link.joint_params[0], setting.estimator, agent_index=0)
+            objectives = links.Objectives(setting.estimator, setting.tasks, link)
+            following = agent.update(state, objectives, 0, ())
+            if model is not None:
+                _, known = following.extra
+                self.assertAllEqual(known, np.ones(setting.shape))
+            return (following.params[0] - state.params[0]) / 0.3
 
         plain = gradients(None, link)
-        self.assertAllEqual(gradients(truthful, link), plain)
+        self.assertAllClose(gradients(truthful, link), plain, rtol=1e-13, atol=1e-13)
         self.assertLen(truthful.asked, 1)
-        tf.nest.map_structure(self.assertIs, truthful.asked[0][0], link)
+        tf.nest.map_structure(self.assertAllEqual, truthful.asked[0][0], link)
         self.assertEqual(truthful.asked[0][1], 0)
         shifted = link.with_joint_params((link.joint_params[0], (link.joint_params[1][0] + 0.5,)))
         wrong_gradients = gradients(wrong, link)
@@ -419,10 +518,11 @@ class AgentsTest(tf.test.TestCase, parameterized.TestCase):
         chain = self.chain(setting, [PolicyGradient(0.3), PolicyGradient(0.3)])
         model = MaximumLikelihood(max_iterations=2)
         terms = MetaMAPG(opponent_model=model).meta_gradients(chain, agent_index=0)
-        estimated = chain._replace(links=tuple(
-            tf.nest.map_structure(tf.stop_gradient, model.estimate(setting.estimator, link, 0)) for link in chain.links
-        ))
-        expected = MetaMAPG().meta_gradients(estimated, agent_index=0)
+        seen, known = [], model.init(setting.estimator, 0, setting.shape)
+        for link in chain.links:
+            link, known = model.estimate(setting.estimator, link, 0, known)
+            seen.append(tf.nest.map_structure(tf.stop_gradient, link))
+        expected = MetaMAPG().meta_gradients(chain._replace(links=tuple(seen)), agent_index=0)
         self.assertAllClose(tf.nest.flatten(terms), tf.nest.flatten(expected), rtol=1e-12, atol=1e-12)
         # The path through the opponent is alive.
         self.assertAllGreater(np.abs(terms.opponent_shaping.initial[0]).max(), 1e-3)
@@ -451,17 +551,28 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
             "opponent model; this lacks simulator, critic, make_sample; see contracts.PlayingEstimator"
         )
         with self.assertRaises(checks.InvalidInputError) as caught:
-            MaximumLikelihood().estimate(estimator, link, agent_index=0)
+            estimated(MaximumLikelihood(), estimator, link, agent_index=0)
         self.assert_message(caught, message)
         agent = kind(opponent_model=MaximumLikelihood())
         with self.assertRaises(checks.InvalidInputError) as caught:
             if not agent.is_meta_agent:
-                agent.gradients(links.Objectives(estimator, setting.tasks, link), agent_index=0)
+                state = agent.init(link.joint_params[0], estimator, agent_index=0)
+                agent.update(state, links.Objectives(estimator, setting.tasks, link), 0, ())
             else:
                 agents = (agent, PolicyGradient())
                 chain = adaptation.Chain(estimator, agents, ((), ()), setting.tasks, (link,), adaptation.identity)
                 agent.meta_gradients(chain, agent_index=0)
         self.assert_message(caught, message)
+
+    def test_policies_that_carry_something_are_refused(self):
+        game = matrix.IteratedMatrixGame(payoffs.prisoners_dilemma())
+        policies = [tabular.tabular_policy(game, 0), opponent_features.opponent_features_policy(game, 1)]
+        estimator = ScoreFunctionEstimator(game, policies, 4, 3)
+        with self.assertRaisesRegex(
+            checks.InvalidInputError, r"^policies\[1\] = .*: must be one that carries nothing over updates, for others"
+        ):
+            MaximumLikelihood().init(estimator, 0, (1, 1))
+        self.assertLen(MaximumLikelihood().init(estimator, 1, (1, 1)), 1)
 
     @parameterized.parameters(MetaMAPG, MetaPG, LOLADiCE, LOLAShaping, SOS)
     def test_opponent_models_that_are_allowed(self, kind):

@@ -99,6 +99,14 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
             # Five standard deviations, at most.
             self.assertAllClose(found, probs, atol=5 * 0.5 / 4000**0.5)
         adapted = run.evaluate().joint_params
+        for name, arguments in (
+            ("joint_params", [3]), ("joint_params", [adapted[:1]]),
+            ("joint_params", [((tf.zeros([2, 3, 4, 1]),),) * 2]),
+            ("joint_params", [tf.nest.map_structure(lambda leaf: leaf[:1], adapted)]), ("task_draw", [None, 1, 1, -1]),
+            ("InGraphSimulator.n_trajectories", [None, 0]), ("InGraphSimulator.horizon", [None, 1, "long"]),
+        ):
+            with self.assertRaisesRegex(checks.InvalidInputError, rf"^{name}[^\n]*: must [^\n]*$"):
+                run.play(*arguments)
         self.assertEqual(run.play(adapted, 2, 5).rewards[1].shape, (2, 3, 2, 5))
 
     def test_draws(self):
@@ -150,7 +158,9 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         output = self.meta / "evaluations" / "evaluation-1"
         results = json.loads((output / "evaluation.json").read_text("utf-8"))
-        self.assertEqual(results["average_reward"], self.runs["meta"].summary["meta_test"]["average_reward"])
+        summary = self.runs["meta"].summary
+        self.assertEqual(results["average_reward"], summary["meta_test"]["average_reward"])
+        self.assertEqual(results["axes"], summary["axes"])
         self.assertEqual((output / "adaptation.png").read_bytes()[:4], b"\x89PNG")
         outcome = command_line.run_other(
             evaluate, self.meta, f"--opponents={self.naive}", "--n_inner_updates=1", "--n_tasks=2", "--task_draw=2",
@@ -175,25 +185,56 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
                 with np.load(path) as arrays:
                     self.assertAllEqual(arrays[arrays.files[0]], adapted[agent][0][seed, 2])
 
+    def test_export_of_learners(self):
+        """Of a run without meta-agents, from samples: policies after other tasks, and agents that go on learning."""
+        run_dir = self.root / "exported_learners"
+        bindings = command_line.gin_params(*command_line.TINY, "train.agents = [@PolicyGradient(), @PolicyGradient()]")
+        outcome = command_line.run("--gin_file=ipd.gin", f"--run_dir={run_dir}", *bindings)
+        self.assertEqual(outcome.status, 0, outcome.stderr)
+        outcome = command_line.run_other(export, run_dir, "--task=1", "--learning")
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        run = mapg.load_run(str(run_dir))
+        seed = run.summary["exported_seed"]
+        for agent, task in itertools.product(range(2), repeat=2):
+            path = run_dir / "adapted_policies" / f"task_{task}" / f"agent_{agent}"
+            with np.load(f"{path}.npz") as arrays:
+                self.assertAllEqual(arrays[arrays.files[0]], run.adapted_params[agent][0][seed, task])
+            probs = tf.saved_model.load(str(path)).signatures["serving_default"](observations=tf.range(5))
+            expected = run.policies[agent].strategy(run.adapted_params[agent])[seed, task]
+            self.assertAllClose(probs["probabilities"], expected)
+        learning_agent = tf.saved_model.load(str(run_dir / "learning_agents" / "agent_1"))
+        self.assertContainsSubset(["initial_state", "act", "learn"], learning_agent.signatures)
+        self.assertFalse((run_dir / "initial_policies").exists())
+
     @parameterized.parameters(
         (evaluate, [], "arguments = '': must be the directory of one run, and flags; see --help"),
         (evaluate, ["nowhere"], "directory = 'nowhere': must be that of a run; it has a config.gin"),
-        (evaluate, ["RUN", "--n_tasks=0"], "n_tasks = 0: must be an integer ≥ 1"),
+        (evaluate, ["RUN", "--n_tasks=0"], "--n_tasks = 0: must be an integer ≥ 1"),
+        (evaluate, ["RUN", "--opponents=nowhere"], "--opponents = 'nowhere': must be that of a run; .*"),
+        (evaluate, ["RUN", "--opponents=RUN", "--agent=2"], "--agent = 2: must be in 0..1"),
         (export, ["RUN", "--task=3"], "--task = 3: must be from 0 to 2, as the run has 3"),
         (export, ["RUN", "--learning"], "train.estimator = ExactEstimator.*: must be one from trajectories, .*"),
         (compare, [], "arguments = '': must be one gin config or several; see --help"),
         (compare, ["ipd.gin"], "arguments = 'ipd.gin': must be two configs at least, or one and a --sweep"),
         (compare, ["ipd.gin", "--sweep=train.n_tasks"], "--sweep = 'train.n_tasks': must be NAME = .*"),
-        (compare, ["ipd.gin", "nowhere.gin"], "--gin_file=nowhere.gin: No such file or directory"),
+        (compare, ["ipd.gin", "nowhere.gin"], "config nowhere.gin: No such file or directory"),
+        (compare, ["ipd.gin", "--sweep=Foo.x = [1]"], "--sweep, Foo.x = 1: No configurable matching 'Foo'.*"),
         (compare, ["ipd.gin", "--sweep=train.n_tasks = [1, 0]"], "train.n_tasks = 0: must be an integer ≥ 1"),
         (compare, ["ipd.gin", "coin_game.gin"], "game of coin_game = .*: must be iterated prisoner's dilemma, as .*"),
         (compare, ["ipd.gin", "ipd_exact.gin"], "n_evaluation_tasks of ipd_exact = 1024: must be 32, as of ipd"),
         (league, ["ipd.gin"], "arguments = 'ipd.gin': must be flags only; see --help"),
-        (league, ["--strategy=grim"], "strategy = 'grim': must be one of always_cooperate, .*"),
-        (league, ["--learner=Genius"], ".*Genius.*"),
-        (league, ["--run=RUN"], "run = '.*': must be of a game for two agents of one kind, as an entrant .*"),
+        (league, ["--strategy=grim"], "--strategy = 'grim': must be one of always_cooperate, .*"),
+        (league, ["--strategy=random", "--gin_param=IteratedMatrixGame.payoffs = @stag_hunt()"],
+         "--strategy=random: payoffs = .*: must be those of a prisoner's dilemma, the same for both"),
+        (league, ["--learner=Genius"], r"--learner = 'Genius': must be the name of an agent as gin knows it, such as "
+         r"MetaMAPG or fast/MetaMAPG \(No configurable matching reference '@Genius\(\)'\.\)"),
+        (league, ["--learner=MetaMAPG()"], r"--learner = 'MetaMAPG\(\)': must be the name of an agent .*fast/MetaMAPG"),
+        (league, ["--learner=MatrixGame"], "--learner = 'MatrixGame': must be the name of an agent .*"),
+        (league, ["--run=nowhere"], "--run = 'nowhere': must be that of a run; it has a config.gin"),
+        (league, ["--run=RUN"], "--run = '.*': must be of a game for two agents of one kind, as an entrant .*"),
         (league, ["--gin_param=train.n_seeds = 1"], "train.n_seeds = 1: must be 2 at least, as each meets another"),
-        (league, ["--policy=nowhere"], "policy = 'nowhere': must be an exported policy, with its .npz file beside it"),
+        (league, ["--policy=nowhere"],
+         "--policy = 'nowhere': must be an exported policy, with its .npz file beside it"),
         (league, ["--gin_file=public_goods_five.gin"], "train.game = .*: must be a game for two, not 5"),
         (league, ["--strategy=random", "--strategy=random"], "entrants = 'random, random': must be of different names"),
     )
@@ -225,16 +266,32 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual({path: path.stat().st_mtime_ns for path in (output / "runs").rglob("*")}, before)
         self.assertEqual(outcome.stdout.split("\n| run")[1], again.stdout.split("\n| run")[1])
         names = ["ipd_exact_1.0_0.5", "ipd_exact_1.0_2.0"]
-        scores = [
-            rewards(json.loads((output / "runs" / name / "summary.json").read_text("utf-8")))[:, 1:3, 0].mean(axis=1)
-            for name in names
-        ]
-        (row,) = [line for line in outcome.stdout.splitlines() if line.startswith(f"| {names[1]} ")]
-        self.assertStartsWith(row.split("|")[-2].strip(), f"{(scores[1] - scores[0]).mean():+.3f} ± ")
+        self._check_differences(output, names, outcome.stdout)
         with open(output / "comparison.csv", newline="", encoding="utf-8") as file:
             self.assertLen(list(csv.DictReader(file)), 2 * 2 * 4)
         for name in ("comparison.png", "sweep_ipd_exact.png"):
             self.assertEqual((output / name).read_bytes()[:4], b"\x89PNG")
+
+    def test_compare_who_meta_learns_with_who_does_not(self):
+        output = self.root / "mixed"
+        agents = "[@MetaPG(), @PolicyGradient()], [@LOLATaylor(), @PolicyGradient()]"
+        outcome = command_line.run_other(
+            compare, "ipd_exact.gin", f"--output_dir={output}", *command_line.gin_params(*META),
+            "--sweep=LOLATaylor.assumed_learning_rate = [1.0]", f"--sweep=train.agents = [{agents}]",
+        )
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        self.assertIn("per step of agent 0 in every run", " ".join(outcome.stdout.split()))
+        names = sorted((path.name for path in (output / "runs").iterdir()), key=lambda name: "LOLA" in name)
+        self._check_differences(output, names, outcome.stdout)
+
+    def _check_differences(self, output, names, text):
+        """Agent 0 less agent 0, after one inner update and at the end."""
+        first, second = (
+            rewards(json.loads((output / "runs" / name / "summary.json").read_text("utf-8")))[..., 0] for name in names
+        )
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {names[1]} ")]
+        for cell, update in zip(row.split("|")[-3:-1], (1, -1)):
+            self.assertStartsWith(cell.strip(), f"{(second - first)[:, update].mean():+.3f} ± ")
 
     def test_league(self):
         output = self.root / "league"
@@ -296,6 +353,38 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
                     self.assertAllClose(written, 0.04 * float(values[place][0, 0]), atol=0.1)
         for name in ("league_both.png", "league_row.png"):
             self.assertEqual((output / name).read_bytes()[:4], b"\x89PNG")
+
+    def test_matches_are_kept(self):
+        """As of a league that was killed, what is missing is played again, and nothing else; what changes, is, too."""
+        output = self.root / "kept"
+
+        def play(*arguments):
+            outcome = command_line.run_other(
+                league, "--learner=PolicyGradient", f"--output_dir={output}", *arguments, *command_line.gin_params(
+                    "train.n_seeds = 2", "train.n_inner_updates = 1", "train.n_evaluation_tasks = 1",
+                ),
+            )
+            self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+            times = {path.name: path.stat().st_mtime_ns for path in (output / "matches").iterdir()}
+            return times, (output / "league.csv").read_text("utf-8")
+
+        times, numbers = play("--strategy=tit_for_tat")
+        # With itself, where both adapt; with both, where it alone does, in both places.
+        self.assertLen(times, 1 + 2 * 2)
+        self.assertEqual(play("--strategy=tit_for_tat"), (times, numbers))
+        lost, damaged = sorted(times)[:2]
+        (output / "matches" / lost).unlink()
+        (output / "matches" / damaged).write_bytes(b"half")
+        more, more_numbers = play("--strategy=tit_for_tat", "--strategy=random")
+        self.assertEqual({name for name in times if more[name] != times[name]}, {lost, damaged})
+        self.assertLen(more, len(times) + 2)
+        # Side by side with others or not, and so rounded otherwise.
+        same_numbers = [line for line in more_numbers.splitlines() if "random" not in line]
+        for own, first in zip(same_numbers[1:], numbers.splitlines()[1:], strict=True):
+            self.assertAllClose(*(np.array(line.split(",")[-2:], np.float64) for line in (own, first)), rtol=1e-5)
+        others, _ = play("--gin_param=PolicyGradient.inner_learning_rate = 0.1")
+        self.assertEqual({name: others[name] for name in more}, more)
+        self.assertLen(others, len(more) + 1 + 2)
 
     def test_seeds_meet_crosswise(self):
         """Against numbers by hand: seed i of the one that is agent 0 plays with seed i + 1 of the other."""

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg.commands import common
 from tf_metamapg.runs import progress
-from tf_metamapg.runs import recorder
+from tf_metamapg.runs import stops
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("size", 1, "A size.", flag_values=FLAGS)
@@ -48,7 +48,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         (checks.InvalidInputError("x = 3:\n must be 4"), 2, "error: x = 3: must be 4\n"),
-        (recorder.RunStopped("it is\nNaN"), 1, "stopped: it is NaN\n"),
+        (stops.RunStopped("it is\nNaN"), 1, "stopped: it is NaN\n"),
         (PermissionError(13, "Permission denied", "runs/a"), 1, "stopped: runs/a: Permission denied; go on\n"),
         (OSError(28, "No space left on device"), 1, "stopped: No space left on device; go on\n"),
         (OSError("cannot do\nthat"), 1, "stopped: cannot do that; go on\n"),
@@ -110,7 +110,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
 
         def work(arguments):
             del arguments
-            bars.append(progress.Progress(3))
+            bars.append(progress.Bar(3))
             raise OSError("no more")
 
         with open(its_end, "w", encoding="utf-8") as stream:

@@ -167,7 +167,7 @@ class EndingTest(tf.test.TestCase, parameterized.TestCase):
         critic_params = adaptation.for_each_task(estimator.critic.initial_params([0, 1]), 2)
         keys, later = random.root_keys([0, 1]), tf.ones([2, 2], tf.float64)
         trajectory = setting.trajectory(members)
-        results = []
+        results, model = [], MaximumLikelihood(max_iterations=2)
         for filled in (trajectory, refilled(trajectory, 1e300)):
             with tf.GradientTape(persistent=True) as tape:
                 tape.watch([joint_params, critic_params])
@@ -185,7 +185,7 @@ class EndingTest(tf.test.TestCase, parameterized.TestCase):
                 estimator.values(joint_params, None, sample),
                 estimator.mean_rewards(joint_params, None, sample), estimator.metrics(joint_params, None, sample),
                 estimator.entropies(joint_params, None, sample),
-                MaximumLikelihood(max_iterations=2).estimate(estimator, link, 0).joint_params,
+                model.estimate(estimator, link, 0, model.init(estimator, 0, joint_params[0][0].shape[:2])),
             ]))
         for leaf, other in zip(*results, strict=True):
             self.assertTrue(leaf is None or np.all(np.isfinite(leaf)))

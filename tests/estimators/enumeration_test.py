@@ -14,12 +14,18 @@ from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import links
 from tf_metamapg import theorem
+from tf_metamapg.agents.competitive_gradient_descent import CompetitiveGradientDescent
+from tf_metamapg.agents.consensus_optimization import ConsensusOptimization
+from tf_metamapg.agents.extragradient import Extragradient
+from tf_metamapg.agents.hola import HOLA
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
 from tf_metamapg.agents.lola_taylor import LOLATaylor
 from tf_metamapg.agents.look_ahead import LookAhead
 from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.agents.pola import POLA
 from tf_metamapg.agents.sos import SOS
+from tf_metamapg.agents.symplectic_gradient_adjustment import SymplecticGradientAdjustment
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.critics.baselines import NoBaseline
@@ -410,7 +416,10 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
         ]
         self.assertEqual(alive, {"expected": [False, True], "sampled": [True, False]}[estimator.inner_update])
 
-    @parameterized.parameters(LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS)
+    @parameterized.parameters(
+        LookAhead, LOLAShaping, LOLATaylor, LOLADiCE, SOS, Extragradient, ConsensusOptimization,
+        SymplecticGradientAdjustment, CompetitiveGradientDescent, HOLA, POLA,
+    )
     def test_agents_that_look_at_others_gradients_refuse_sampled_inner_updates(self, agent_class):
         setting = Enumeration(n_agents=2, horizon=1)
         members, tasks = setting.oracle.all_sets(1), setting.tasks(4, 1)
@@ -427,7 +436,7 @@ class MixingTest(tf.test.TestCase, parameterized.TestCase):
             )
             # The same agent with an estimator of expected inner updates is fine.
             dice = setting.estimator(DiceEstimator)
-            if agent_class is not LOLADiCE:
+            if not agent_class.plays_ahead:
                 expected_updates = links.Objectives(dice, tasks, setting.link(dice, members))
                 gradients = anticipating.gradients(expected_updates, agent)
                 self.assertGreater(np.max(np.abs(gradients[0])), 1e-3)

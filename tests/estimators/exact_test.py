@@ -40,11 +40,11 @@ def _endless_values(payoffs, logits, discount=0.8):
     return values
 
 
-# Rows of the README's table: γ, largest relative errors, what is left of the value after 50 steps.
-README = (pathlib.Path(__file__).parents[2] / "README.md").read_text("utf-8")
+# Rows of a table among the results: γ, largest relative errors, what is left of the value after 50 steps.
+RESULTS = (pathlib.Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
 ERRORS = [
     [float(cell) for cell in row.replace("%", "").strip("| ").split("|")]
-    for row in re.findall(r"^\| 0\.9+6? \|.*e-.*\|$", README, re.MULTILINE)
+    for row in re.findall(r"^\| 0\.9+6? \|.*e-.*\|$", RESULTS, re.MULTILINE)
 ]
 
 

@@ -12,6 +12,7 @@ from tests.trajectory_sets import loaded_dice_weights
 from tests.trajectory_sets import SAMPLED_ESTIMATORS
 from tests.trajectory_sets import TIME_BASELINE
 from tests.trajectory_sets import TrajectorySets
+import tf_metamapg as mapg
 from tf_metamapg import checks
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
@@ -188,6 +189,24 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
             estimator_class(
                 setting.game, setting.policies, critic=LeaveOneOutBaseline(setting.game.spec, setting.policies)
             )
+
+    @parameterized.parameters(*SAMPLED_ESTIMATORS)
+    def test_values_of_a_critic_have_the_shape_of_rewards(self, estimator_class):
+        class Flat(LeaveOneOutBaseline):
+            def values(self, params, joint_params, trajectory, agent_index):
+                return trajectory.rewards[agent_index][..., 0]
+
+        game = mapg.IteratedMatrixGame(mapg.payoffs.prisoners_dilemma())
+        policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
+        estimator = estimator_class(game, policies, n_trajectories=3, horizon=4, critic=Flat)
+        joint_params = mapg.for_each_task(tuple(policy.initial_params([0]) for policy in policies), n_tasks=2)
+        keys = mapg.random.root_keys([0])
+        message = (
+            rf"^{estimator_class.__name__}\.critic = Flat.*: must be one whose values have the shape of the rewards, "
+            r"\[1, 2, 3, 4\], not float32 \[1, 2, 3\]$"
+        )
+        with self.assertRaisesRegex(checks.InvalidInputError, message):
+            estimator.sample(joint_params, mapg.DefaultTasks(game).sample(keys, 2), keys)
 
     @parameterized.parameters(*SAMPLED_ESTIMATORS)
     def test_a_simulator_is_made_by_a_function(self, estimator_class):

@@ -153,6 +153,8 @@ class PlayTest(tf.test.TestCase, parameterized.TestCase):
                     self.assertEqual(rewards[time][agent][0, 0, k], expected[agent])
                     self.assertEqual(metrics[time]["own_coins"][agent][0, 0, k], taken[agent][0])
                     self.assertEqual(metrics[time]["others_coins"][agent][0, 0, k], taken[agent][1])
+                    share = taken[agent][0] / sum(taken[agent]) if any(taken[agent]) else np.nan
+                    self.assertAllEqual(metrics[time]["own_share"][agent][0, 0, k], share)
         self.assertAllGreater(n_taken, 20)
 
     @parameterized.product(name=tuple(RULES), with_takers=[False, True])
@@ -355,6 +357,10 @@ class ExactTest(tf.test.TestCase, parameterized.TestCase):
                 taken = trajectory.metrics[metric][agent][0, 0].numpy() @ weights * 0.2
                 error = taken.std() / 200.0
                 self.assertAllClose(metrics[metric][agent][0, 0], taken.mean(), rtol=0.0, atol=5 * error + 1e-5)
+            if game.rules.two_coins:  # of which one may take both at once
+                continue
+            own, others = (float(metrics[metric][agent][0, 0]) for metric in ("own_coins", "others_coins"))
+            self.assertAllClose(metrics["own_share"][agent][0, 0], own / (own + others), rtol=1e-12)
 
 
 if __name__ == "__main__":

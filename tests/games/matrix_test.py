@@ -1,5 +1,6 @@
 """Proves the order of states and views, the rewards, and the exact values of iterated matrix games."""
 
+import functools
 import itertools
 import math
 
@@ -11,6 +12,9 @@ import tf_metamapg as mapg
 from tf_metamapg import contracts
 from tf_metamapg.games import matrix
 from tf_metamapg.games import payoffs
+from tf_metamapg.training.settings import Problem
+from tf_metamapg.training.settings import TrainerSettings
+from tf_metamapg.training.trainer import MetaTrainer
 
 C, D = 0, 1
 # The numbers of actions of the agents.
@@ -274,7 +278,7 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(game.default_tasks, payoffs.prisoners_dilemma())
 
 
-class CooperationTest(tf.test.TestCase):
+class CooperationTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_rate(self):
         """Against what is played: the discounted share of cooperation of tit for tat and who cooperates at random."""
@@ -294,6 +298,77 @@ class CooperationTest(tf.test.TestCase):
         found = [float(one[0, 0]) for one in sampled.metrics(params, tasks, sample)["cooperation"]]
         # Five standard deviations of means of 2,000 at least.
         self.assertAllClose(found, [(1 + 0.3) / 2, 0.3], atol=5 * 0.5 / 2000**0.5)
+
+    def setting(self, n_agents, metrics, probs):
+        """(the game, policies of some probabilities of cooperation [1 + 2ⁿ], their parameters, the tasks)."""
+        game = mapg.IteratedMatrixGame(payoffs.public_goods(n_agents), discount=0.8, dtype="float64", metrics=metrics)
+        policies = [mapg.tabular_policy(game, agent) for agent in range(n_agents)]
+        tables = [policy.params_of(np.stack([own, 1 - own], axis=-1))[0] for policy, own in zip(policies, probs)]
+        params = tuple((tf.constant(table)[tf.newaxis, tf.newaxis],) for table in tables)
+        return game, policies, params, tf.constant(game.default_tasks)[tf.newaxis, tf.newaxis]
+
+    def test_names(self):
+        game = mapg.IteratedMatrixGame(payoffs.prisoners_dilemma(), metrics=["cooperation", "cooperation_by_state"])
+        names = [f"cooperation{end}" for end in ("", "_at_start", "_after_cc", "_after_cd", "_after_dc", "_after_dd")]
+        self.assertEqual(game.spec.metrics, tuple(names))
+        names = mapg.IteratedMatrixGame(payoffs.public_goods(3), metrics=["cooperation_by_state"]).spec.metrics
+        self.assertEqual((names[0], names[2], len(names)), ("cooperation_at_start", "cooperation_after_ccd", 9))
+        with self.assertRaisesRegex(mapg.InvalidInputError, r"must be \('cooperation',\), as not every agent has two"):
+            mapg.IteratedMatrixGame(_random_table((2, 3)), metrics=("cooperation_by_state",))
+        with self.assertRaisesRegex(mapg.InvalidInputError, "IteratedMatrixGame.metrics = .*: must be a tuple of "):
+            mapg.IteratedMatrixGame(payoffs.prisoners_dilemma(), metrics=("cooperation", "cooperation"))
+
+    @parameterized.parameters(2, 3)
+    def test_rates_by_state(self, n_agents):
+        """They are the policies themselves, exactly; and of samples what a loop over all of their steps counts."""
+        probs = np.random.default_rng(n_agents).uniform(0.1, 0.9, size=[n_agents, 1 + 2**n_agents])
+        setting = self.setting(n_agents, ("cooperation", "cooperation_by_state"), probs)
+        game, policies, params, tasks = setting
+        exact = mapg.ExactEstimator(game, policies).metrics(params, tasks, ())
+        estimator = mapg.DiceEstimator(game, policies, 3, 6)
+        sample = estimator.sample(params, tasks, mapg.random.root_keys([0]))
+        sampled = estimator.metrics(params, tasks, sample)
+        actions = [own[0, 0].numpy() for own in sample.trajectory.actions]
+        for observation, name in enumerate(game.spec.metrics[1:]):
+            last = name.rpartition("_")[2]
+            for agent in range(n_agents):
+                self.assertAllClose(exact[name][agent], [[probs[agent, observation]]], rtol=1e-12, atol=0.0)
+                order = [agent, *(other for other in range(n_agents) if other != agent)]
+                found = [
+                    actions[agent][k, t] == C for k in range(3) for t in range(6)
+                    if (last == "start" if t == 0 else last == "".join("cd"[actions[i][k, t - 1]] for i in order))
+                ]
+                self.assertAllEqual(sampled[name][agent], [[np.mean(found) if found else np.nan]])
+
+    def test_states_that_never_are(self):
+        """Two that always cooperate are never anywhere else."""
+        game, policies, params, tasks = self.setting(2, ("cooperation_by_state",), np.ones([2, 5]))
+        exact = mapg.ExactEstimator(game, policies).metrics(params, tasks, ())
+        self.assertEqual({name: float(own[1][0, 0]) for name, own in exact.items() if not np.isnan(own[1][0, 0])},
+                         {"cooperation_at_start": 1.0, "cooperation_after_cc": 1.0})
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            rate = mapg.ExactEstimator(game, policies).metrics(params, tasks, ())["cooperation_after_dd"]
+        for own in tape.gradient(rate, params):
+            self.assertAllEqual(own[0], np.zeros([1, 1, 5, 1]))
+
+    @parameterized.parameters(mapg.ExactEstimator, functools.partial(mapg.DiceEstimator, n_trajectories=4, horizon=2))
+    def test_what_is_not_defined_reaches_nothing_else(self, make_estimator):
+        steps = []
+        for metrics in ((), ("cooperation_by_state",)):
+            game, policies, _, _ = self.setting(2, metrics, np.ones([2, 5]))
+            problem = Problem(
+                game=game, policies=tuple(policies), agents=(mapg.MetaMAPG(1.0),) * 2,
+                estimator=make_estimator(game, policies), task_distribution=mapg.DefaultTasks(game),
+            )
+            trainer = MetaTrainer(problem, TrainerSettings(n_tasks=2, jit_compile=False), [0])
+            steps.append((trainer.step(), trainer.meta_param_values()))
+        (without, params), (with_metrics, other_params) = steps
+        self.assertAllEqual(without.mean_reward, with_metrics.mean_reward)
+        self.assertAllEqual(without.term_norms, with_metrics.term_norms)
+        tf.nest.map_structure(self.assertAllEqual, params, other_params)
+        if make_estimator is not mapg.ExactEstimator:  # With four trajectories of two steps, some state is in no task.
+            self.assertTrue(any(np.any(np.isnan(own)) for own in with_metrics.game_metrics.values()))
 
 
 if __name__ == "__main__":

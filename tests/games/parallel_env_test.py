@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import io
+import pickle
 import sys
 from unittest import mock
 import warnings
@@ -70,7 +71,8 @@ class SameGameTest(tf.test.TestCase):
 
     def test_rewards_of_the_dilemma_and_of_another_task(self):
         game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma())
-        for task, factor in ((None, 1.0), (2.0 * game.default_tasks, 2.0)):
+        doubled = 2.0 * game.default_tasks
+        for task, factor in ((None, 1.0), (doubled, 2.0), (doubled.tolist(), 2.0)):
             env = mapg.to_parallel_env(game, task, horizon=2)
             seen, _ = env.reset()
             self.assertEqual(seen, {"agent_0": 0, "agent_1": 0})
@@ -98,6 +100,72 @@ class SameGameTest(tf.test.TestCase):
         other = copy.copy(env)
         other.reset(seed=7)
         self.assertEqual([other.reset()[0]["agent_0"] for _ in range(4)], starts[1:5])
+
+
+    def test_copies_go_on_from_where_they_were_made(self):
+        env = mapg.to_parallel_env(games()["vectors"])
+        env.reset(seed=7)
+        joint_actions = [{"agent_0": np.float32([0.1 * t]), "agent_1": np.float32([t, -t])} for t in range(4)]
+        for joint_action in joint_actions[:2]:
+            env.step(joint_action)
+        copies = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+        expected = [env.step(joint_action) for joint_action in joint_actions[2:]]
+        for other in copies:
+            played = [other.step(joint_action) for joint_action in joint_actions[2:]]
+            tf.nest.map_structure(np.testing.assert_array_equal, played, expected)
+
+
+class InputTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_it_begins_with_a_reset(self):
+        env = mapg.to_parallel_env(games()["dilemma"])
+        for method, call in (("step", lambda: env.step({})), ("render", env.render)):
+            with self.assertRaisesRegex(mapg.InvalidInputError, f"^GameEnv.{method} = .*: must be called after reset$"):
+                call()
+
+    def test_tasks_are_finite(self):
+        for task in ([1.0, np.nan], np.array([np.inf, -2.0])):
+            with self.assertRaisesRegex(mapg.InvalidInputError, "^to_parallel_env.task = .*: must be finite$"):
+                mapg.to_parallel_env(games()["coins"], task)
+
+    @parameterized.parameters(-1, 1.5, "seed", True)
+    def test_seeds(self, seed):
+        env = mapg.to_parallel_env(games()["dilemma"])
+        allowed = rf"^GameEnv.reset\(seed\) = {seed!r}: must be an integer ≥ 0$"
+        with self.assertRaisesRegex(mapg.InvalidInputError, allowed):
+            env.reset(seed=seed)
+
+    @parameterized.parameters(
+        *(("dilemma", 0, one, "an integer in 0..1") for one in (2, -1, 0.0, np.nan, "C", None, [0], [0, 1], True)),
+        *(("vectors", np.zeros(1), one, "finite numbers of shape (2,)") for one in (
+            0.0, [0.0], [0.0] * 3, [[0.0, 0.0]], [0.0, np.nan], [np.inf, 0.0], "there", None, [[0.0], [0.0, 0.0]], {},
+        )),
+    )
+    def test_actions_are_in_their_spaces(self, name, first, action, allowed):
+        env = mapg.to_parallel_env(games()[name])
+        env.reset(seed=0)
+        seen = env.render()
+        with self.assertRaises(mapg.InvalidInputError) as caught:
+            env.step({"agent_0": first, "agent_1": action})
+        self.assertRegex(str(caught.exception), r"^GameEnv.step\(actions\)\['agent_1'\] = [^\n]*: must be ")
+        self.assertEndsWith(str(caught.exception), f": must be {allowed}")
+        self.assertEqual(env.render(), seen)
+
+    @parameterized.parameters(({"agent_0": 0},), ([0, 0],), (None,), ({},))
+    def test_all_who_are_there_act(self, actions):
+        env = mapg.to_parallel_env(games()["dilemma"])
+        env.reset(seed=0)
+        allowed = r"^GameEnv.step\(actions\) = .*: must be a dict of what agent_0, agent_1 do$"
+        with self.assertRaisesRegex(mapg.InvalidInputError, allowed):
+            env.step(actions)
+
+    def test_actions_of_many_kinds(self):
+        env, played = mapg.to_parallel_env(games()["vectors"]), []
+        for actions in ([[1], (0, 2)], [np.float64([1.0]), np.int64([0, 2])], [tf.ones([1]), tf.constant([0.0, 2.0])]):
+            env.reset(seed=0)
+            played.append(env.step(dict(zip(env.agents, actions))))
+        for other in played[1:]:
+            tf.nest.map_structure(np.testing.assert_array_equal, other, played[0])
 
 
 class RenderTest(tf.test.TestCase):

@@ -84,6 +84,42 @@ class MasksTest(tf.test.TestCase, parameterized.TestCase):
         counts = _mask().sum(axis=(2, 3), keepdims=True)
         self.assertAllClose(tape.gradient(total, values), _mask() / counts, rtol=1e-14, atol=0.0)
 
+    @parameterized.product(mode=MODES, with_mask=[False, True], axis=[[2, 3], [1]])
+    def test_mean_where_defined(self, mode, with_mask, axis):
+        everywhere = _values(()) if with_mask else np.random.default_rng(4).normal(size=SHAPE)
+        values, mask = everywhere.copy(), _mask() if with_mask else np.ones(SHAPE, bool)
+        undefined = np.random.default_rng(5).uniform(size=SHAPE) < 0.4
+        undefined[0, 0] = undefined[:, :, 0, 0] = True
+        values[undefined] = np.nan
+        mean = mode[1](lambda values: masks.mean_where_defined(values, tf.constant(mask) if with_mask else None, axis))
+        found = mean(tf.constant(values)).numpy()
+        kept = np.moveaxis(np.where(mask, values, np.nan), axis, np.arange(-len(axis), 0))
+        for index in np.ndindex(*found.shape):
+            own = kept[index][~np.isnan(kept[index])]
+            self.assertAllClose(found[index], own.mean() if own.size else np.nan, rtol=1e-14, atol=1e-14)
+        self.assertTrue(np.any(np.isnan(found)) and np.any(~np.isnan(found)))
+        # Where all are defined, bit for bit what it is without a thought of it.
+        own_mask = tf.constant(mask) if with_mask else None
+        one, other = (
+            mode[1](lambda values, function=function: function(values, own_mask, [2, 3]))(tf.constant(everywhere))
+            for function in (masks.mean, masks.mean_where_defined)
+        )
+        self.assertAllEqual(one, other)
+
+    def test_derivatives_where_nothing_is_defined(self):
+        values = tf.constant([[np.nan, 2.0, 4.0], [np.nan, np.nan, np.nan]])
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            mean = masks.mean_where_defined(values, None, -1)
+        self.assertAllEqual(mean, [3.0, np.nan])
+        self.assertAllEqual(tape.gradient(mean, values), [[0.0, 0.5, 0.5], [0.0, 0.0, 0.0]])
+        totals, counts = tf.constant([1.0, 2.0]), tf.constant([0.0, 4.0])
+        with tf.GradientTape() as tape:
+            tape.watch((totals, counts))
+            ratio = masks.ratio(totals, counts)
+        self.assertAllEqual(ratio, [np.nan, 0.5])
+        self.assertAllEqual(tape.gradient(ratio, (totals, counts)), [[0.0, 0.25], [0.0, -0.125]])
+
     def test_without_a_mask_nothing_is_built(self):
         @tf.function(autograph=False)
         def masked(values):

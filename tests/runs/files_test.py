@@ -1,6 +1,7 @@
 """Proves that a file or directory appears whole or not at all, also if its writer fails or is killed."""
 
 import json
+import math
 import os
 import pathlib
 import signal
@@ -10,6 +11,7 @@ import threading
 from unittest import mock
 
 from absl.testing import parameterized
+import numpy as np
 import tensorflow as tf
 
 from tf_metamapg.runs import files
@@ -195,6 +197,9 @@ class FilesTest(tf.test.TestCase, parameterized.TestCase):
         # In lists: TensorFlow compares the numbers of two dicts only roughly.
         self.assertEqual([json.loads(self.path.read_text("utf-8"))], [value])
         self.assertEndsWith(self.path.read_text("utf-8"), "}\n")
+        files.write_json(self.path, {"metric": [(math.nan, 1.0), {"a": -math.inf}], "b": np.float64("nan")})
+        self.assertEqual(json.loads(self.path.read_text("utf-8")), {"metric": [[None, 1.0], {"a": None}], "b": None})
+        files.write_json(self.path, value)
         with self.assertRaises(TypeError):
             files.write_json(self.path, {"seeds": object()})
         # In lists: TensorFlow compares the numbers of two dicts only roughly.

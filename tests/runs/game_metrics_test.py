@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import command_line
 from tf_metamapg import configs
 from tf_metamapg import contracts
 from tf_metamapg.checks import InvalidInputError
@@ -87,6 +88,39 @@ class GameMetricsTest(tf.test.TestCase):
             _, table = self.said.split(f"Mean of {name} per step on held-out tasks")
             for mean in np.array(self.summary["meta_test"][name]).mean(axis=0).ravel():
                 self.assertIn(f"{mean:+.3f} ± ", table.split("\n\n")[1])
+
+
+@pytest.mark.slow
+class UndefinedTest(tf.test.TestCase):
+
+    def test_a_metric_that_is_nowhere_defined(self):
+        """In an episode of one step nobody has acted before: nulls, empty cells and gaps; what is there is right."""
+        path = pathlib.Path(self.get_temp_dir()) / "run"
+        bindings = [
+            *command_line.TINY, "LoadedDiceEstimator.horizon = 1", "train.export_tasks = []",
+            "IteratedMatrixGame.metrics = ['cooperation', 'cooperation_by_state']",
+        ]
+        outcome = command_line.run("--gin_file=ipd.gin", f"--run_dir={path}", *command_line.gin_params(*bindings))
+        self.assertEqual(outcome.status, 0, outcome.stderr)
+
+        def refused(constant):
+            raise AssertionError(f"{constant} is no JSON")
+
+        found = json.loads((path / "summary.json").read_text("utf-8"), parse_constant=refused)["meta_test"]
+        self.assertEqual(found["cooperation_after_cd"], [[[None, None]] * 2] * 2)
+        self.assertEqual(found["cooperation_at_start"], found["cooperation"])
+        with open(path / "metrics.csv", newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                self.assertEqual([row["cooperation_after_cc_0"], row["cooperation_after_dd_1"]], ["", ""])
+                self.assertEqual(row["cooperation_at_start_1"], row["cooperation_1"])
+        self.assertTrue((path / "figures" / "cooperation_after_dc.png").exists())
+        self.assertIn("not defined", outcome.stdout)
+        # A run that has ended is reported from what it has written.
+        again = command_line.run(
+            "--gin_file=ipd.gin", f"--run_dir={path}", "--resume", *command_line.gin_params(*bindings)
+        )
+        self.assertEqual((again.status, again.stderr), (0, ""))
+        self.assertIn("not defined", again.stdout)
 
 
 class NamesTest(tf.test.TestCase, parameterized.TestCase):

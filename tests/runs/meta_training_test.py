@@ -89,16 +89,23 @@ class StagesTest(tf.test.TestCase):
 
     def test_validation_takes_the_best_of_a_stage_to_the_next(self):
         """With a meta learning rate that is absurd the second meta-update makes the first worse."""
-        run_dir = self.root / "validated"
-        outcome = command_line.run(*arguments(
-            run_dir, "train.agents = [@MetaPG(), @PolicyGradient()]", "train.earlier_stages = [@first/Stage()]",
+        run_dir, killed_dir = self.root / "validated", self.root / "validated_and_killed"
+        bindings = (
+            "train.agents = [@MetaPG(), @PolicyGradient()]", "train.earlier_stages = [@first/Stage()]",
             "first/Stage.n_meta_updates = 2", "first/Stage.meta_learning_rate = 30.0", "train.validate_every = 1",
             "train.n_meta_updates = 1", "train.meta_learning_rate = 0.0", "train.checkpoint_every = 1",
-        ))
+        )
+        outcome = command_line.run(*arguments(run_dir, *bindings))
         self.assertEqual(outcome.status, 0, outcome.stderr)
         first, start = (np.load(run_dir / "checkpoints" / f"ckpt-{number}.npz") for number in (1, 2))
         self.assertEqual((int(first["notes/stage"]), int(start["notes/stage"])), (0, 1))
         self.assertAllEqual(start["variables/meta_params/0/0"], first["variables/meta_params/0/0"])
+        # What was best is known still if the process is killed in the worse update.
+        killed = command_line.finish(command_line.start_to_be_killed(2, *arguments(killed_dir, *bindings)))
+        self.assertEqual(killed.status, -signal.SIGKILL)
+        outcome = command_line.run(*arguments(killed_dir, *bindings), "--resume")
+        self.assertIn("resumed after 1 of 3 meta-updates\n", outcome.stdout)
+        self.assertEqual((killed_dir / "learned.npz").read_bytes(), (run_dir / "learned.npz").read_bytes())
 
     def test_a_run_starts_from_the_same_seeds_only(self):
         lstm = ["train.policies = [@lstm_policy, @tabular_policy]", "train.estimator = @DiceEstimator"]
@@ -153,6 +160,27 @@ class EarlyStoppingTest(tf.test.TestCase):
         again = json.loads((run_dir / "summary.json").read_text("utf-8"))
         self.assertEqual(json.dumps(again["meta_test"]), json.dumps(summary["meta_test"]))
         self.assertEqual(again["meta_updates"], 3)
+
+
+    @pytest.mark.slow
+    def test_each_stage_ends_early(self):
+        """Patience begins anew with a stage; so it does in a run that goes on within the second."""
+        run_dir = pathlib.Path(self.get_temp_dir()) / "run"
+        own = arguments(
+            run_dir, "train.agents = [@MetaPG(), @PolicyGradient()]", "train.meta_learning_rate = 0.0",
+            "train.earlier_stages = [@Stage()]", "Stage.n_meta_updates = 40", "train.n_meta_updates = 50",
+            "train.validate_every = 1", "train.checkpoint_every = 1", "train.callbacks = [@EarlyStopping()]",
+            "EarlyStopping.patience = 2",
+        )
+        self.assertEqual(command_line.run(*own).status, 0)
+        summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
+        self.assertEqual(summary["meta_updates"], 3 + 3)
+        (run_dir / "summary.json").unlink()
+        (run_dir / "checkpoints" / "ckpt-6.npz").unlink()
+        outcome = command_line.run(*own, "--resume")
+        self.assertIn("resumed after 5 of 90 meta-updates\n", outcome.stdout)
+        again = json.loads((run_dir / "summary.json").read_text("utf-8"))
+        self.assertEqual((again["meta_updates"], [again["meta_test"]]), (6, [summary["meta_test"]]))
 
 
 class CallbackTest(tf.test.TestCase):

@@ -70,6 +70,19 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
                 values.append((event.step, value.tag, tf.make_ndarray(value.tensor).item()))
         return values
 
+    def test_seeds_without_a_number(self):
+        table = table_of(1)
+        table[0, 0, 2] = table[:, 1, 2] = np.nan
+        log = self.log()
+        log.write(1, table)
+        log.close()
+        cells = np.reshape(self.read_csv(), [len(SEEDS), N_AGENTS, -1])[:, :, 5]
+        self.assertEqual([*cells[:, 1], cells[0, 0]], [""] * 4)
+        self.assertAllEqual(metrics.read(self.csv_path, len(SEEDS), N_AGENTS, "float32")[0], table)
+        by_tag = {tag: value for _, tag, value in self.read_events()}
+        self.assertAllClose(by_tag["agent_0/cooperation_0"], table[1:, 0, 2].mean(), rtol=1e-6)
+        self.assertNotIn("agent_1/cooperation_0", by_tag)
+
     def test_tensorboard_shows_the_events(self):
         self.write(1, 3)
         accumulator = event_accumulator.EventAccumulator(str(self.events)).Reload()

@@ -1,6 +1,7 @@
 """The report at the end of a run has the right numbers in the right columns."""
 
 import pathlib
+import warnings
 
 from absl.testing import parameterized
 import numpy as np
@@ -26,8 +27,13 @@ def _summary(average_reward):
     }
 
 
+def _text(summary, compared):
+    """As it is printed where there is no terminal."""
+    return "".join(map(str, report.parts(RunDirectory("run"), summary, compared)))
+
+
 def _rows(compared, average_reward=AVERAGE_REWARD):
-    return _table(report.text(RunDirectory("run"), _summary(average_reward), compared), "Mean reward per step")
+    return _table(_text(_summary(average_reward), compared), "Mean reward per step")
 
 
 def _table(text, title):
@@ -38,6 +44,15 @@ def _table(text, title):
 
 
 class ReportTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_what_is_not_defined(self):
+        values = AVERAGE_REWARD.copy()
+        values[0, :, 0] = values[:, 1, 2] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            _, before, after = str(report.adaptation_table(values, ["A", "B", "C"], [0, 2])).splitlines()
+        self.assertEqual(before.split()[1:4] + before.split()[-1:], ["-1.000", "±", "nan", "-3.000"])
+        self.assertEqual(after.split()[7:9] + after.split()[-1:], ["not", "defined", "+0.500"])
 
     @parameterized.parameters(
         ([0], ["agent 0, worst seed"], ["-1.000"], ["+0.500"]),
@@ -68,7 +83,7 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
     def test_each_metric_of_the_game_has_a_table(self):
         summary = _summary(AVERAGE_REWARD)
         summary["meta_test"]["own_coins"] = (AVERAGE_REWARD + 10.0).tolist()
-        text = report.text(RunDirectory("run"), summary, [1])
+        text = _text(summary, [1])
         self.assertEqual(_table(text, "Mean reward per step"), _rows([1]))
         header, *rows = _table(text, "Mean of own_coins per step on held-out tasks")
         self.assertEqual(header, _rows([1])[0])
@@ -76,22 +91,24 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual([row.split()[1:4] for row in rows], [["+9.000", "±", "0.000"], ["+10.500", "±", "0.000"]])
 
     def test_says_where_everything_is(self):
-        text = report.text(RunDirectory("run"), _summary(AVERAGE_REWARD), [0])
+        text = _text(_summary(AVERAGE_REWARD), [0])
         self.assertIn("over 2 seeds", text)
         self.assertIn("7 meta-updates, 12 s, compiled with XLA", text)
         self.assertIn("of seed 1, the best in meta-validation", text)
-        for name in ("figures/adaptation.png", "summary.json", "metrics.csv", "initial_policies", "config.gin"):
+        for name in (
+            "report.html", "figures/adaptation.png", "summary.json", "metrics.csv", "initial_policies", "config.gin",
+        ):
             self.assertIn(str(pathlib.Path("run") / name), text)
         self.assertNotIn("adapted_policies", text)
-        tasks = report.text(RunDirectory("run"), {**_summary(AVERAGE_REWARD), "exported_tasks": [0]}, [0])
+        tasks = _text({**_summary(AVERAGE_REWARD), "exported_tasks": [0]}, [0])
         self.assertIn("adapted policies  run/adapted_policies, of seed 1", tasks)
         naive = {**_summary(AVERAGE_REWARD), "exported_tasks": [0]}
         del naive["meta_validation"]
-        text = report.text(RunDirectory("run"), naive, [0])
+        text = _text(naive, [0])
         self.assertIn("1 inner updates, 12 s", text)
         self.assertIn("adapted policies  run/adapted_policies, of seed 1, the best at the end", text)
         self.assertNotIn("initial_policies", text)
-        without = report.text(RunDirectory("run"), {**_summary(AVERAGE_REWARD), "exported_seed": None}, [0])
+        without = _text({**_summary(AVERAGE_REWARD), "exported_seed": None}, [0])
         self.assertIn("initial policies  none", without)
 
 

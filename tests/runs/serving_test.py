@@ -61,6 +61,10 @@ def cell(game):
     return [mapg.keras_recurrent_policy(game, 0, make_cell), *tabular(game)[1:]]
 
 
+def given_features(game):
+    return [mapg.opponent_features_policy(game, 0), *tabular(game)[1:]]
+
+
 # By name: the agent, its game, the policies, the estimator, and its critic.
 CASES = {
     "naive": (mapg.PolicyGradient(entropy_bonus=0.1), dilemma, tabular, mapg.DiceEstimator, {}),
@@ -74,10 +78,21 @@ CASES = {
     "lola_a": (mapg.LOLAShaping(opponent_model=MODEL), dilemma, tabular, mapg.LoadedDiceEstimator, {}),
     "lola_b": (mapg.LOLATaylor(opponent_model=MODEL), dilemma, tabular, mapg.DiceEstimator, {}),
     "sos": (mapg.SOS(opponent_model=MODEL), dilemma, tabular, mapg.LoadedDiceEstimator, {}),
+    "consensus": (mapg.ConsensusOptimization(opponent_model=MODEL), dilemma, tabular, mapg.LoadedDiceEstimator, {}),
+    "competitive": (
+        mapg.CompetitiveGradientDescent(opponent_model=MODEL), dilemma, tabular, mapg.LoadedDiceEstimator, {},
+    ),
     "actor_critic": (
         mapg.AdvantageActorCritic(critic_units=3), dilemma, tabular, mapg.ScoreFunctionEstimator, {},
     ),
+    "coma": (mapg.COMA(critic_units=3), dilemma, tabular, mapg.ScoreFunctionEstimator, {}),
+    "recursive": (mapg.RecursiveReasoning(critic_units=3), dilemma, tabular, mapg.ScoreFunctionEstimator, {}),
+    "counterfactual": (
+        mapg.MetaMAPG(), dilemma, tabular, mapg.CounterfactualDiceEstimator, {"critic": mapg.CounterfactualBaseline},
+    ),
     "ppo": (mapg.PPO(critic_units=3), dilemma, tabular, mapg.ScoreFunctionEstimator, {}),
+    "alignment": (mapg.AdvantageAlignment(critic_units=3), dilemma, tabular, mapg.ScoreFunctionEstimator, {}),
+    "loqa": (mapg.LOQA(critic_units=3), dilemma, tabular, mapg.ScoreFunctionEstimator, {}),
     "fixed": (mapg.Fixed(), dilemma, tabular, mapg.LoadedDiceEstimator, {}),
     "linear_features": (
         mapg.MetaMAPG(), dilemma, tabular, mapg.LoadedDiceEstimator,
@@ -86,6 +101,7 @@ CASES = {
     "value_network": (
         mapg.MetaMAPG(), dilemma, lstm, mapg.LoadedDiceEstimator, {"critic": mapg.ValueNetwork, "gae_lambda": 0.9},
     ),
+    "opponent_features": (mapg.MetaPG(0.1), dilemma, given_features, mapg.ScoreFunctionEstimator, {}),
     # Games that end, the second with actions that are arrays.
     "cautious": (outsider_test.Cautious(0.5), outsider_test.Commons, perceptrons, mapg.LoadedDiceEstimator, {}),
     "navigation": (mapg.MetaMAPG(0.01), mapg.NavigationGame, perceptrons, mapg.LoadedDiceEstimator, {}),
@@ -328,6 +344,20 @@ class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
             self.refusal(mapg.LOLADiCE(opponent_model=MODEL)),
             r"^agents\[1\] = LOLADiCE.*: must be an agent whose update plays no game, to go on learning where it is "
             r"served \(export_learning\)$",
+        )
+
+    def test_what_is_remembered_of_each_trajectory(self):
+        game = dilemma()
+        policies = [mapg.carried_state_policy(game, 0, 2), *tabular(game)[1:]]
+        estimator = mapg.ScoreFunctionEstimator(game, policies, 2, 3)
+        with self.assertRaises(mapg.InvalidInputError) as caught:
+            serving.export_learning_agent(
+                os.path.join(self.get_temp_dir(), "agent"), mapg.COALAPG(), estimator, 0, policies[0].reference_params
+            )
+        self.assertRegex(
+            str(caught.exception),
+            r"^carried_state_policy.n_trajectories = 2: must be as many as are sampled at each link, which must be "
+            "known: such agents do not go on learning as they serve$",
         )
 
     def test_exact_values(self):

@@ -63,6 +63,21 @@ class StatisticsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(mean, [1.5, -2.0])
         self.assertAllEqual(np.isnan(half_width), [True, True])
 
+    def test_seeds_that_are_not_defined_do_not_count(self):
+        values = np.random.default_rng(2).normal(size=[6, 5])
+        values[[0, 3], 1] = values[:5, 2] = values[:, 3] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            mean, half_width = statistics.mean_and_interval(values)
+            self.assertAllEqual(statistics.mean(values, 0), mean)
+        for column, n_seeds in enumerate((6, 4, 1, 0, 6)):
+            own = values[~np.isnan(values[:, column]), column]
+            self.assertLen(own, n_seeds)
+            expected = statistics.mean_and_interval(own) if n_seeds else (np.nan, np.nan)
+            self.assertAllEqual((mean[column], half_width[column]), expected)
+        self.assertAllEqual(mean[[0, 4]], values[:, [0, 4]].mean(axis=0))
+        self.assertEqual(statistics.mean(values.astype(np.float32), -1).dtype, np.float32)
+
     def test_equal_values_have_an_interval_of_zero(self):
         self.assertAllEqual(statistics.mean_and_interval(np.full([5, 2], 0.25))[1], [0.0, 0.0])
 

@@ -91,8 +91,13 @@ class FirstStepTest(tf.test.TestCase, parameterized.TestCase):
                 _, rewards, continues = super().step(tasks, state, joint_action, uniforms)
                 return {"stock": uniforms[0] * tasks}, rewards, continues
 
-        with self.assertRaises(tf.errors.InvalidArgumentError):
+        with self.assertRaisesRegex(
+            checks.InvalidInputError,
+            r"^Forgetful\.step\(\.\.\.\) = InvalidArgumentError: must be possible with \(float32 \[2, 3\], .*"
+            r"\(Incompatible shapes: \[2,3,4\] vs\. \[2,3\][^\n]*\)$",
+        ) as caught:
             simulator(Forgetful())
+        self.assertIsInstance(caught.exception.__context__, tf.errors.InvalidArgumentError)
 
     def test_what_is_seen_after_an_end_does_not_count(self):
         class Trap(Barter):

@@ -360,7 +360,8 @@ class RefusalsTest(tf.test.TestCase, parameterized.TestCase):
         allowed = "^HostSimulator.game = .*lacks make_environments; see .*HostGame"
         with self.assertRaisesRegex(mapg.InvalidInputError, allowed):
             mapg.HostSimulator(game, policies)
-        with self.assertRaisesRegex(mapg.InvalidInputError, "^InGraphSimulator.game = .*: must be a game that is"):
+        message = "^InGraphSimulator.game = .*: must be a game that is .*; HostSimulator plays environments; this lacks"
+        with self.assertRaisesRegex(mapg.InvalidInputError, message):
             mapg.InGraphSimulator(mapg.ParallelEnvGame(Leaving), policies)
 
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+import signal
 
 from absl.testing import parameterized
 import pytest
@@ -53,6 +54,40 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
             (train("workers", n_workers=2) / "metrics.csv").read_text("utf-8"),
             (whole / "metrics.csv").read_text("utf-8"),
         )
+
+
+@pytest.mark.slow
+class KilledTest(tf.test.TestCase):
+
+    def test_a_run_among_teammates_that_was_killed_ends_the_same(self):
+        """`half_cheetah.gin` is killed while it writes its third checkpoint, between two meta-validations."""
+        root = pathlib.Path(self.get_temp_dir())
+        teammates = root / "teammates" / "snapshots" / "agent_1"
+        bindings = (
+            "train.n_meta_updates = 5", "train.validate_every = 2", f"Snapshots.directory = '{teammates}'",
+            "Snapshots.n_train = 2", "Snapshots.n_validation = 2", "Snapshots.n_test = 2",
+        )
+
+        def train(config, name, *arguments, start=command_line.start, status=0):
+            # MuJoCo notes warnings in a file where it is.
+            outcome = command_line.finish(start(
+                f"--gin_file={config}.gin", f"--run_dir={root / name}",
+                *command_line.gin_params(*command_line.TINY, "train.checkpoint_every = 1"), *arguments, cwd=root,
+            ))
+            self.assertEqual(outcome.status, status, outcome.stderr)
+            return outcome.stdout
+
+        train("half_cheetah_teammates", "teammates", "--gin_param=train.snapshot_every = 1")
+        own = functools.partial(train, "half_cheetah")
+        flags = command_line.gin_params(*bindings)
+        own("whole", *flags)
+        kill = functools.partial(command_line.start_to_be_killed, 3)
+        own("killed", *flags, start=kill, status=-signal.SIGKILL)
+        self.assertFalse((root / "killed" / "summary.json").exists())
+        self.assertIn("resumed after 2 of 5 meta-updates\n", own("killed", *flags, "--resume"))
+        self.assertEqual(summary_of(root / "killed"), summary_of(root / "whole"))
+        metrics = [(root / name / "metrics.csv").read_text("utf-8") for name in ("killed", "whole")]
+        self.assertEqual(*metrics)
 
 
 class MetaTrainerTest(tf.test.TestCase, parameterized.TestCase):

@@ -30,5 +30,31 @@ class ValueNetworkTest(testing.CriticTests, tf.test.TestCase):
         return mapg.ValueNetwork(spec, policies, units=3)
 
 
+class CentralValueNetworkTest(testing.CriticTests, tf.test.TestCase):
+
+    def make_critic(self, spec, policies):
+        return mapg.CentralValueNetwork(spec, policies, units=3)
+
+
+class CounterfactualBaselineTest(testing.CriticTests, tf.test.TestCase):
+
+    def make_critic(self, spec, policies):
+        return mapg.CounterfactualBaseline(spec, policies, units=3)
+
+
+class RecursiveReasoningBaselineTest(testing.CriticTests, tf.test.TestCase):
+
+    def make_critic(self, spec, policies):
+        return mapg.RecursiveReasoningBaseline(spec, policies, units=3)
+
+
+class MeanFieldBaselineTest(testing.CriticTests, tf.test.TestCase):
+
+    fewest_agents = 3
+
+    def make_critic(self, spec, policies):
+        return mapg.MeanFieldBaseline(spec, policies, units=3)
+
+
 if __name__ == "__main__":
     tf.test.main()

@@ -18,6 +18,12 @@ class LoadedDiceTest(testing.EstimatorTests, tf.test.TestCase):
         return mapg.LoadedDiceEstimator(game, policies, n_trajectories, horizon)
 
 
+class CounterfactualDiceTest(testing.EstimatorTests, tf.test.TestCase):
+
+    def make_estimator(self, game, policies, n_trajectories, horizon):
+        return mapg.CounterfactualDiceEstimator(game, policies, n_trajectories, horizon)
+
+
 class ScoreFunctionTest(testing.EstimatorTests, tf.test.TestCase):
 
     def make_estimator(self, game, policies, n_trajectories, horizon):

@@ -16,7 +16,9 @@ class MatrixGameTest(testing.GameTests, tf.test.TestCase):
 class IteratedMatrixGameTest(testing.GameTests, tf.test.TestCase):
 
     def make_game(self):
-        return mapg.IteratedMatrixGame(mapg.public_goods(3), discount=0.9, dtype="float64")
+        return mapg.IteratedMatrixGame(
+            mapg.public_goods(3), discount=0.9, dtype="float64", metrics=("cooperation", "cooperation_by_state")
+        )
 
 
 class IteratedMatrixGameOfFiveTest(testing.GameTests, tf.test.TestCase):
@@ -69,6 +71,12 @@ class NavigationGameTest(testing.GameTests, tf.test.TestCase):
 
     def make_game(self):
         return mapg.NavigationGame(goal=(0.15, 0.0))
+
+
+class MaxOfTwoQuadraticsTest(testing.GameTests, tf.test.TestCase):
+
+    def make_game(self):
+        return mapg.MaxOfTwoQuadratics()
 
 
 class LinearQuadraticGameTest(testing.GameTests, tf.test.TestCase):

@@ -2,12 +2,13 @@
 
 import tensorflow as tf
 
+from tests.policies import carrying_test
 from tests.policies import keras_models_test
 from tests.policies import policies_test
 import tf_metamapg as mapg
 from tf_metamapg import testing
 
-KINDS = policies_test.KINDS | keras_models_test.KINDS
+KINDS = policies_test.KINDS | keras_models_test.KINDS | carrying_test.KINDS
 
 
 class VectorTest(testing.PolicyTests, tf.test.TestCase):

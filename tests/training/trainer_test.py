@@ -7,6 +7,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import adaptation
 from tf_metamapg import checks
 from tf_metamapg import links
 from tf_metamapg.agents.learning_rates import LearnedRates
@@ -22,6 +23,7 @@ from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
+from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.training import gradient_norms
@@ -209,6 +211,51 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllGreater(after[:, 0, 0] - before[:, 0, 0], 0.02)
 
 
+class SharingTest(tf.test.TestCase):
+
+    AGENTS = MetaMAPG(LearnedRates(1.0)), MetaMAPG(LearnedRates(1.0))
+
+    def trainer(self, agents=AGENTS, **settings):
+        return make_trainer(SEEDS, EXACT, False, "float64", agents, **settings)
+
+    def test_both_learn_one_policy_by_the_mean_of_their_gradients(self):
+        shared, apart = self.trainer(share_initial_policy=True), self.trainer()
+        self.assertAllEqual(shared.meta_params[1].initial[0], apart.meta_params[0].initial[0])
+        self.assertNotAllClose(apart.meta_params[1].initial[0], apart.meta_params[0].initial[0], atol=0.1)
+        # From the same policies in both: what each would do by itself.
+        for own, other in zip(tf.nest.flatten(apart.meta_params), tf.nest.flatten(shared.meta_params)):
+            own.assign(other)
+        (first, second), *_ = apart._compute()
+        gradients, *_ = shared._compute()
+        self.assertNotAllClose(first.initial[0], second.initial[0], rtol=1e-3)
+        expected = tf.nest.map_structure(lambda one, other: (one + other) / 2, first, second)
+        for own in gradients:
+            self.assertAllClose(tf.nest.flatten(own), tf.nest.flatten(expected), rtol=1e-14)
+        for _ in range(3):
+            shared.step()
+        one, other = map(tf.nest.flatten, shared.meta_params)
+        for leaf, same in zip(one, other, strict=True):
+            self.assertAllEqual(leaf, same)
+
+    def test_they_learn_to_cooperate(self):
+        trainer = self.trainer((MetaMAPG(2.0), MetaMAPG(2.0)), share_initial_policy=True, meta_learning_rate=0.3)
+        for _ in range(60):
+            trainer.step()
+        rewards = learning.evaluate(trainer, random.META_VALIDATION, 1, N_TASKS).mean_reward[:, 1]
+        self.assertAllGreater(rewards, -1.2)
+
+    def test_who_cannot_share(self):
+        with self.assertRaisesRegex(
+            checks.InvalidInputError, "^share_initial_policy = True: must be False, as there are no two meta-agents$"
+        ):
+            self.trainer((MetaMAPG(1.0), PolicyGradient(1.0)), share_initial_policy=True)
+        with self.assertRaisesRegex(
+            checks.InvalidInputError, "must be False, as agents 0 and 1 do not learn the same: MetaParams"
+        ) as caught:
+            self.trainer((MetaMAPG(1.0), MetaMAPG(LearnedRates(1.0))), share_initial_policy=True)
+        self.assertNotIn("\n", str(caught.exception))
+
+
 class MaxGradientNormTest(tf.test.TestCase):
 
     def test_longer_gradients_are_shortened_and_others_left_alone(self):
@@ -312,6 +359,29 @@ class LearnedUpdatesTest(tf.test.TestCase):
             moved = (updated[0].params[0] - states[0].params[0]) / gradients[0]
             self.assertAllClose(moved, np.broadcast_to(rates[:, step, None, None, None], moved.shape), rtol=1e-9)
             states = updated
+
+    def test_where_a_population_says_who_begins_updates_alone_are_learned(self):
+        """By the meta-gradient of chains from what is drawn; other starts in each task, and none is learned."""
+        agents = MetaMAPG(LearnedRates(1.0)), PolicyGradient(1.0)
+        problem = make_problem(EXACT, "float64", agents)
+        problem = dataclasses.replace(problem, populations=(NormalPolicies(problem.policies[0]), None))
+        settings = TrainerSettings(chain_length=2, n_tasks=N_TASKS, jit_compile=False)
+        trainer = MetaTrainer(problem, settings, SEEDS)
+        states = trainer.initial_states(random.META_TRAIN, N_TASKS)
+        starts = states[0].params[0].numpy()
+        self.assertGreater(np.min(np.std(starts, axis=1)), 0.0)
+        table, gradients = table_of(trainer, 0), trainer._compute()[0][0]
+        keys = [trainer._draw_link_keys(random.META_TRAIN, tf.constant(0, tf.int64), link) for link in range(3)]
+        chain = adaptation.adapt(
+            problem.estimator, agents, tuple(state.params for state in states),
+            trainer.tasks(random.META_TRAIN, N_TASKS), keys,
+        )
+        expected = agents[0].meta_gradients(chain, 0).total.update
+        self.assertAllClose(gradients.update, expected, rtol=1e-9, atol=1e-12)
+        self.assertAllGreater(np.abs(expected), 1e-7)
+        trainer.step()
+        self.assertAllEqual(table_of(trainer, 0), table)
+        self.assertAllGreater(np.abs(trainer.meta_params[0].update.numpy()), 0.01)
 
     def test_of_each_parameter_by_the_same_meta_learning_rate_if_none_is_given(self):
         agents = MetaMAPG(LearnedRatesPerParameter(1.0)), PolicyGradient(1.0)

@@ -1,6 +1,5 @@
 """What the agents that anticipate one step of the others have in common: two terms, each with its name."""
 
-import abc
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -8,14 +7,13 @@ import tensorflow as tf
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import links
-from tf_metamapg.agents.base import GradientAgent
-from tf_metamapg.agents.opponent_models import check_opponent_model
+from tf_metamapg.agents.informed import Informed
 from tf_metamapg.contracts import InnerLearningRate
 from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import Params
 
 
-class Anticipating(GradientAgent):
+class Anticipating(Informed):
     """An agent that assumes that every other agent takes a naive step of size η.
 
     The estimator must be one of expected inner updates: derivatives of the others' gradients are needed,
@@ -31,29 +29,14 @@ class Anticipating(GradientAgent):
         Args:
             inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
             assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
-            optimizer, entropy_bonus: see `GradientAgent`.
-            opponent_model: how the others' policies are estimated, see `opponent_models.py`; by default they are read.
+            optimizer, entropy_bonus, opponent_model: see `Informed`.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate, optimizer, entropy_bonus)
+        super().__init__(inner_learning_rate, optimizer, entropy_bonus, opponent_model)
         checks.check_number(f"{type(self).__name__}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
-        check_opponent_model(f"{type(self).__name__}.opponent_model", opponent_model)
         self._assumed_learning_rate = assumed_learning_rate
-        self._opponent_model = opponent_model
-        self.reads_others = opponent_model is None
-
-    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """`gradients_at` the others' policies as the agent knows them; see `GradientAgent.gradients`."""
-        if self._opponent_model is not None:
-            link = self._opponent_model.estimate(objectives.estimator, objectives.link, agent_index)
-            objectives = links.Objectives(objectives.estimator, objectives.tasks, link)
-        return self.gradients_at(objectives, agent_index)
-
-    @abc.abstractmethod
-    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """The gradient that it follows at given policies of all agents; see `GradientAgent.gradients`."""
 
     def anticipation(self, objectives: links.Objectives, agent_index: int) -> Params:
         """η Σ_{j≠i} (∇ᵢ∇ⱼVⁱ) ∇ⱼVʲ: what the others' steps do to the agent's own gradient."""

@@ -95,10 +95,18 @@ class GradientAgent(descriptions.Described, abc.ABC):
         self, state: AgentState, objectives: links.Objectives, agent_index: int, step_params: Structure
     ) -> AgentState:
         """See `contracts.Agent.update`: one step along its gradient (Eq. 3)."""
+        return self.stepped_along(self.climbed(objectives, agent_index), state, step_params)
+
+    def climbed(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """Its gradient with that of the entropy bonus: Params with leaves [S, N, ...]; see `gradients`."""
         gradients = self.gradients(objectives, agent_index)
-        if self._entropy_bonus:
-            bonuses = objectives.entropy_gradients(agent_index)
-            gradients = tuple(leaf + self._entropy_bonus * bonus for leaf, bonus in zip(gradients, bonuses))
+        if not self._entropy_bonus:
+            return gradients
+        bonuses = objectives.entropy_gradients(agent_index)
+        return tuple(leaf + self._entropy_bonus * bonus for leaf, bonus in zip(gradients, bonuses))
+
+    def stepped_along(self, gradients: Params, state: AgentState, step_params: Structure) -> AgentState:
+        """Its state after one step along what its optimiser makes of gradients [S, N, ...]; see `update`."""
         direction, moments = self._optimizer.direction(gradients, state.extra)
         return AgentState(self.stepped(state.params, direction, step_params), moments)
 

@@ -11,15 +11,15 @@ from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents.base import GradientAgent
 from tf_metamapg.agents.fixed import Fixed
+from tf_metamapg.agents.informed import Informed
 from tf_metamapg.agents.naive import PolicyGradient
-from tf_metamapg.agents.opponent_models import check_opponent_model
 from tf_metamapg.contracts import InnerLearningRate
 from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import Params
 from tf_metamapg.numerics import random
 
 
-class LOLADiCE(GradientAgent):
+class LOLADiCE(Informed):
     """∇ᵢ Vⁱ(θⁱ, φ^-i(θⁱ, θ^-i)), φ^-i after some naive steps of the others that the agent looks ahead to.
 
     These steps are a chain in which the agent itself stands still; from samples, each has its own rollout. Its gradient
@@ -39,31 +39,24 @@ class LOLADiCE(GradientAgent):
             inner_learning_rate: α ≥ 0, its own step, see `GradientAgent`.
             assumed_learning_rate: η ≥ 0, the step that it assumes of the others.
             n_lookahead_steps: how many steps of the others it looks ahead to, ≥ 0; none is naive learning.
-            opponent_model: how the others' policies are estimated, see `opponent_models.py`; by default
-                they are read.
-            optimizer, entropy_bonus: see `GradientAgent`.
+            opponent_model, optimizer, entropy_bonus: see `Informed`.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
-        super().__init__(inner_learning_rate, optimizer, entropy_bonus)
+        super().__init__(inner_learning_rate, optimizer, entropy_bonus, opponent_model)
         kind = type(self).__name__
         checks.check_number(f"{kind}.assumed_learning_rate", assumed_learning_rate, minimum=0.0)
         # All steps are part of one graph.
         checks.check_integer(f"{kind}.n_lookahead_steps", n_lookahead_steps, minimum=0, maximum=1000)
-        check_opponent_model(f"{kind}.opponent_model", opponent_model)
         self._assumed_learning_rate = assumed_learning_rate
         self._n_lookahead_steps = n_lookahead_steps
-        self._opponent_model = opponent_model
-        self.reads_others = opponent_model is None
 
     def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
         """See `GradientAgent.gradients`."""
         estimator, tasks, link = objectives.estimator, objectives.tasks, objectives.link
         links.check_cross_derivatives(estimator)
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
-        if self._opponent_model is not None:
-            link = self._opponent_model.estimate(estimator, link, agent_index)
         agents: list[GradientAgent] = [PolicyGradient(self._assumed_learning_rate)] * estimator.spec.n_agents
         agents[agent_index] = Fixed()
         own_params = link.joint_params[agent_index]

@@ -15,8 +15,8 @@ class LOLAShaping(anticipation.Anticipating):
     et al. 2017: the mean of Σ_t γ^t r_t^j (Σ_{t'≤t} ∇ᵢ log πⁱ)(Σ_{t'≤t} ∇ⱼ log πʲ)ᵀ.
     """
 
-    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """See `Anticipating.gradients_at`."""
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """See `GradientAgent.gradients`."""
         return anticipation.add(
             objectives.gradients(agent_index, with_respect_to=agent_index),
             self.shaping(objectives, agent_index),

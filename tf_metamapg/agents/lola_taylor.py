@@ -11,8 +11,8 @@ from tf_metamapg.contracts import Params
 class LOLATaylor(anticipation.Anticipating):
     """∇ᵢ[Vⁱ + η Σ_{j≠i} ⟨∇ⱼVⁱ, ∇ⱼVʲ⟩], the gradient of Vⁱ(θⁱ, θ^-i + η ∇V^-i) to first order in η."""
 
-    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """See `Anticipating.gradients_at`."""
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """See `GradientAgent.gradients`."""
         return anticipation.add(
             objectives.gradients(agent_index, with_respect_to=agent_index),
             self.anticipation(objectives, agent_index),

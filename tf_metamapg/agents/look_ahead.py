@@ -12,8 +12,8 @@ class LookAhead(anticipation.Anticipating):
     the agent does not see that its own parameters shape it.
     """
 
-    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """See `Anticipating.gradients_at`."""
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """See `GradientAgent.gradients`."""
         return anticipation.add(
             objectives.gradients(agent_index, with_respect_to=agent_index),
             self.anticipation(objectives, agent_index),

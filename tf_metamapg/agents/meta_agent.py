@@ -53,7 +53,13 @@ class MetaAgent(PolicyGradient):
             estimate = chain.compile_fn(
                 functools.partial(self._opponent_model.estimate, chain.estimator, agent_index=agent_index)
             )
-            chain = chain._replace(links=tuple(map(estimate, chain.links)))
+            batch_shape = chain.links[0].agent_states[agent_index].params[0].shape[:2]
+            known = self._opponent_model.init(chain.estimator, agent_index, batch_shape)
+            seen = []
+            for link in chain.links:
+                link, known = estimate(link, known=known)
+                seen.append(link)
+            chain = chain._replace(links=tuple(seen))
         weights = self._value_weights(len(chain.links) - 1)
         checks.check(
             isinstance(weights, (list, tuple)) and len(weights) == len(chain.links),

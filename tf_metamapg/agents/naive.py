@@ -1,4 +1,4 @@
-"""The naive learner: policy gradient that takes the other agents as they are (Eq. 1)."""
+"""The naive learner (Kim et al. 2020, Eq. 3): policy gradient that takes the other agents as they are."""
 
 from tf_metamapg import links
 from tf_metamapg.agents.base import GradientAgent

@@ -74,7 +74,7 @@ class Momentum(SGD):
         self._decay = decay
 
     def init(self, params: Params) -> Structure:
-        """m: zeros like the parameters."""
+        """m: zeros like the parameters, [S, N, ...]."""
         return tuple(map(tf.zeros_like, params))
 
     def _direction(self, gradients: Params, moments: Structure) -> tuple[Params, Structure]:
@@ -108,7 +108,7 @@ class RMSProp(SGD):
         self._epsilon = epsilon
 
     def init(self, params: Params) -> Structure:
-        """v: zeros like the parameters."""
+        """v: zeros like the parameters, [S, N, ...]."""
         return tuple(map(tf.zeros_like, params))
 
     def _direction(self, gradients: Params, moments: Structure) -> tuple[Params, Structure]:

@@ -8,6 +8,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents import anticipation
+from tf_metamapg.agents.game_jacobian import inner_products
 from tf_metamapg.contracts import InnerLearningRate
 from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import Params
@@ -47,8 +48,8 @@ class SOS(anticipation.Anticipating):
         self._alignment = alignment
         self._radius = radius
 
-    def gradients_at(self, objectives: links.Objectives, agent_index: int) -> Params:
-        """See `Anticipating.gradients_at`."""
+    def gradients(self, objectives: links.Objectives, agent_index: int) -> Params:
+        """See `GradientAgent.gradients`."""
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         agents = range(len(objectives.by_agent))
         naive = [objectives.gradients(agent, with_respect_to=agent) for agent in agents]
@@ -66,19 +67,10 @@ class SOS(anticipation.Anticipating):
         self, naive: Sequence[Params], look_ahead: Sequence[Params], shaping: Sequence[Params]
     ) -> tf.Tensor:
         """p of each seed and task: [S, N]."""
-        along = _inner_products(shaping, look_ahead)
+        along = inner_products(shaping, look_ahead)
         is_against = along < 0.0
-        ratio = self._alignment * _inner_products(look_ahead, look_ahead) / tf.where(is_against, -along, 1.0)
+        ratio = self._alignment * inner_products(look_ahead, look_ahead) / tf.where(is_against, -along, 1.0)
         p_1 = tf.where(is_against, tf.minimum(ratio, 1.0), 1.0)
-        square_norm = _inner_products(naive, naive)
+        square_norm = inner_products(naive, naive)
         p_2 = tf.where(square_norm < self._radius**2, square_norm, 1.0)
         return tf.minimum(p_1, p_2)
-
-
-def _inner_products(first: Sequence[Params], second: Sequence[Params]) -> tf.Tensor:
-    """⟨x, y⟩ over the parameters of all agents: [S, N]."""
-    products = [
-        tf.reduce_sum(leaf * other, axis=list(range(2, len(leaf.shape))))
-        for leaf, other in zip(tf.nest.flatten(first), tf.nest.flatten(second))
-    ]
-    return tf.add_n(products)

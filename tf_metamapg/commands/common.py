@@ -1,24 +1,35 @@
-"""What the command lines have in common: help, one-line errors, interruptions and exit statuses."""
+"""What the command lines have in common: help, one-line errors, interruptions and exit statuses.
+
+TensorFlow, which takes seconds to import, is imported by commands that have found nothing wrong with their arguments.
+"""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
+import logging
 import os
 import pathlib
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import types
+from typing import TYPE_CHECKING
 
 from absl import flags
-import tensorflow as tf
 
 from tf_metamapg import checks
-from tf_metamapg import contracts
+from tf_metamapg.commands import help
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
-from tf_metamapg.runs.recorder import RunStopped
+from tf_metamapg.runs import terminal
+from tf_metamapg.runs.run_directory import RunDirectory
+from tf_metamapg.runs.stops import RunStopped
+
+if TYPE_CHECKING:
+    from tf_metamapg import contracts
 
 
 def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], None], hint: Callable[[], str]) -> int:
@@ -40,7 +51,7 @@ def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], N
     try:
         with _ended_by_signals(hint):
             if {"--help", "-h"} & set(argv):
-                print(f"{module.__doc__}\n{module.FLAGS.module_help(module.__name__)}")
+                terminal.say(help.text(module))
             else:
                 work(_parsed(module.FLAGS, argv))
             sys.stdout.flush()
@@ -51,13 +62,52 @@ def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], N
         status, line = 1, f"stopped: {error}"
     except BrokenPipeError:
         status, line = 1, ""
-    except (OSError, MemoryError, tf.errors.OpError, subprocess.SubprocessError) as error:
+    except (OSError, MemoryError, subprocess.SubprocessError, *_tensorflow_errors()) as error:
         status, line = 1, f"stopped: {_described(error)}; {hint()}"
     progress.close_all()
     _release_stdout()
     if line:
         print(checks.one_line(line), file=sys.stderr)
     return status
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """A context to import what needs TensorFlow in; if that cannot be done, one line says so.
+
+    Meanwhile TensorFlow writes notices that no setting turns off, and they would hide the one line that matters when
+    something is wrong.
+
+    Raises:
+        InvalidInputError: if a package is not installed, say, or Keras has another backend.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        held_back = tempfile.TemporaryFile()
+    except OSError:  # There is no directory for it.
+        held_back = open(os.devnull, "w+b")
+    with held_back, _redirected(held_back):
+        yield
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _redirected(held_back):
+    """A context in which what is written to stderr goes to a file, and is shown if an error takes many lines."""
+    stderr = os.dup(2)
+    os.dup2(held_back.fileno(), 2)
+    try:
+        yield
+    except Exception as error:
+        text = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        if "\n" not in text:
+            raise checks.InvalidInputError(text) from error
+        held_back.seek(0)
+        os.write(stderr, held_back.read())
+        raise
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def path(flag: str, value: str) -> str:
@@ -78,17 +128,30 @@ def run_directory(arguments: list[str]) -> str:
     """The directory of the one run that the arguments name.
 
     Raises:
-        InvalidInputError: if there is another number of them.
+        InvalidInputError: if there is another number of them, or no run.
     """
     allowed = "the directory of one run, and flags; see --help"
     checks.check(len(arguments) == 1, "arguments", " ".join(arguments), allowed)
-    return path("run", arguments[0])
+    named = path("run", arguments[0])
+    RunDirectory(named).check_exists()
+    return named
 
 
-def note_other_game(path: str, own: contracts.AnyGame, played: contracts.AnyGame) -> None:
+@contextlib.contextmanager
+def naming(**flags_by_parameter: str) -> Iterator[None]:
+    """A context in which what is wrong with a parameter is said of the flag that it comes from."""
+    try:
+        yield
+    except checks.InvalidInputError as error:
+        parameter, equals, rest = str(error).partition(" = ")
+        flag = flags_by_parameter.get(parameter, parameter)
+        raise checks.InvalidInputError(f"{flag}{equals}{rest}") from error
+
+
+def note_other_game(path: str, own: "contracts.AnyGame", played: "contracts.AnyGame") -> None:
     """Says so if what is met has learned in another game."""
     if own.spec.name != played.spec.name:
-        print(f"note: {path} has learned in another game, {own.spec.name}, and plays {played.spec.name}", flush=True)
+        terminal.say(f"note: {path} has learned in another game, {own.spec.name}, and plays {played.spec.name}")
 
 
 def directory(flag: str, value: str) -> pathlib.Path:
@@ -118,13 +181,19 @@ def _parsed(flag_values, argv):
         raise checks.InvalidInputError("flags: no flag has such a long name; see --help") from error
 
 
+def _tensorflow_errors():
+    """What TensorFlow raises, if it has been imported."""
+    tensorflow = sys.modules.get("tensorflow")
+    return () if tensorflow is None else (tensorflow.errors.OpError,)
+
+
 def _described(error):
     """What has gone wrong around the program."""
     if isinstance(error, OSError):
         text = error.strerror or str(error)
         path = error.filename2 or error.filename
         return f"{path}: {text}" if path else text
-    if isinstance(error, tf.errors.OpError):
+    if isinstance(error, _tensorflow_errors()):
         # Without TensorFlow's names of operations.
         return re.sub(r"\{\{.*?\}\} |\[Op:.*", "", error.message).strip()
     return f"{type(error).__name__}: {error}"
@@ -147,7 +216,7 @@ def _ended_by_signals(hint):
     for number in handlers:
         signal.signal(number, lambda *_: None)
     own_writer = signal.set_wakeup_fd(writer)
-    threading.Thread(target=_end, args=(reader, [*handlers], hint), daemon=True).start()
+    threading.Thread(target=_end, args=(reader, os.dup(2), [*handlers], hint), daemon=True).start()
     try:
         yield
     finally:
@@ -157,15 +226,15 @@ def _ended_by_signals(hint):
         os.close(writer)
 
 
-def _end(reader, numbers, hint):
+def _end(reader, stderr, numbers, hint):
     """Ends the process if one of some signals is read; it holds no lock, as the main thread may be anywhere."""
-    with open(reader, "rb", buffering=0) as signals:
+    with open(reader, "rb", buffering=0) as signals, open(stderr, "wb", buffering=0) as errors:
         while number := signals.read(1):
             if number[0] in numbers:
                 try:
                     if progress.is_shown():
                         os.write(1, b"\n")
-                    os.write(2, f"{checks.one_line(f'interrupted: {hint()}')}\n".encode(errors="replace"))
+                    errors.write(f"{checks.one_line(f'interrupted: {hint()}')}\n".encode(errors="replace"))
                 finally:  # Also where nobody reads what is written.
                     os._exit(128 + number[0])
 

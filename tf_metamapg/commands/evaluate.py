@@ -1,11 +1,13 @@
-"""Evaluates what a run has learned: on other tasks, for more inner updates, among others.
+r"""Evaluates what a run has learned: on other tasks, for longer, among others.
 
     bin/evaluate runs/ipd-1 --n_inner_updates=50
-    bin/evaluate runs/ipd-1 --n_tasks=64 --task_draw=1 --gin_param="PayoffNoise.width = 0.5"
-    bin/evaluate runs/ipd-1 --opponents=runs/ipd_lola-1 --agent=0
+    bin/evaluate runs/ipd-1 --n_tasks=64 --task_draw=1 \
+        --gin_param="PayoffNoise.width = 0.5"
+    bin/evaluate runs/ipd-1 --opponents=runs/ipd_meta_pg-1
+    bin/evaluate runs/ipd-1 runs/ipd_meta_pg-1 --jobs=2
 
-Without flags the numbers of the run's own summary.json come out again. Where the package is installed,
-tf-metamapg-evaluate is the same.
+Without flags the numbers of the run's own summary.json come out again. Where
+the package is installed, tf-metamapg-evaluate is the same.
 """
 
 import contextlib
@@ -14,14 +16,13 @@ import sys
 from absl import flags
 
 from tf_metamapg import checks
-from tf_metamapg import loading
 from tf_metamapg.commands import common
+from tf_metamapg.commands.jobs import Job
+from tf_metamapg.commands.jobs import Jobs
 from tf_metamapg.runs import claims
-from tf_metamapg.runs import figures
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
-from tf_metamapg.runs import publication
-from tf_metamapg.runs import report
+from tf_metamapg.runs import terminal
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer(
@@ -30,10 +31,6 @@ flags.DEFINE_integer(
 flags.DEFINE_integer("n_tasks", None, "Tasks for each seed; by default as in the run.", flag_values=FLAGS)
 flags.DEFINE_integer(
     "task_draw", 0, "Which tasks of meta-testing: 0 are those of the run itself, any other number others.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_multi_string(
-    "gin_param", [], "A gin binding that comes after the run's config, such as 'PayoffNoise.width = 0.5'.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -45,18 +42,52 @@ flags.DEFINE_string(
     "output_dir", None, "Where evaluation.json and the figure go. By default RUN/evaluations/evaluation-1, -2, …",
     flag_values=FLAGS
 )
+flags.DEFINE_integer(
+    "jobs", 1, "How many runs at once, each in a process of its own on its share of the cores.", flag_values=FLAGS
+)
+flags.DEFINE_multi_string(
+    "gin_param", [], "A gin binding that comes after the run's config, such as 'PayoffNoise.width = 0.5'.",
+    flag_values=FLAGS,
+)
 
 
 def run(argv: list[str]) -> int:
     """Runs the command line; returns its exit status, see `common.run`."""
-    return common.run(argv, sys.modules[__name__], _run, lambda: "nothing was written; start again")
+    jobs = Jobs()
+
+    def hint():
+        jobs.kill()
+        return "what is not said to be written was not; start again"
+
+    return common.run(argv, sys.modules[__name__], lambda arguments: _run(arguments, jobs), hint)
 
 
-def _run(arguments):
-    loaded = loading.load_run(common.run_directory(arguments), FLAGS.gin_param)
-    opponents = None if FLAGS.opponents is None else loading.load_run(common.path("--opponents", FLAGS.opponents))
+def _run(arguments, jobs):
+    checks.check_integer("--jobs", FLAGS.jobs, minimum=1)
+    if len(arguments) > 1:
+        directories = [common.run_directory([argument]) for argument in arguments]
+        checks.check(FLAGS.output_dir is None, "--output_dir", FLAGS.output_dir, "left out, as there are several runs")
+        jobs.run([Job(path, ["evaluate", path, *_flags_for_each()]) for path in directories], FLAGS.jobs)
+    else:
+        _evaluate(common.run_directory(arguments))
+
+
+def _flags_for_each():
+    own = FLAGS.get_flags_for_module(__name__)
+    return [text for flag in own if flag.present and flag.name != "jobs" for text in flag.serialize().splitlines()]
+
+
+def _evaluate(directory):
+    with common.importing():
+        from tf_metamapg import loading
+        from tf_metamapg.runs import figures
+        from tf_metamapg.runs import publication
+        from tf_metamapg.runs import report
+    loaded = loading.load_run(directory, FLAGS.gin_param)
+    with common.naming(directory="--opponents"):
+        opponents = None if FLAGS.opponents is None else loading.load_run(common.path("--opponents", FLAGS.opponents))
     if loaded.summary is None:
-        print("note: this run has not ended; it is evaluated as its last checkpoint has it", flush=True)
+        terminal.say("note: this run has not ended; it is evaluated as its last checkpoint has it")
     if opponents is None:
         checks.check(FLAGS.agent == 0, "--agent", FLAGS.agent, "left out, or together with --opponents")
     else:
@@ -67,7 +98,11 @@ def _run(arguments):
         type((loaded if opponents is None or index == FLAGS.agent else opponents).agents[index]).__name__
         for index in range(len(loaded.agents))
     ]
-    with _output_directory(loaded.directory.path) as output:
+    flags_by_parameter = {name: f"--{name}" for name in ("n_inner_updates", "n_tasks", "task_draw")}
+    with (
+        common.naming(**flags_by_parameter, agent_index="--agent"),
+        _output_directory(loaded.directory.path) as output,
+    ):
         evaluation = loaded.evaluate(
             n_inner_updates, FLAGS.n_tasks, FLAGS.task_draw, opponents=opponents, agent_index=FLAGS.agent,
             report=progress.inner_updates(n_inner_updates, loaded.experiment.compared),
@@ -76,15 +111,16 @@ def _run(arguments):
             "run": str(loaded.directory.path), "opponents": FLAGS.opponents, "agent": names,
             "seeds": list(loaded.seeds), "task_draw": FLAGS.task_draw,
             "n_tasks": int(evaluation.joint_params[0][0].shape[1]), "gin_params": FLAGS.gin_param,
-            **publication.as_lists(evaluation),
+            "axes": publication.AXES, **publication.as_lists(evaluation),
         })
         title = publication.labels(loaded.experiment.problem)[0]
         figures.save_adaptation_figure(output / "adaptation.png", evaluation.mean_reward, title, names)
     compared = loaded.experiment.compared_agents if opponents is None else [FLAGS.agent]
-    print(
-        f"\nMean reward per step, mean and 95% interval over {len(loaded.seeds)} seeds:\n\n"
-        f"{report.adaptation_table(evaluation.mean_reward, names, compared)}\n\n"
-        f"numbers: {output / 'evaluation.json'}; figure: {output / 'adaptation.png'}"
+    terminal.report(
+        f"\nMean reward per step, mean and 95% interval over {len(loaded.seeds)} seeds:\n\n",
+        report.adaptation_table(evaluation.mean_reward, names, compared),
+        f"\n\nnumbers: {output / 'evaluation.json'}; figure: {output / 'adaptation.png'}",
+        better=max,
     )
 
 

@@ -1,13 +1,14 @@
-"""Exports policies of a run that has ended as SavedModels, into its directory.
+"""Exports policies of a run that has ended, as SavedModels in its directory.
 
     bin/export runs/ipd-1 --all_seeds
     bin/export runs/ipd-1 --task=0 --task=3
     bin/export runs/ipd-1 --learning
 
-The first line writes the learned initial policies of all seeds, runs/ipd-1/initial_policies/seed_0/agent_0, …; the
-second what these adapt to within two tasks of meta-testing, runs/ipd-1/adapted_policies/task_0/agent_0, …, of the best
-seed; the third agents that go on learning where they are served. Where the package is installed, tf-metamapg-export is
-the same.
+The first line writes the learned initial policies of all seeds,
+initial_policies/seed_0/agent_0, …; the second what these adapt to within two
+tasks of meta-testing, adapted_policies/task_0/agent_0, …, of the best seed;
+the third agents that go on learning where they are served. Where the package
+is installed, tf-metamapg-export is the same.
 """
 
 import sys
@@ -15,11 +16,9 @@ import sys
 from absl import flags
 
 from tf_metamapg import checks
-from tf_metamapg import loading
 from tf_metamapg.commands import common
-from tf_metamapg.runs import exports
 from tf_metamapg.runs import progress
-from tf_metamapg.runs import serving
+from tf_metamapg.runs import terminal
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_bool(
@@ -42,7 +41,12 @@ def run(argv: list[str]) -> int:
 
 
 def _run(arguments):
-    loaded = loading.load_run(common.run_directory(arguments))
+    named = common.run_directory(arguments)
+    with common.importing():
+        from tf_metamapg import loading
+        from tf_metamapg.runs import exports
+        from tf_metamapg.runs import serving
+    loaded = loading.load_run(named)
     experiment, directory = loaded.experiment, loaded.directory
     if loaded.summary is None:
         raise checks.InvalidInputError(f"run = {directory.path}: must be a run that has ended; go on with --resume")
@@ -64,4 +68,4 @@ def _run(arguments):
         written += exports.export_adapted(directory, experiment, adapted_params, seeds, tasks)
         if FLAGS.learning:
             written += exports.export_learning(directory, experiment, loaded.trainer, seeds, adapted_params)
-    print("\n".join(f"written: {path}" for path in written))
+    terminal.say("\n".join(f"written: {path}" for path in written))

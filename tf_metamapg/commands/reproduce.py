@@ -1,44 +1,27 @@
-"""Reproduces results of the literature: the figure, the raw numbers behind it and a table, for each name.
+"""Reproduces results: a figure, the raw numbers behind it and a table for each.
 
     bin/reproduce --list
     bin/reproduce figure_3
     bin/reproduce figure_1 exact_ipd --output_dir=results
 
-The last line replaces what the repository holds in results/; without --output_dir nothing there is touched.
-Where the package is installed, tf-metamapg-reproduce is the same.
+The first line says what there is and how long it takes; the last replaces what
+the repository holds in results/. Without --output_dir nothing there is
+touched. RESULTS.md has all that was reproduced. Where the package is
+installed, tf-metamapg-reproduce is the same.
 """
 
+import importlib
 import sys
 
 from absl import flags
 
 from tf_metamapg import checks
 from tf_metamapg.commands import common
-from tf_metamapg.reproductions import coin_game
-from tf_metamapg.reproductions import coin_game_exact
-from tf_metamapg.reproductions import dice_ipd
-from tf_metamapg.reproductions import exact_ipd
-from tf_metamapg.reproductions import figure_1
-from tf_metamapg.reproductions import figure_2
-from tf_metamapg.reproductions import figure_3
-from tf_metamapg.reproductions import gradient_quality
-from tf_metamapg.reproductions import half_cheetah
-from tf_metamapg.reproductions import lasting_cooperation
-from tf_metamapg.reproductions import personas_choice
-from tf_metamapg.reproductions import personas_ipd
-from tf_metamapg.reproductions import personas_rps
-from tf_metamapg.reproductions import public_goods
-from tf_metamapg.reproductions import shape_naive_learner
+from tf_metamapg.commands.jobs import Job
+from tf_metamapg.commands.jobs import Jobs
+from tf_metamapg.reproductions.catalogue import REPRODUCTIONS
 from tf_metamapg.runs import files
-
-REPRODUCTIONS = {
-    module.__name__.rpartition(".")[-1]: module
-    for module in (
-        figure_1, figure_2, figure_3, exact_ipd, dice_ipd, gradient_quality, personas_ipd, personas_rps,
-        personas_choice, shape_naive_learner, lasting_cooperation, coin_game_exact, coin_game, public_goods,
-        half_cheetah,
-    )
-}
+from tf_metamapg.runs import terminal
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_bool("list", False, "Say what each result is, how long it takes and where it is from.", flag_values=FLAGS)
@@ -46,6 +29,9 @@ flags.DEFINE_string(
     "output_dir", "runs/reproduced",
     "Where a directory for each result, and RESULTS.md about all of them, go; what is there already is replaced.",
     flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "jobs", 1, "How many results at once, each in a process of its own on its share of the cores.", flag_values=FLAGS
 )
 
 
@@ -58,14 +44,19 @@ def run(argv: list[str]) -> int:
     Returns:
         exit status, see `common.run`.
     """
-    return common.run(
-        argv, sys.modules[__name__], _run, lambda: "the same command goes on with it; short results begin again"
-    )
+    jobs = Jobs()
+
+    def hint():
+        jobs.kill()
+        return "the same command goes on with it; short results begin again"
+
+    return common.run(argv, sys.modules[__name__], lambda names: _run(names, jobs), hint)
 
 
-def _run(names):
+def _run(names, jobs):
+    checks.check_integer("--jobs", FLAGS.jobs, minimum=1)
     if FLAGS.list:
-        print(_listing())
+        terminal.say(_listing())
         return
     allowed = f"one of {', '.join(REPRODUCTIONS)}"
     if not names:
@@ -75,30 +66,36 @@ def _run(names):
     output_dir = common.directory("--output_dir", FLAGS.output_dir)
     for name in names:
         common.directory("--output_dir", str(output_dir / name))
-    for name in names:
-        print(f"{name}: {REPRODUCTIONS[name].TITLE}, about {REPRODUCTIONS[name].DURATION}", flush=True)
-        REPRODUCTIONS[name].reproduce(output_dir / name)
-        print(f"\n{(output_dir / name / 'table.md').read_text('utf-8')}")
+    if FLAGS.jobs > 1 and len(names) > 1:
+        jobs.run([Job(name, ["reproduce", name, f"--output_dir={output_dir}"]) for name in names], FLAGS.jobs)
         files.write_text(output_dir / "RESULTS.md", _report(output_dir))
-        print(f"figure, numbers and table: {output_dir / name}; all results: {output_dir / 'RESULTS.md'}", flush=True)
+        return
+    for name in names:
+        terminal.say(f"{name}: {REPRODUCTIONS[name].title}, about {REPRODUCTIONS[name].duration}")
+        with common.importing():
+            module = importlib.import_module(f"tf_metamapg.reproductions.{name}")
+        module.reproduce(output_dir / name)
+        terminal.markdown(f"\n{(output_dir / name / 'table.md').read_text('utf-8')}")
+        files.write_text(output_dir / "RESULTS.md", _report(output_dir))
+        terminal.say(f"figure, numbers and table: {output_dir / name}; all results: {output_dir / 'RESULTS.md'}")
 
 
 def _listing():
     return "\n".join(
-        f"{name:<22}{module.TITLE}\n{'':<22}about {module.DURATION} on two cores; {module.SOURCE}"
-        for name, module in REPRODUCTIONS.items()
+        f"{name:<22}{result.title}\n{'':<22}about {result.duration} on two cores; {result.source}"
+        for name, result in REPRODUCTIONS.items()
     )
 
 
 def _report(output_dir):
     """RESULTS.md: everything that has been reproduced so far, in the order of the list."""
     sections = ["# Results\n\nWritten by `bin/reproduce`, and by nothing else.\n"]
-    for name, module in REPRODUCTIONS.items():
+    for name, result in REPRODUCTIONS.items():
         table = output_dir / name / "table.md"
         if table.exists():
             sections.append(
-                f"## {module.TITLE}\n\n`bin/reproduce {name} --output_dir={output_dir}`. Source: {module.SOURCE}.\n\n"
-                f"{table.read_text('utf-8')}\n![{module.TITLE}]({name}/figure.png)\n\n"
+                f"## {result.title}\n\n`bin/reproduce {name} --output_dir={output_dir}`. Source: {result.source}.\n\n"
+                f"{table.read_text('utf-8')}\n![{result.title}]({name}/figure.png)\n\n"
                 f"Raw numbers: [{name}/numbers.csv]({name}/numbers.csv)\n"
             )
     return "\n".join(sections)

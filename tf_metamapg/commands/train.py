@@ -1,10 +1,14 @@
-"""Meta-trains agents as gin configs say, and leaves a run directory.
+r"""Meta-trains agents as gin configs say, and leaves a run directory.
 
     bin/train --gin_file=ipd.gin
-    bin/train --gin_file=ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds
-    bin/train --gin_file=ipd.gin --gin_param="train.n_seeds = 5" --run_dir=runs/five_seeds --resume
+    bin/train --gin_file=ipd.gin --gin_param="train.n_seeds = 5" \
+        --run_dir=runs/five_seeds
+    bin/train --gin_file=ipd.gin --gin_param="train.n_seeds = 5" \
+        --run_dir=runs/five_seeds --resume
 
-Where the package is installed, tf-metamapg-train is the same.
+The first line trains twenty seeds in less than a minute; the last goes on
+with a run that was killed. Where the package is installed, tf-metamapg-train
+is the same.
 """
 
 import contextlib
@@ -14,7 +18,6 @@ import sys
 from absl import flags
 
 from tf_metamapg import checks
-from tf_metamapg import configs
 from tf_metamapg import gin_messages
 from tf_metamapg import gin_reader
 from tf_metamapg.commands import common
@@ -35,11 +38,11 @@ flags.DEFINE_string(
     "run_dir", None, "Where the run's files go. By default runs/NAME-1, runs/NAME-2, … after the last gin file.",
     flag_values=FLAGS,
 )
+flags.DEFINE_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.", flag_values=FLAGS)
 flags.DEFINE_string(
     "init_from", None, "The directory of a run: each seed starts from what the same seed has learned there, as "
     "train.init_from says in a config.", flag_values=FLAGS,
 )
-flags.DEFINE_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.", flag_values=FLAGS)
 flags.DEFINE_bool(
     "allow_other_versions", False, "Resume a run though TensorFlow or another package has another version by now.",
     flag_values=FLAGS,
@@ -68,6 +71,8 @@ def run(argv: list[str], started: float) -> int:
         def work(arguments):
             claim = _claim(arguments)
             directories.append(claimed.enter_context(claim))
+            with common.importing():
+                from tf_metamapg import configs
             bindings = list(FLAGS.gin_param)
             if FLAGS.init_from is not None:
                 bindings.append(f"train.init_from = {common.path('--init_from', FLAGS.init_from)!r}")
@@ -84,6 +89,9 @@ def _claim(arguments):
     checks.check(not arguments, "arguments", " ".join(arguments), "flags only; see --help")
     if not FLAGS.gin_file:
         raise checks.InvalidInputError("--gin_file: name at least one, such as ipd.gin")
+    for gin_file in FLAGS.gin_file:
+        path = common.path("--gin_file", gin_file)
+        gin_reader.check_exists(path, f"--gin_file={path}")
     if FLAGS.run_dir is not None:
         checks.check(FLAGS.run_dir != "", "--run_dir", FLAGS.run_dir, "the name of a directory")
         return claims.claim(common.path("--run_dir", FLAGS.run_dir), FLAGS.resume)

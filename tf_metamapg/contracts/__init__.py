@@ -11,6 +11,10 @@ K and T are known as a graph is built, but where an agent is exported that goes 
 the policies and the agent itself must take any there.
 """
 
+from tf_metamapg.contracts.agents import Agent
+from tf_metamapg.contracts.agents import InnerLearningRate
+from tf_metamapg.contracts.agents import InnerOptimizer
+from tf_metamapg.contracts.agents import OpponentModel
 from tf_metamapg.contracts.games import AnyGame
 from tf_metamapg.contracts.games import EntropyGame
 from tf_metamapg.contracts.games import Environments
@@ -20,18 +24,20 @@ from tf_metamapg.contracts.games import HostGame
 from tf_metamapg.contracts.games import MeasuredExactGame
 from tf_metamapg.contracts.games import MeasuredGame
 from tf_metamapg.contracts.games import TaskDistribution
+from tf_metamapg.contracts.joint_actions import JointActionEstimator
+from tf_metamapg.contracts.joint_actions import JointActionGame
+from tf_metamapg.contracts.joint_actions import JointActionValues
 from tf_metamapg.contracts.kinds import check_kind
 from tf_metamapg.contracts.kinds import checked_kind
-from tf_metamapg.contracts.learning import Agent
 from tf_metamapg.contracts.learning import Critic
 from tf_metamapg.contracts.learning import Estimator
-from tf_metamapg.contracts.learning import InnerLearningRate
-from tf_metamapg.contracts.learning import InnerOptimizer
-from tf_metamapg.contracts.learning import OpponentModel
 from tf_metamapg.contracts.learning import PlayingEstimator
 from tf_metamapg.contracts.learning import Simulator
+from tf_metamapg.contracts.policies import AnyPopulation
+from tf_metamapg.contracts.policies import CarryingPolicy
 from tf_metamapg.contracts.policies import ExactPolicy
 from tf_metamapg.contracts.policies import ExportablePolicy
+from tf_metamapg.contracts.policies import GrowingPopulation
 from tf_metamapg.contracts.policies import Policy
 from tf_metamapg.contracts.policies import Population
 from tf_metamapg.contracts.policies import StepPolicy
@@ -54,7 +60,9 @@ __all__ = [
     "AgentSpec",
     "AgentState",
     "AnyGame",
+    "AnyPopulation",
     "Box",
+    "CarryingPolicy",
     "Critic",
     "Discrete",
     "EntropyGame",
@@ -65,9 +73,13 @@ __all__ = [
     "ExportablePolicy",
     "Game",
     "GameSpec",
+    "GrowingPopulation",
     "HostGame",
     "InnerLearningRate",
     "InnerOptimizer",
+    "JointActionEstimator",
+    "JointActionGame",
+    "JointActionValues",
     "JointParams",
     "MeasuredExactGame",
     "MeasuredGame",

@@ -77,7 +77,11 @@ class MeasuredGame(Game, Protocol):
     def metrics(
         self, tasks: Structure, state: Structure, joint_action: tuple[tf.Tensor, ...]
     ) -> dict[str, tuple[tf.Tensor, ...]]:
-        """By name, for each agent, tensor [S, N, K] of one step; what is reported are means over steps."""
+        """By name, for each agent, tensor [S, N, K] of one step, NaN where a metric is not defined there.
+
+        What is reported are means over the steps where it is defined: so a rate of cooperation after some joint action
+        is 1, 0 or, after others, NaN.
+        """
         ...
 
 
@@ -139,7 +143,10 @@ class MeasuredExactGame(ExactGame, Protocol):
     def exact_metrics(
         self, tasks: Structure, strategies: tuple[tf.Tensor, ...]
     ) -> dict[str, tuple[tf.Tensor, ...]]:
-        """By name, for each agent, E Σ_t γᵗ m_t over E Σ_t γᵗ, tensors [S, N]: the discounted mean per step."""
+        """By name, for each agent, E Σ_t γᵗ m_t over E Σ_t γᵗ, tensors [S, N]: the discounted mean per step.
+
+        Both sums are over the steps where m_t is defined; NaN where it never is.
+        """
         ...
 
 

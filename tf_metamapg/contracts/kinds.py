@@ -13,18 +13,19 @@ from tf_metamapg.contracts.specs import GameSpec
 _Kind = TypeVar("_Kind")
 
 
-def check_kind(parameter: str, value: Any, contract: type, allowed: str) -> None:
+def check_kind(parameter: str, value: Any, contract: Any, allowed: str) -> None:
     """Raises `InvalidInputError`, with what is missing, unless a value is an object that has what a Protocol says.
 
     Args:
         parameter: the name of the argument.
         value: its value.
-        contract: one of the Protocols of this folder, or another.
+        contract: one of the Protocols of this folder, or another; or a union of some, of which one is enough.
         allowed: what may stand there, as the end of the sentence "must be …".
     """
     if isinstance(value, type) or inspect.isroutine(value):
         kind = "class" if isinstance(value, type) else "function"
         checks.check(False, parameter, value, f"{allowed}; this is a {kind}")
+    contract = _nearest(value, typing.get_args(contract) or (contract,))
     members = _members(contract)
     missing = [name for name in members if name not in dir(value)]
     is_similar = len(missing) < len(members)
@@ -41,6 +42,11 @@ def checked_kind(parameter: str, value: Any, contract: type[_Kind], allowed: str
     """The value, of which type checkers know from here on what the Protocol says; see `check_kind`."""
     check_kind(parameter, value, contract, allowed)
     return value
+
+
+def _nearest(value: Any, contracts: tuple[type, ...]) -> type:
+    """The Protocol of which a value lacks least, the first one of these."""
+    return min(contracts, key=lambda contract: sum(name not in dir(value) for name in _members(contract)))
 
 
 def _members(contract: type) -> dict[str, None]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_metamapg.contracts.specs import AgentSpec
 from tf_metamapg.contracts.values import Params
 from tf_metamapg.contracts.values import Structure
+from tf_metamapg.contracts.values import Trajectory
 
 
 @runtime_checkable
@@ -66,6 +67,31 @@ class StepPolicy(Policy, Protocol):
 
 
 @runtime_checkable
+class CarryingPolicy(StepPolicy, Protocol):
+    """A policy that carries something from the episodes of one link of a chain to those of the next; see `carrying.py`.
+
+    Attributes:
+        n_carried: how many of its parameters, the last ones, are that: zeros at the first link, and climbed by nobody.
+    """
+
+    n_carried: int
+
+    def carry(self, updated: Params, params: Params, trajectory: Trajectory, agent_index: int) -> Params:
+        """Its parameters at the next link.
+
+        Args:
+            updated: leaves [S, N, ...], what the agent's inner update has made of them.
+            params: leaves [S, N, ...], that it has played with.
+            trajectory: fields [S, N, K, T], what it has seen.
+            agent_index: i, which agent of the game it plays.
+
+        Returns:
+            Params [S, N, ...], differentiable in `updated` and `params`.
+        """
+        ...
+
+
+@runtime_checkable
 class ExactPolicy(Policy, Protocol):
     """A policy that exact values can be computed of: one without a recurrent state."""
 
@@ -83,7 +109,10 @@ class ExportablePolicy(Policy, Protocol):
         ...
 
     def signatures(self, model: Any) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
-        """What the exported model can be asked: by name, a function and the specs of its arguments."""
+        """What the exported model can be asked: by name, a function and the specs of its arguments.
+
+        Arguments have an axis in front for B observations, [B, ...].
+        """
         ...
 
 
@@ -98,3 +127,32 @@ class Population(Protocol):
     def check_size(self, phase: int, parameter: str, n_tasks: int) -> None:
         """Raises `InvalidInputError` that names a parameter unless a phase has as many different policies."""
         ...
+
+
+@runtime_checkable
+class GrowingPopulation(Protocol):
+    """A population of what one agent has been in the course of meta-training, of its own for each seed.
+
+    Meta-training keeps the pool, P policies that are all the agent's first one to begin with, and puts the present one
+    in place of the oldest now and then.
+
+    Attributes:
+        agent_index: whose initial policies these are.
+        n_policies: P.
+        every: after how many meta-updates the present one joins.
+    """
+
+    agent_index: int
+    n_policies: int
+    every: int
+
+    def sample_pool(self, pool: Params, keys: tf.Tensor, n_tasks: int) -> Params:
+        """Params [S, N, ...] from a pool [S, P, ...], from keys [S, 2]."""
+        ...
+
+    def frozen(self, pool: Params) -> Population:
+        """A population of what is in a pool [S, P, ...], for others to meet after meta-training."""
+        ...
+
+
+AnyPopulation = Population | GrowingPopulation

@@ -22,7 +22,7 @@ class Discrete:
         checks.check_integer("Discrete.n", self.n, minimum=1)
 
     def tensor_spec(self, dtype: str) -> tf.TensorSpec:
-        """The TensorSpec of one of them, in a game of some floating dtype."""
+        """The TensorSpec of one of them, [], in a game of some floating dtype."""
         del dtype
         return tf.TensorSpec([], tf.int32)
 
@@ -45,7 +45,7 @@ class Box:
         object.__setattr__(self, "shape", tuple(self.shape))
 
     def tensor_spec(self, dtype: str) -> tf.TensorSpec:
-        """The TensorSpec of one of them, in a game of some floating dtype."""
+        """The TensorSpec of one of them, [*shape], in a game of some floating dtype."""
         return tf.TensorSpec(self.shape, dtype)
 
 
@@ -79,7 +79,8 @@ class GameSpec:
         observations: what each agent sees at one step.
         actions: what each agent does at one step.
         ends: whether episodes can end; where they cannot, nothing is computed for it.
-        metrics: names of what else is reported for each agent, such as the rate of cooperation.
+        metrics: names of what else is reported for each agent, such as the rate of cooperation: means over the steps
+            where it is defined, see `MeasuredGame.metrics`.
     """
 
     name: str

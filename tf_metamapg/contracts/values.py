@@ -26,7 +26,7 @@ class Trajectory(NamedTuple):
         actions: [S, N, K, T, *action].
         rewards: [S, N, K, T], for the joint action of the same step.
         mask: bool [S, N, K, T], whether each was there; () where the game does not end.
-        metrics: for each name of the game's spec a tuple over agents of [S, N, K, T].
+        metrics: for each name of the game's spec a tuple over agents of [S, N, K, T], NaN where it is not defined.
     """
 
     observations: tuple[tf.Tensor, ...]

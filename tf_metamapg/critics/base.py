@@ -45,7 +45,7 @@ class BaselineCritic(descriptions.Described, abc.ABC):
         self.policies = policies
 
     def initial_params(self, seeds: Sequence[int]) -> JointParams:
-        """Nothing for each agent, as nothing is learned."""
+        """() for each agent, as nothing is learned; a critic that learns has leaves [S, ...], one for each seed."""
         del seeds
         return ((),) * self.spec.n_agents
 

@@ -5,6 +5,8 @@ The choice of an estimator is also the choice of what the inner update is a func
     ExactEstimator           expected inner updates, in closed form
     DiceEstimator            expected inner updates, from samples
     LoadedDiceEstimator      expected inner updates, from samples, with less variance
+    CounterfactualDiceEstimator
+                             expected inner updates, from samples, with critics that see the others' actions
     ScoreFunctionEstimator   sampled inner updates
 
 Each brings the current-policy term of Theorem 1 that belongs to its inner updates (`current_policy_objective`), so that
@@ -14,6 +16,7 @@ expectation and with λ = 1; agents that look at the others' gradients need that
 the two as formulations I and II.
 """
 
+from tf_metamapg.estimators.counterfactual_dice import CounterfactualDiceEstimator
 from tf_metamapg.estimators.dice import DiceEstimator
 from tf_metamapg.estimators.exact import ExactEstimator
 from tf_metamapg.estimators.expected import ExpectedUpdateEstimator
@@ -22,6 +25,7 @@ from tf_metamapg.estimators.sampled import SampledEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 
 __all__ = [
+    "CounterfactualDiceEstimator",
     "DiceEstimator",
     "ExactEstimator",
     "ExpectedUpdateEstimator",

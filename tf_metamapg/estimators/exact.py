@@ -123,6 +123,17 @@ class ExactEstimator(descriptions.Described):
         )
         return game.exact_entropies(*self._tasks_and_strategies(joint_params, tasks))
 
+    def joint_action_values(self, joint_params: JointParams, tasks: Structure) -> contracts.JointActionValues:
+        """See `contracts.JointActionEstimator.joint_action_values`; leaves [S, N, ...].
+
+        Raises:
+            InvalidInputError: if the game does not know them.
+        """
+        game = contracts.checked_kind(
+            "estimator.game", self._game, contracts.JointActionGame, "a game that knows the values of joint actions"
+        )
+        return game.exact_joint_action_values(*self._tasks_and_strategies(joint_params, tasks))
+
     def _tasks_and_strategies(self, joint_params, tasks):
         joint_params = arguments.joint_params("joint_params", joint_params, self.policies)
         tasks = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(joint_params))

@@ -15,12 +15,12 @@ class ExpectedUpdateEstimator(SampledEstimator):
     inner_update: Literal["expected"] = "expected"
 
     def current_policy_surrogate(self, own_log_probs: tf.Tensor, later_values: tf.Tensor) -> tf.Tensor:
-        """Zero: what is sampled is not what the inner update is a function of."""
+        """Zeros [S, N]: what is sampled is not what the inner update is a function of."""
         del own_log_probs
         return tf.zeros_like(later_values)
 
     def entropy_surrogate(self, log_probs: tuple[tf.Tensor, ...], entropies: tf.Tensor) -> tf.Tensor:
-        """mean_k Σ_t □(Σ_{t' < t} l_t') γᵗ H_t, all of whose derivatives are those of the expected entropy."""
+        """mean_k Σ_t □(Σ_{t' < t} l_t') γᵗ H_t, all of whose derivatives are those of the expected entropy: [S, N]."""
         joint_log_probs = tf.add_n(log_probs)
         before = returns.cumulative_sums(joint_log_probs) - joint_log_probs
         return tf.reduce_mean(tf.reduce_sum(magic_box(before) * entropies, axis=-1), axis=-1)

@@ -1,5 +1,6 @@
 """Samples: trajectories, and the weights of their log-probabilities."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -38,13 +39,17 @@ def without_padding(trajectory: Trajectory) -> Trajectory:
     )
 
 
-def means(by_agent: Sequence[tf.Tensor], joint_params: JointParams, sample: Sample) -> tuple[tf.Tensor, ...]:
+def means(
+    by_agent: Sequence[tf.Tensor], joint_params: JointParams, sample: Sample,
+    mean: Callable[..., tf.Tensor] = masks.mean,
+) -> tuple[tf.Tensor, ...]:
     """Means over the K · T steps that count, NaN where a parameter is not finite: actions mean nothing there.
 
     Args:
         by_agent: tuple over agents of tensors [S, N, K, T], what was seen at each step.
         joint_params: JointParams with leaves [S, N, ...], that the sample was drawn at.
         sample: Sample.
+        mean: function (values, mask, axis) of `masks`.
 
     Returns:
         tuple over agents of tensors [S, N].
@@ -56,7 +61,7 @@ def means(by_agent: Sequence[tf.Tensor], joint_params: JointParams, sample: Samp
         for leaf in tf.nest.flatten(joint_params)
     ], axis=0)
     return tuple(
-        tf.where(finite, masks.mean(values, sample.trajectory.agent_mask(agent), axis=[-2, -1]), float("nan"))
+        tf.where(finite, mean(values, sample.trajectory.agent_mask(agent), axis=[-2, -1]), float("nan"))
         for agent, values in enumerate(by_agent)
     )
 

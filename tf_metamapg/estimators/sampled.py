@@ -70,7 +70,8 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         )
         checks.check(
             self.accepts_critics_that_see_other_actions or not self.critic.sees_other_actions, f"{kind}.critic", critic,
-            "one that does not see the others' actions of the same step, which would bias derivatives here",
+            "one that does not see the others' actions of the same step, which would bias derivatives here; see "
+            "CounterfactualDiceEstimator",
         )
         self.spec = game.spec
         self.default_tasks = game.default_tasks
@@ -164,7 +165,8 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         for agent, rewards in enumerate(trajectory.rewards):
             baselines = self.critic.values(critic_params[agent], joint_params, trajectory, agent)
             has_shape = tf.is_tensor(baselines) and baselines.shape.is_compatible_with(rewards.shape)
-            allowed = "one whose values have the shape of the rewards"
+            shown = descriptions.describe(baselines, longest=80)
+            allowed = f"one whose values have the shape of the rewards, {list(rewards.shape)}, not {shown}"
             checks.check(has_shape, f"{type(self).__name__}.critic", self.critic, allowed)
             baselines = masks.masked(tf.stop_gradient(baselines), trajectory.agent_mask(agent))
             step_weights.append(self.step_weights(rewards, baselines))
@@ -208,19 +210,17 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         )
 
     def mean_rewards(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> tuple[tf.Tensor, ...]:
-        """The mean reward of each agent over all steps that count: tuple over agents of tensors [S, N].
-
-        NaN where a parameter is not finite: such a policy's actions are all the first one, and mean nothing.
-        """
+        """The mean reward of each agent over all steps that count, see `means`: tuple over agents of tensors [S, N]."""
         del tasks
         check_sample(sample, self.spec)
         return means(sample.trajectory.rewards, joint_params, sample)
 
     def metrics(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> dict[str, tuple[tf.Tensor, ...]]:
-        """By the names of the game's spec, means over all steps that count: tuples over agents of tensors [S, N]."""
+        """By name, means over the steps that count and where a metric is defined: tuples over agents of [S, N]."""
         del tasks
         check_sample(sample, self.spec)
-        return {name: means(sample.trajectory.metrics[name], joint_params, sample) for name in self.spec.metrics}
+        metrics, mean = sample.trajectory.metrics, masks.mean_where_defined
+        return {name: means(metrics[name], joint_params, sample, mean) for name in self.spec.metrics}
 
     def entropies(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> tuple[tf.Tensor, ...]:
         """`entropy_surrogate` as a function of all agents' parameters: tuple over agents of tensors [S, N]."""

@@ -1,4 +1,4 @@
-"""Score-function (REINFORCE) surrogates, and the estimator of *sampled* inner updates (Eq. 3).
+"""Score-function surrogates (REINFORCE, Williams 1992), and the estimator of *sampled* inner updates (Eq. 3).
 
 Here the inner update is a function φ = φ(τ_θ, θ) of the K trajectories that were sampled.
 The others' updates then depend on θ^i only through the trajectories, so agent i shapes them through
@@ -50,7 +50,7 @@ class ScoreFunctionEstimator(SampledEstimator):
         return tuple(map(score_function_surrogate, log_probs, step_weights))
 
     def entropy_surrogate(self, log_probs: tuple[tf.Tensor, ...], entropies: tf.Tensor) -> tf.Tensor:
-        """mean_k Σ_t γᵗ H_t at the observations that were made."""
+        """mean_k Σ_t γᵗ H_t at the observations that were made: [S, N]."""
         del log_probs
         return tf.reduce_mean(tf.reduce_sum(entropies, axis=-1), axis=-1)
 

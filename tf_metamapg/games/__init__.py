@@ -40,6 +40,7 @@ from tf_metamapg.games.petting_zoo import to_parallel_env
 from tf_metamapg.games.stochastic import StochasticGame
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.games.tasks import PayoffNoise
+from tf_metamapg.games.two_quadratics import MaxOfTwoQuadratics
 
 __all__ = [
     "CoinGame",
@@ -52,6 +53,7 @@ __all__ = [
     "IteratedMatrixGame",
     "LinearQuadraticGame",
     "MatrixGame",
+    "MaxOfTwoQuadratics",
     "NavigationGame",
     "OpenSpielGame",
     "ParallelEnvGame",

@@ -19,6 +19,7 @@ from tf_metamapg.games.coin_rules import CoinRules
 from tf_metamapg.games.coin_views import N_CELLS
 from tf_metamapg.games.coin_views import NOWHERE
 from tf_metamapg.games.coin_views import SIZE
+from tf_metamapg.numerics import masks
 
 PLAYERS = COLOURS = (0, 1)
 
@@ -55,7 +56,7 @@ class CoinGame(descriptions.Described):
 
     Attributes:
         spec: `contracts.GameSpec`; its metrics are `own_coins` and `others_coins`, how many coins of its own colour and
-            of the other's an agent takes per step.
+            of the other's an agent takes per step, and `own_share`, how many of those that it takes are its own.
         rules: CoinRules.
         n_actions: 4, or 5 where one may stay.
         default_tasks: [1, −2], what a coin is worth to whoever takes it, and to the other one if it has its colour.
@@ -96,7 +97,7 @@ class CoinGame(descriptions.Described):
         self.spec = contracts.GameSpec(
             name=rules.name, discount=float(discount), dtype=dtype,
             observations=tuple(one.space(rules) for one in self._views),
-            actions=(contracts.Discrete(self.n_actions),) * 2, metrics=("own_coins", "others_coins"),
+            actions=(contracts.Discrete(self.n_actions),) * 2, metrics=("own_coins", "others_coins", "own_share"),
         )
 
     def reset(self, tasks: Structure, uniforms: tf.Tensor) -> CoinState:
@@ -163,10 +164,10 @@ class CoinGame(descriptions.Described):
         """See `contracts.MeasuredGame.metrics`."""
         del tasks
         takes = self._takes(_moved(state, joint_action))
-        return {
-            "own_coins": tuple(self._number(takes[player][player]) for player in PLAYERS),
-            "others_coins": tuple(self._number(takes[player][1 - player]) for player in PLAYERS),
-        }
+        own = tuple(self._number(takes[player][player]) for player in PLAYERS)
+        others = tuple(self._number(takes[player][1 - player]) for player in PLAYERS)
+        shares = tuple(masks.ratio(mine, mine + theirs) for mine, theirs in zip(own, others))
+        return {"own_coins": own, "others_coins": others, "own_share": shares}
 
     def _takes(self, state):
         """By player and colour, whether a coin is taken, as the players have moved: bool [S, N, K]."""

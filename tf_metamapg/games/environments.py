@@ -1,134 +1,18 @@
 """Many PettingZoo environments as one: joint actions in, what all agents see and get out, as arrays.
 
-Worker processes load this file by itself, so it imports nothing of the package, which would import TensorFlow.
+Worker processes load this file without the package, which would import TensorFlow.
 """
 
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
-import math
 import os
 from typing import Any
 
 import numpy as np
 
-_LARGEST = 2**31 - 1
-
-
-class Unusable(Exception):
-    """An environment that this package cannot play in; the message says what is allowed."""
-
-
-class _DiscreteCodec:
-    """Things that are numbered from `start`."""
-
-    def __init__(self, space: Any) -> None:
-        self._start, self._dtype = space.start, space.dtype
-        self.raw_shape, self.raw_dtype = (), np.int64
-        self.n, self.shape = int(space.n), ()
-
-    def encode(self, actions: np.ndarray) -> np.ndarray:
-        """Numbers [B] → what the environments take, an array whose rows are actions."""
-        return (actions + self._start).astype(self._dtype)
-
-    def decode(self, raw: np.ndarray) -> np.ndarray:
-        """What environments have said, one row for each → numbers [B]."""
-        return (raw - self._start).astype(np.int32)
-
-
-class _MultiDiscreteCodec:
-    """Several numbers at once, flattened to one: the last of them changes fastest."""
-
-    def __init__(self, space: Any) -> None:
-        self._start, self._sizes, self._dtype = space.start, tuple(space.nvec.ravel().tolist()), space.dtype
-        self.raw_shape, self.raw_dtype = space.shape, np.int64
-        self.n, self.shape = math.prod(self._sizes), ()
-
-    def encode(self, actions: np.ndarray) -> np.ndarray:
-        """See `_DiscreteCodec`."""
-        parts = np.stack(np.unravel_index(actions, self._sizes), axis=-1).reshape([len(actions), *self.raw_shape])
-        return (parts + self._start).astype(self._dtype)
-
-    def decode(self, raw: np.ndarray) -> np.ndarray:
-        """See `_DiscreteCodec`."""
-        parts = (raw - self._start).reshape([len(raw), len(self._sizes)])
-        return np.ravel_multi_index(tuple(parts.T), self._sizes).astype(np.int32)
-
-
-class _BoxCodec:
-    """Arrays of numbers. Actions beyond the bounds of the space are moved to them, those that are NaN to zero first."""
-
-    n = None
-
-    def __init__(self, space: Any) -> None:
-        self._low, self._high = space.low, space.high
-        self.raw_shape, self.raw_dtype = space.shape, space.dtype
-        self.shape = space.shape or (1,)
-
-    def encode(self, actions: np.ndarray) -> np.ndarray:
-        """Numbers [B, ...] → see `_DiscreteCodec`."""
-        actions = np.nan_to_num(actions).reshape([len(actions), *self.raw_shape])
-        return np.clip(actions, self._low, self._high).astype(self.raw_dtype)
-
-    def decode(self, raw: np.ndarray) -> np.ndarray:
-        """See `_DiscreteCodec`; numbers [B, ...]."""
-        return raw.reshape([len(raw), *self.shape])
-
-
-Codec = _DiscreteCodec | _MultiDiscreteCodec | _BoxCodec
-
-
-def codec(space: Any, is_action: bool) -> Codec:
-    """How to translate what an agent sees or does.
-
-    Args:
-        space: of Gymnasium.
-        is_action: whether it is of actions.
-
-    Raises:
-        Unusable: if the space is of another kind, or too large.
-    """
-    from gymnasium import spaces
-
-    found: Codec | None = None
-    if isinstance(space, spaces.Discrete):
-        found = _DiscreteCodec(space)
-    elif isinstance(space, spaces.MultiDiscrete):
-        found = _MultiDiscreteCodec(space)
-    elif isinstance(space, spaces.Box) and not (is_action and space.dtype.kind != "f") and 0 not in space.shape:
-        found = _BoxCodec(space)
-    if found is None or (found.n or 1) > _LARGEST:
-        what = "does" if is_action else "sees"
-        floating = " of floating numbers" if is_action else ""
-        raise Unusable(
-            f"one where what an agent {what} is Discrete, MultiDiscrete of less than 2³¹ combinations or a Box"
-            f"{floating}; here it is {_one_line(space)}"
-        )
-    return found
-
-
-def spaces_of(env: Any) -> tuple[tuple[str, ...], list[Codec], list[Codec]]:
-    """(names, how to translate what each agent sees, and what each does), agents in the order of `possible_agents`.
-
-    Raises:
-        Unusable: if it is no `pettingzoo.ParallelEnv`, or one of changing agents or of other spaces.
-    """
-    import pettingzoo
-
-    if isinstance(env, pettingzoo.AECEnv):
-        raise Unusable(
-            "one where all agents act at once; this is turn-based, and pettingzoo.utils.aec_to_parallel makes such a "
-            "one of it, or turn_based_aec_to_parallel where agents act one after another"
-        )
-    if not isinstance(env, pettingzoo.ParallelEnv):
-        raise Unusable(f"a pettingzoo.ParallelEnv; this is {type(env).__name__}")
-    # PettingZoo lets environments that make agents as they go leave it out.
-    names = tuple(getattr(env, "possible_agents", ()))
-    if not names:
-        raise Unusable("one that says at once who plays, in possible_agents")
-    observations = [codec(env.observation_space(name), is_action=False) for name in names]
-    return names, observations, [codec(env.action_space(name), is_action=True) for name in names]
+from tf_metamapg.games import answers
 
 
 class Environments:
@@ -154,7 +38,7 @@ class Environments:
             for each agent what it sees, [B, ...].
 
         Raises:
-            Unusable: if not all agents are there at the start.
+            Unusable: if not all agents are there at the start, or something is not as the spaces say.
         """
         self._make(len(seeds))
         n_agents = len(self._names)
@@ -162,11 +46,15 @@ class Environments:
         self._present = np.ones([n_agents, len(seeds)], bool)
         self._seen = [np.zeros([len(seeds), *one.raw_shape], one.raw_dtype) for one in self._observations]
         for row, (env, seed) in enumerate(zip(self._envs, seeds.tolist())):
-            observations, _ = env.reset(seed=seed)
-            if len(env.agents) != n_agents or {*env.agents} != {*self._names}:
-                raise Unusable(f"one that all of possible_agents are in from the start; here {_one_line(env.agents)}")
+            with answers.trial("one that begins an episode by reset(seed=...), and then has agents"):
+                told, agents = env.reset(seed=seed), env.agents
+            observations, _ = answers.several("reset(seed=...)", told, "observations, infos")
+            if len(agents) != n_agents or {*agents} != {*self._names}:
+                raise answers.Unusable(
+                    f"one that all of possible_agents are in from the start; here {answers.one_line(agents)}"
+                )
             for seen, name in zip(self._seen, self._names):
-                seen[row] = observations[name]
+                answers.put(seen, row, observations, name, "observations")
         return self._all_seen()
 
     def step(self, joint_action: Sequence[np.ndarray]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
@@ -180,7 +68,7 @@ class Environments:
             goes on). Where an agent has left it sees zeros, and gets zeros from the step on after its last.
 
         Raises:
-            Unusable: if an agent has come that was not there before.
+            Unusable: if an agent has come that was not there before, or something is not as the spaces say.
         """
         encoded = [one.encode(action) for one, action in zip(self._actions, joint_action)]
         rewards = np.zeros(self._present.shape)
@@ -188,21 +76,25 @@ class Environments:
             if not here:
                 continue
             env = self._envs[row]
-            observations, gained, terminated, truncated, _ = env.step(
-                {name: encoded[agent][row] for agent, name in here}
+            told = env.step({name: encoded[agent][row] for agent, name in here})
+            observations, gained, terminated, truncated, _ = answers.several(
+                "step(actions)", told, "observations, rewards, terminations, truncations, infos"
             )
             agents, staying = env.agents, []
             for agent, name in here:
-                rewards[agent, row] = gained[name]
-                if terminated[name] or truncated[name] or name not in agents:
+                answers.put(rewards[agent], row, gained, name, "rewards")
+                is_terminated = answers.one_of(terminated, name, "terminations")
+                if is_terminated or answers.one_of(truncated, name, "truncations") or name not in agents:
                     self._present[agent, row] = False
                 else:
-                    self._seen[agent][row] = observations[name]
+                    answers.put(self._seen[agent], row, observations, name, "observations")
                     staying.append((agent, name))
             if len(agents) > len(staying) and (come := {*agents} - {name for _, name in here}):
-                raise Unusable(f"one that no agent joins or comes back to; here {_one_line(sorted(come, key=str))}")
+                raise answers.Unusable(
+                    f"one that no agent joins or comes back to; here {answers.one_line(sorted(come, key=str))}"
+                )
             self._here[row] = staying
-        return self._all_seen(), rewards, self._present.copy()
+        return self._all_seen(), answers.finite("rewards", rewards), self._present.copy()
 
     def _all_seen(self):
         decoded = tuple(one.decode(seen) for one, seen in zip(self._observations, self._seen))
@@ -222,12 +114,14 @@ class Environments:
 
     def _add(self):
         env = self._make_env()
+        if any(env is other for other in self._envs[:1]):
+            raise answers.Unusable("a new environment each time; here it makes the same one again")
         if not self._envs:
-            self._names, self._observations, self._actions = spaces_of(env)
+            self._names, self._observations, self._actions = answers.spaces_of(env)
         spaces = [(name, env.observation_space(name), env.action_space(name)) for name in self._names]
         self._spaces = self._spaces or spaces
         if spaces != self._spaces:
-            raise Unusable("one with the same spaces each time that it is made")
+            raise answers.Unusable("one with the same spaces each time that it is made")
         self._envs.append(env)
 
 
@@ -242,8 +136,3 @@ def quiet() -> Iterator[None]:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nothing)
-
-
-def _one_line(value):
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -24,8 +24,7 @@ _N_PLACES = {True: 7 * 8, False: 9}
 class ExactCoinGame(BranchingGame):
     """The coin game whose states are the numbered boards of `CoinGame`, as red sees them.
 
-    Tasks are payoffs [2, M, A, A], for a state and the actions of red and blue. The discounted share of own coins is
-    `own_coins` over the sum of both metrics.
+    Tasks are payoffs [2, M, A, A], for a state and the actions of red and blue. Metrics are those of `CoinGame`.
 
     Attributes:
         rules: CoinRules.

@@ -12,6 +12,7 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.games import action_values
 from tf_metamapg.games import occupancies
 from tf_metamapg.numerics import tables
 
@@ -46,7 +47,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
             ends: array [M, J] of the probability that the game ends after each joint action, in row-major order; by
                 default it never does.
             metrics: by name, array [n_agents, M, A_0, .., A_{n-1}] of what else is reported of each agent, as a mean
-                per step.
+                over the steps where it is not NaN.
 
         Raises:
             InvalidInputError: if discount, dtype, name or the names of metrics cannot be used.
@@ -176,12 +177,21 @@ class FiniteGame(descriptions.Described, abc.ABC):
         Raises:
             InvalidInputError: if one of these is something else.
         """
-        strategies = self._checked_probs(strategies)
-        payoffs = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(strategies))
-        n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
-        table = tf.reshape(payoffs, [n_seeds, n_tasks, self.spec.n_agents, self._n_reward_states, -1])
-        values = self._totals(self._occupancies(strategies), tf.unstack(table, axis=2))
+        strategies = occupancies.checked_strategies(strategies, self.spec)
+        tables = tf.cast(self._reward_tables(tasks, strategies), tf.float64)
+        visits = self._occupancies(strategies)
+        values = [tf.reduce_sum(visits * table, axis=[-2, -1]) for table in tf.unstack(tables, axis=2)]
         return tuple(tf.cast(value, self.spec.dtype) for value in values)
+
+    def exact_joint_action_values(
+        self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]
+    ) -> contracts.JointActionValues:
+        """See `contracts.JointActionGame.exact_joint_action_values`; [S, N, ...], in float64."""
+        strategies = occupancies.checked_strategies(strategies, self.spec)
+        tables = tf.cast(self._reward_tables(tasks, strategies), tf.float64)
+        return action_values.joint_action_values(
+            strategies, self._views, tables, self._state_transitions, self.spec.discount, self._start_probs, self._ends
+        )
 
     def exact_lengths(self, tasks: tf.Tensor, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """E Σ_t γᵗ over the steps of an episode, the same for every agent; see `exact_values`.
@@ -190,7 +200,7 @@ class FiniteGame(descriptions.Described, abc.ABC):
             tuple over agents of tensors [S, N], differentiable any number of times with respect to `strategies`.
         """
         del tasks
-        strategies = self._checked_probs(strategies)
+        strategies = occupancies.checked_strategies(strategies, self.spec)
         if not self.spec.ends:
             ones = tf.ones(strategies[0].shape[:2], self.spec.dtype)
             return (ones / (1.0 - self.spec.discount),) * self.spec.n_agents
@@ -202,10 +212,9 @@ class FiniteGame(descriptions.Described, abc.ABC):
     ) -> dict[str, tuple[tf.Tensor, ...]]:
         """See `contracts.MeasuredExactGame.exact_metrics`."""
         del tasks
-        expected_visits = self._occupancies(self._checked_probs(strategies))
-        lengths = tf.reduce_sum(expected_visits, axis=[-2, -1])
+        expected_visits = self._occupancies(occupancies.checked_strategies(strategies, self.spec))
         return {
-            name: tuple(tf.cast(total / lengths, self.spec.dtype) for total in self._totals(expected_visits, table))
+            name: tuple(tf.cast(mean, self.spec.dtype) for mean in occupancies.means(expected_visits, table))
             for name, table in self._metrics.items()
         }
 
@@ -216,35 +225,22 @@ class FiniteGame(descriptions.Described, abc.ABC):
             tuple over agents of tensors [S, N], differentiable any number of times with respect to `strategies`.
         """
         del tasks
-        strategies = self._checked_probs(strategies)
-        visits = tf.reduce_sum(self._occupancies(strategies), axis=-1)
-        entropies = []
-        for probs, view in zip(map(occupancies.as_float64, strategies), self._views):
-            by_observation = -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1)
-            by_state = tf.gather(by_observation, view, axis=-1)
-            entropies.append(tf.cast(tf.reduce_sum(visits * by_state, axis=-1), self.spec.dtype))
-        return tuple(entropies)
+        strategies = occupancies.checked_strategies(strategies, self.spec)
+        entropies = occupancies.entropies(self._occupancies(strategies), strategies, self._views)
+        return tuple(tf.cast(entropy, self.spec.dtype) for entropy in entropies)
 
     def _occupancies(self, strategies):
         """How often each state and joint action is expected, discounted: float64 tensor [S, N, M, J]."""
-        start = np.eye(self.n_states)[0] if self._start is None else self._start
         return occupancies.expected_visits(
-            strategies, self._views, self._state_transitions, self.spec.discount, start, self._ends
+            strategies, self._views, self._state_transitions, self.spec.discount, self._start_probs, self._ends
         )
 
-    def _totals(self, expected_visits, by_agent):
-        """The sums of tables [.., M or 1, J] over all states and joint actions: a float64 tensor [S, N] for each."""
-        return [
-            tf.reduce_sum(expected_visits * tf.cast(table, expected_visits.dtype), axis=[-2, -1]) for table in by_agent
-        ]
+    @property
+    def _start_probs(self):
+        return np.eye(self.n_states)[0] if self._start is None else self._start
 
-    def _checked_probs(self, strategies):
-        """What exact values are a function of, as tensors."""
-        checks.check_length("strategies", strategies, self.spec.n_agents)
-        sizes, checked = ["S", "N"], []
-        for agent, (probs, n_actions) in enumerate(zip(strategies, self._n_actions)):
-            dtype = "float32" if descriptions.is_array(probs) and probs.dtype == "float32" else "float64"
-            shape = [*sizes, self._n_observations, n_actions]
-            checked.append(arguments.tensor(f"strategies[{agent}]", probs, dtype, shape))
-            sizes = arguments.seeds_and_tasks(checked)
-        return checked
+    def _reward_tables(self, tasks, strategies):
+        """The payoffs of all agents: tensor [S, N, n_agents, M or 1, J]."""
+        payoffs = arguments.tasks("tasks", tasks, self, arguments.seeds_and_tasks(strategies))
+        n_seeds, n_tasks = tf.unstack(tf.shape(payoffs)[:2])
+        return tf.reshape(payoffs, [n_seeds, n_tasks, self.spec.n_agents, self._n_reward_states, -1])

@@ -69,20 +69,17 @@ class IteratedMatrixGame(FiniteGame):
             discount: γ, in [0, 1).
             dtype: 'float32' or 'float64'.
             name: what the game is called in figures and summaries.
-            metrics: ("cooperation",) to report how often each agent takes action 0 as well; () for nothing.
+            metrics: what else is reported of each agent, one or both of "cooperation", how often it takes action 0,
+                and, where all have two actions, "cooperation_by_state": how often it does so in each state, by the
+                names `cooperation_at_start`, `cooperation_after_cc`, `_cd`, `_dc` and `_dd`, its own action first.
 
         Raises:
             InvalidInputError: if one of these does not hold.
         """
         table = _checked_payoffs("IteratedMatrixGame.payoffs", payoffs)
-        allowed = '() or ("cooperation",)'
-        is_known = isinstance(metrics, (list, tuple)) and tuple(metrics) in ((), ("cooperation",))
-        checks.check(is_known, "IteratedMatrixGame.metrics", metrics, allowed)
         views = memory_one_views(table.shape[1:])
-        super().__init__(
-            table, views, discount, dtype, name,
-            metrics={name: _cooperates(table.shape, views.shape[1]) for name in metrics},
-        )
+        measures = _cooperation("IteratedMatrixGame.metrics", metrics, views, table.shape)
+        super().__init__(table, views, discount, dtype, name, metrics=measures)
 
     def _next_state(self, state, joint_action, uniforms):
         """The joint action alone is remembered."""
@@ -115,10 +112,27 @@ def _view(agent_index, n_actions):
     return np.concatenate([[0], 1 + seen])
 
 
-def _cooperates(shape, n_states):
-    """Whether each agent takes action 0: array [n_agents, n_states, A_0, .., A_{n-1}]."""
-    is_first = np.stack([np.indices(shape[1:])[agent] == 0 for agent in range(shape[0])])
-    return np.repeat(is_first[:, np.newaxis], n_states, axis=1).astype(np.float64)
+def _cooperation(parameter, metrics, views, shape):
+    """Whether each agent takes action 0, wherever it is and by what it sees: arrays [n_agents, M, A_0, .., A_{n-1}]."""
+    allowed = "a tuple of 'cooperation' and 'cooperation_by_state', or of one of them, or ()"
+    is_sequence = isinstance(metrics, (list, tuple)) and len(set(map(str, metrics))) == len(metrics)
+    are_known = is_sequence and all(name in ("cooperation", "cooperation_by_state") for name in metrics)
+    checks.check(are_known, parameter, metrics, allowed)
+    n_agents, *n_actions = shape
+    is_first = (np.indices(n_actions) == 0).astype(np.float64)
+    always = np.repeat(is_first[:, np.newaxis], views.shape[1], axis=1)
+    found = {}
+    for name in metrics:
+        if name == "cooperation":
+            found[name] = always
+            continue
+        allowed = "('cooperation',), as not every agent has two actions"
+        checks.check(set(n_actions) == {2}, parameter, metrics, allowed)
+        seen = views.reshape([*views.shape, *[1] * n_agents])
+        after = [f"cooperation_after_{''.join(last)}" for last in itertools.product("cd", repeat=n_agents)]
+        for observation, own_name in enumerate(["cooperation_at_start", *after]):
+            found[own_name] = np.where(seen == observation, always, np.nan)
+    return found
 
 
 def _checked_payoffs(parameter, payoffs):

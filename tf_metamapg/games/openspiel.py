@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_metamapg import checks
+from tf_metamapg.games import environments
 from tf_metamapg.games.branches import Branches
 from tf_metamapg.games.branches import BranchingGame
 
@@ -136,6 +137,7 @@ def _loaded(parameter, text):
     checks.check(is_known, parameter, text, "a game that OpenSpiel has; see pyspiel.registered_names()")
     try:
         game = pyspiel.load_game(text)
+        game.new_initial_state()  # What cannot be played may load.
     except Exception as error:  # Of many kinds.
         checks.check(False, parameter, text, f"a game that OpenSpiel can load: {checks.reason(error)}")
     kind = game.get_type()
@@ -165,7 +167,8 @@ def _sight(parameter, text, state):
     # What the types of games say of it is not always so.
     for see in (type(state).information_state_string, type(state).observation_string):
         try:
-            see(state, 0)
+            with environments.quiet():  # OpenSpiel says on stderr what it raises.
+                see(state, 0)
         except RuntimeError:
             continue
         return see

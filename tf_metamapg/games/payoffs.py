@@ -15,7 +15,7 @@ from tf_metamapg import checks
 def prisoners_dilemma(
     reward: float = -1.0, sucker: float = -3.0, temptation: float = 0.0, punishment: float = -2.0
 ) -> np.ndarray:
-    """The prisoner's dilemma; by default in years of prison: CC −1, −1; CD −3, 0; DC 0, −3; DD −2, −2.
+    """The prisoner's dilemma, [2, 2, 2]; by default in years of prison: CC −1, −1; CD −3, 0; DC 0, −3; DD −2, −2.
 
     Args:
         reward: R, what both get if both cooperate.
@@ -36,7 +36,7 @@ def prisoners_dilemma(
 
 
 def stag_hunt() -> np.ndarray:
-    """Stag hunt: stag (to cooperate) pays 4 if both hunt it and 1 alone; hare pays 3 against stag, 2 else.
+    """Stag hunt, [2, 2, 2]: stag (to cooperate) pays 4 if both hunt it and 1 alone; hare pays 3 against stag, 2 else.
 
     Both (stag, stag) and (hare, hare) are equilibria; the first pays more, the second risks less.
     """
@@ -44,23 +44,23 @@ def stag_hunt() -> np.ndarray:
 
 
 def chicken() -> np.ndarray:
-    """Chicken: both swerve (cooperate) 0, 0; swerve against straight −1, 1; both straight −100, −100."""
+    """Chicken, [2, 2, 2]: both swerve (cooperate) 0, 0; swerve against straight −1, 1; both straight −100, −100."""
     return _symmetric([[0.0, -1.0], [1.0, -100.0]])
 
 
 def matching_pennies() -> np.ndarray:
-    """Matching pennies, actions heads and tails: agent 0 gets 1 if they match and −1 if not; zero-sum."""
+    """Matching pennies, [2, 2, 2], actions heads and tails: agent 0 gets 1 if they match and −1 if not; zero-sum."""
     match = np.array([[1.0, -1.0], [-1.0, 1.0]])
     return np.stack([match, -match])
 
 
 def rock_paper_scissors() -> np.ndarray:
-    """Rock, paper, scissors, in this order: 1 to the winner, −1 to the loser, 0 for a draw."""
+    """Rock, paper, scissors, [2, 3, 3], in this order: 1 to the winner, −1 to the loser, 0 for a draw."""
     return _symmetric([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
 
 
 def public_goods(n_agents: int = 3, multiplier: float = 1.6) -> np.ndarray:
-    """The public goods game: who cooperates (action 0) gives 1 to a pot that is multiplied and shared by all.
+    """The public goods game, [n, 2, .., 2]: who cooperates (action 0) gives 1 to a pot that is multiplied and shared.
 
     Agent i gets (multiplier / n) · (number of cooperators) − [i cooperates]. For 1 < multiplier < n to
     defect dominates, though all do best if all cooperate. In units of what it costs to cooperate, c, it is the
@@ -86,7 +86,7 @@ def public_goods(n_agents: int = 3, multiplier: float = 1.6) -> np.ndarray:
 
 
 def pola_prisoners_dilemma(contribution_factor: float = 1.33) -> np.ndarray:
-    """The prisoner's dilemma of Zhao et al. 2022, Proximal Learning with Opponent-Learning Awareness (POLA).
+    """The prisoner's dilemma, [2, 2, 2], of Zhao et al. 2022, Proximal Learning with Opponent-Learning Awareness.
 
     It is `public_goods` of two agents; by default CC 0.33, 0.33; CD −0.335, 0.665; DC 0.665, −0.335; DD 0, 0. They play
     it with policies that remember the whole game, such as `gru_policy`.

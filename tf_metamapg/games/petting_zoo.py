@@ -19,6 +19,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Structure
+from tf_metamapg.games import answers
 from tf_metamapg.games import environments
 from tf_metamapg.games.workers import Workers
 
@@ -62,11 +63,13 @@ class ParallelEnvGame(descriptions.Described):
         checks.check(callable(make_env), f"{kind}.make_env", make_env, allowed)
         contracts.check_game_numbers(kind, discount, dtype, "" if name is None else name, ends=True)
         self.make_env = make_env
-        env = make_env()
         with self.refused():
-            _, observations, actions = environments.spaces_of(env)
+            with answers.trial("an environment"):
+                env = make_env()
+            _, observations, actions = answers.spaces_of(env)
         self.spec = contracts.GameSpec(
-            name=str(env) if name is None else name, discount=float(discount), dtype=dtype, ends=True,
+            name=checks.one_line(str(env), 100) if name is None else name,
+            discount=float(discount), dtype=dtype, ends=True,
             observations=tuple(map(_space, observations)), actions=tuple(map(_space, actions)),
         )
         env.close()
@@ -93,7 +96,7 @@ class ParallelEnvGame(descriptions.Described):
         """A context in which environments that cannot be played in are refused."""
         try:
             yield
-        except environments.Unusable as error:
+        except answers.Unusable as error:
             self.refuse(f"a function that makes {error}")
 
 

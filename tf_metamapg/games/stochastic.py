@@ -35,7 +35,7 @@ class StochasticGame(BranchingGame):
             ends: array-like [M, A_0, .., A_{n-1}], the probability that the game ends after a joint action. By default
                 it never does.
             metrics: by name, array-like [n_agents, M, A_0, .., A_{n-1}] of what else is reported of each agent, as a
-                mean per step.
+                mean over the steps where it is not NaN.
 
         Raises:
             InvalidInputError: if one of these does not hold.
@@ -137,7 +137,7 @@ def _checked_views(parameter, views, n_agents, n_states):
 
 def _checked_metrics(parameter, metrics, shape):
     checks.check(isinstance(metrics, dict), parameter, metrics, "a dict of arrays by name")
-    tables = {name: arguments.table(f"{parameter}[{name!r}]", table) for name, table in metrics.items()}
+    tables = {name: arguments.table(f"{parameter}[{name!r}]", table, nan=True) for name, table in metrics.items()}
     for name, table in tables.items():
         checks.check_shape(f"{parameter}[{name!r}]", table, shape)
     return tables

@@ -15,13 +15,13 @@ import weakref
 
 import numpy as np
 
-from tf_metamapg.games import environments
+from tf_metamapg.games import answers
 from tf_metamapg.games import worker
 
-# Python that finds what its parent finds, with two files of this package and nothing of the rest.
+# Python that finds what its parent finds, with a file of this package that loads few others.
 _START = (
-    "import json, runpy, sys; sys.path[:] = json.loads(sys.argv[1]); own = runpy.run_path(sys.argv[2]); "
-    "runpy.run_path(sys.argv[3])['serve'](int(sys.argv[4]), own['Environments'], own['Unusable'])"
+    "import json, runpy, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "runpy.run_path(sys.argv[2])['serve'](int(sys.argv[3]))"
 )
 
 
@@ -56,24 +56,23 @@ class Workers:
         try:
             for pipe, argument in zip(self._pipes, arguments):
                 pipe.send((method, argument))
-            answers = [pipe.recv() for pipe in self._pipes]
+            all_told = [pipe.recv() for pipe in self._pipes]
         except (EOFError, OSError) as error:
             raise RuntimeError("a worker process of the environments has ended") from error
-        for kind, answer in answers:
+        for kind, told in all_told:
             if kind == "unusable":
-                raise environments.Unusable(answer)
+                raise answers.Unusable(told)
             if kind == "failed":
-                raise RuntimeError(f"in a worker process of the environments:\n{answer}")
-        return [answer for _, answer in answers]
+                raise RuntimeError(f"in a worker process of the environments:\n{told}")
+        return [told for _, told in all_told]
 
 
 def _start(pickled):
     """(this end of the pipe to a new process, the process)."""
     own, other = multiprocessing.Pipe()
-    files = environments.__file__, worker.__file__
     with other:
         process = subprocess.Popen(
-            [sys.executable, "-c", _START, json.dumps(sys.path), *files, str(other.fileno())],
+            [sys.executable, "-c", _START, json.dumps(sys.path), worker.__file__, str(other.fileno())],
             stdin=subprocess.DEVNULL, pass_fds=[other.fileno()],
         )
     own.send_bytes(pickled)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tf_metamapg.numerics import products
+
 # Up to so many unknowns, TensorFlow's own solver is as fast.
 _FEW = 64
 
@@ -14,10 +16,10 @@ def solve(matrix: tf.Tensor, rhs: tf.Tensor) -> tf.Tensor:
 
     Args:
         matrix: A, tensor [..., M, M].
-        rhs: b, tensor [..., M, 1], of the same leading axes.
+        rhs: b, tensor [..., M, n], of the same leading axes.
 
     Returns:
-        tensor [..., M, 1], differentiable any number of times in both.
+        tensor [..., M, n], differentiable any number of times in both.
     """
     if matrix.shape[-1] <= _FEW:
         return tf.linalg.solve(matrix, rhs)
@@ -57,5 +59,5 @@ def solve(matrix: tf.Tensor, rhs: tf.Tensor) -> tf.Tensor:
 
 
 def _outer(first, second):
-    """[..., M, 1], [..., M, 1] → [..., M, M]."""
-    return first * tf.linalg.matrix_transpose(second)
+    """[..., M, n], [..., M, n] → [..., M, M]."""
+    return products.matmul(first, tf.linalg.matrix_transpose(second))

@@ -29,3 +29,22 @@ def mean(values: tf.Tensor, mask: tf.Tensor | None, axis: int | Sequence[int]) -
     totals = tf.reduce_sum(masked(values, mask), axis=axis)
     counts = tf.reduce_sum(tf.cast(mask, values.dtype), axis=axis)
     return totals / axes.with_axes_behind(counts, totals)
+
+
+def mean_where_defined(values: tf.Tensor, mask: tf.Tensor | None, axis: int | Sequence[int]) -> tf.Tensor:
+    """The mean over the steps that count and where a value is not NaN; NaN if there are none.
+
+    Where all are defined it is `mean`, bit for bit.
+    """
+    is_defined = tf.logical_not(tf.math.is_nan(values))
+    counts = tf.ones_like(is_defined) if mask is None else mask
+    n_counting, n_defined = (
+        tf.reduce_sum(tf.cast(which, values.dtype), axis=axis) for which in (counts, tf.logical_and(counts, is_defined))
+    )
+    return mean(masked(values, is_defined), mask, axis) * ratio(n_counting, n_defined)
+
+
+def ratio(totals: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """Totals over counts of the same shape; NaN, with derivatives of zero, where nothing is counted."""
+    is_some = counts > 0
+    return tf.where(is_some, totals / tf.where(is_some, counts, tf.ones_like(counts)), float("nan"))

@@ -67,7 +67,7 @@ def task_keys(keys: tf.Tensor) -> tf.Tensor:
 
 
 def link_keys(keys: tf.Tensor, link: int | tf.Tensor) -> tf.Tensor:
-    """What is drawn at link l of a chain."""
+    """What is drawn at link l of a chain: keys [S, 2] from those of a phase, [S, 2]."""
     return fold_in(keys, 1 + link)
 
 
@@ -87,6 +87,19 @@ def sample_keys(keys: tf.Tensor) -> tf.Tensor:
 def lookahead_keys(keys: tf.Tensor, agent_index: int, step: int | tf.Tensor) -> tf.Tensor:
     """What an agent draws for the steps of the others that it looks ahead to; other keys for every step."""
     return fold_in(fold_in(keys, 1 + agent_index), step)
+
+
+def joint_action_keys(keys: tf.Tensor, agent_index: int) -> tf.Tensor:
+    """What an agent draws joint actions from that it weighs against each other."""
+    return fold_in(keys, -1 - agent_index)
+def epoch_keys(keys: tf.Tensor, agent_index: int, epoch: int | tf.Tensor) -> tf.Tensor:
+    """What an agent draws for a later one of its own steps in one update; `lookahead_keys` are below these."""
+    return fold_in(fold_in(keys, -1 - agent_index), epoch)
+
+
+def perturbation_keys(keys: tf.Tensor, agent_index: int) -> tf.Tensor:
+    """What an agent draws for perturbations of its meta-parameters; from the keys of the first link of a chain."""
+    return fold_in(fold_in(keys, -1 - agent_index), 1)
 
 
 def reset_keys(keys: tf.Tensor) -> tf.Tensor:

@@ -110,9 +110,9 @@ class KerasPolicy(descriptions.Described):
         # Of a seed that no run has, so that it is nobody's initial policy.
         self.reference_params = tuple(leaf[0] for leaf in self.initial_params([2**31]))
 
-    def model(self) -> keras.Model:
-        """A new Keras model of this policy, with variables of its own."""
-        return self._build_model(seed=0)
+    def model(self, seed: int = 0) -> keras.Model:
+        """A new Keras model of this policy, with variables of its own, as an integer seed draws them."""
+        return self._build_model(seed=seed)
 
     def initial_params(self, seeds: Sequence[int]) -> Params:
         """Params with leaves [S, ...], drawn from S integer seeds; a seed's row depends on that seed alone."""

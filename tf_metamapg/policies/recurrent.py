@@ -71,8 +71,20 @@ class Recurrent(keras.Model):
 
     def unroll(self, observations: tf.Tensor) -> tf.Tensor:
         """Observations [..., K, T, ...] of whole trajectories → outputs [..., K, T, n_outputs]."""
+        return self.outputs(self.states(observations))
+
+    def states(self, observations: tf.Tensor, carried: Structure = ()) -> Structure:
+        """Observations [..., K, T, ...] → states [T, ..., K, size] after each step.
+
+        With something carried, tensors [..., K, size], the first step starts so far from where the cell does.
+        """
         inputs = time_first(self._encode(observations))
-        hidden = time_last(self._cell.over_time(inputs, self.initial_state(axes.sizes(inputs)[1:-1]))[0])
+        start = self.initial_state(axes.sizes(inputs)[1:-1])
+        return self._cell.over_time(inputs, tuple(map(tf.add, start, carried)) if carried else start)
+
+    def outputs(self, states: Structure) -> tf.Tensor:
+        """States [T, ..., K, size] → outputs [..., K, T, n_outputs]."""
+        hidden = time_last(states[0])
         *leading, n_trajectories, horizon, units = axes.sizes(hidden)
         outputs = self._dense(tf.reshape(hidden, [*leading, n_trajectories * horizon, units]))
         return tf.reshape(outputs, [*leading, n_trajectories, horizon, outputs.shape[-1]])

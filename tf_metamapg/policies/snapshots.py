@@ -13,6 +13,7 @@ import numpy as np
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
+from tf_metamapg import learned_names
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.populations import check_split_sizes
 from tf_metamapg.policies.populations import SplitPopulation
@@ -103,7 +104,7 @@ def _learned_leaves(parameter, run_dir, agent_index, policy):
     """The parameters of an agent in all seeds of a run, and in all tasks if it has no meta-agents: [size, ...]."""
     allowed = "the directory of a run that has ended; it has a learned.npz"
     checks.check(isinstance(run_dir, str), parameter, run_dir, allowed)
-    path = pathlib.Path(run_dir).expanduser() / "learned.npz"
+    path = pathlib.Path(run_dir).expanduser() / learned_names.FILE
     checks.check(path.exists(), parameter, run_dir, allowed)
     try:
         with np.load(path) as archive:
@@ -111,8 +112,9 @@ def _learned_leaves(parameter, run_dir, agent_index, policy):
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         checks.check(False, parameter, run_dir, f"{allowed}; this one is damaged ({checks.reason(error)})")
     reference = policy.reference_params
-    what, n_axes = ("adapted", 2) if f"agent_{agent_index}/adapted/0" in arrays else ("initial", 1)
-    names = [f"agent_{agent_index}/{what}/{index}" for index in range(len(reference))]
+    is_adapted = learned_names.leaf(agent_index, learned_names.ADAPTED) in arrays
+    what, n_axes = (learned_names.ADAPTED, 2) if is_adapted else ("initial", 1)
+    names = [learned_names.leaf(agent_index, what, index) for index in range(len(reference))]
     found = [arrays[name] for name in names if name in arrays]
     shapes = [(leaf.shape[n_axes:], leaf.dtype.name) for leaf in found]
     expected = [(tuple(leaf.shape), leaf.dtype.name) for leaf in reference]

@@ -1,5 +1,5 @@
 """Results of the literature, each reproduced by one module: `bin/reproduce NAME`.
 
-A module has TITLE, SOURCE (where in the literature the result is), DURATION (how long it takes on two
-cores) and `reproduce(directory)`, which writes figure.png, numbers.csv and table.md there.
+A module has `reproduce(directory)`, which writes figure.png, numbers.csv and table.md there; `catalogue.py` says what
+each result is.
 """

@@ -11,10 +11,6 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "The coin game with exact gradients"
-SOURCE = "games of Foerster et al. 2017 and Zhao et al. 2022, in closed form; nobody has published it"
-DURATION = "45 min"
-
 
 def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(exact.LEARNERS), n_seeds: int = 10) -> None:
     """Runs all learners, or those that have not been run yet, and writes the results.

@@ -96,7 +96,7 @@ def learn(name: str, seeds: Sequence[int]) -> Learned:
         trainer = MetaTrainer(problem, trainer_settings, seeds)
         for meta_params, params in zip(trainer.meta_params, evaluations[-1].joint_params if evaluations else ()):
             meta_params.initial[0].assign(params[0][:, 0])
-        bar = progress.Progress(learner.n_meta_updates, what=f"{name}, meta-update")
+        bar = progress.Bar(learner.n_meta_updates, what=f"{name}, meta-update")
         for _ in range(learner.n_meta_updates):
             bar.step(f"mean reward per step {trainer.step().mean_reward[:, -1].mean():+.3f}")
         bar.close()

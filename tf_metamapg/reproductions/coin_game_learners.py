@@ -9,12 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import contracts
+from tf_metamapg.agents.advantage_alignment import AdvantageAlignment
+from tf_metamapg.agents.advantage_shaping import AdvantageShaping
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.lola_shaping import LOLAShaping
+from tf_metamapg.agents.loqa import LOQA
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.agents.optimizers import Adam
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
+from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.games import coin_strategies
 from tf_metamapg.games.coin_game import CoinGame
 from tf_metamapg.games.coin_rules import lola_rules
@@ -61,6 +65,15 @@ LEARNERS = {
     ("Meta-MAPG", "tabular"): Learner(
         lambda: MetaMAPG(1000.0), 5, 8192, n_seeds=5, n_meta_updates=20, chain_length=3
     ),
+    ("Advantage Alignment", "tabular"): Learner(
+        lambda: AdvantageAlignment(
+            50.0, 1.0, gae_lambda=0.5, critic_units=16, critic_learning_rate=0.001, n_critic_steps=10
+        ), 40, 1024, n_seeds=5,
+    ),
+    ("LOQA", "tabular"): Learner(
+        lambda: LOQA(50.0, 0.7, gae_lambda=0.5, critic_units=16, critic_learning_rate=0.001, n_critic_steps=5),
+        30, 1024, n_seeds=5,
+    ),
     ("naive", "recurrent"): Learner(lambda: PolicyGradient(0.03, optimizer=Adam()), 150, 256, n_seeds=3),
     ("LOLA (a)", "recurrent"): Learner(lambda: LOLAShaping(0.03, 0.1, optimizer=Adam()), 100, 256, n_seeds=3),
     ("LOLA-DiCE", "recurrent"): Learner(
@@ -94,9 +107,11 @@ def learn(name: str, kind: str) -> Learned:
     seeds = range(learner.n_seeds)
     game = CoinGame(lola_rules(), view, DISCOUNT)
     policies = tuple(make_policy(game, agent) for agent in range(2))
-    estimator = LoadedDiceEstimator(game, policies, learner.n_trajectories, HORIZON)
+    agents = learner.make(), learner.make()
+    make_estimator = ScoreFunctionEstimator if isinstance(agents[0], AdvantageShaping) else LoadedDiceEstimator
+    estimator = make_estimator(game, policies, learner.n_trajectories, HORIZON)
     problem = Problem(
-        game=game, policies=policies, agents=(learner.make(), learner.make()), estimator=estimator,
+        game=game, policies=policies, agents=agents, estimator=estimator,
         task_distribution=DefaultTasks(game),
     )
     settings = TrainerSettings(
@@ -104,7 +119,7 @@ def learn(name: str, kind: str) -> Learned:
         jit_compile=learner.jit_compile,
     )
     trainer = MetaTrainer(problem, settings, seeds)
-    bar = progress.Progress(learner.n_meta_updates + learner.n_updates, what=f"{name}, {kind}, update")
+    bar = progress.Bar(learner.n_meta_updates + learner.n_updates, what=f"{name}, {kind}, update")
     points: list[tuple[int, np.ndarray, np.ndarray]] = []
     n_steps = 0
 

@@ -8,10 +8,6 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "Sampled LOLA-DiCE in the iterated prisoner's dilemma"
-SOURCE = "Foerster et al. 2018, and the runs that the authors released with their code"
-DURATION = "1 min"
-
 # By lookahead steps: mean and standard deviation of the runs that the authors released.
 RELEASED = {0: (-1.991, None), 1: (-1.192, 0.066), 2: (-1.118, 0.045), 3: (-1.107, 0.064)}
 OWN_STEP, ASSUMED_STEP = 0.5, 1.0

@@ -16,10 +16,6 @@ from tf_metamapg.policies.vector import vector_policy
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "Learning paths in the bilinear zero-sum game"
-SOURCE = "Figure 1 of Kim et al. 2020"
-DURATION = "15 s"
-
 STEP = 0.2  # α, an agent's own step; for Meta-MAPG the step of its meta-update
 ASSUMED_STEP = 0.8  # η, the step that an agent assumes of the other; for Meta-MAPG all agents' inner step
 START = (1.0, 1.0)

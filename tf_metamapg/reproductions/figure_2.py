@@ -24,10 +24,6 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "What Meta-PG and Meta-MAPG differentiate through"
-SOURCE = "Figure 2 of Kim et al. 2020"
-DURATION = "20 s"
-
 OWN, OTHER = 0, 1
 BEFORE, AFTER = ("θⁱ", "θ⁻ⁱ"), ("φⁱ", "φ⁻ⁱ")
 FIRST, LAST = "τ_θ", "τ_φ"

@@ -8,10 +8,6 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "Learning to learn in the iterated prisoner's dilemma"
-SOURCE = "Figure 3 of Kim et al. 2020"
-DURATION = "2 min"
-
 METHODS = {"naive": "ipd_naive", "LOLA-DiCE": "ipd_lola", "Meta-PG": "ipd_meta_pg", "Meta-MAPG": "ipd"}
 # Every method is evaluated on the same tasks, and for as long.
 BINDINGS = ("train.n_inner_updates = 300", "train.n_evaluation_tasks = 8")

@@ -22,10 +22,6 @@ from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
 
-TITLE = "Sampled gradients against exact ones, by sample size"
-SOURCE = "question of Foerster et al. 2018; estimators of theirs and of Farquhar et al. 2019"
-DURATION = "3 min"
-
 ESTIMATORS: dict[str, Callable[..., contracts.PlayingEstimator]] = {
     "score function": functools.partial(ScoreFunctionEstimator, critic=LeaveOneOutBaseline),
     "DiCE": functools.partial(DiceEstimator, critic=NoBaseline),
@@ -56,7 +52,7 @@ def reproduce(
     """
     n_batches = n_samples // BATCH
     sizes = [size for size in (1, 3, 10, 30, 100, 300, 1000) if size <= n_batches]
-    bar = progress.Progress(len(ESTIMATORS) + (len(ESTIMATORS) - 1) * len(meta_sample_sizes), what="measurement")
+    bar = progress.Bar(len(ESTIMATORS) + (len(ESTIMATORS) - 1) * len(meta_sample_sizes), what="measurement")
     correlations, cosines = {}, {}  # [policy, order, size]; [draw, size]
     exact = _derivatives(ExactEstimator, n_policies, n_batches=1, jit_compile=False)[:, 0]
     for name, make_estimator in ESTIMATORS.items():

@@ -12,10 +12,6 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "Learning among learning teammates in two-agent HalfCheetah"
-SOURCE = "after the protocol of Kim et al. 2021, with fewer samples and meta-updates"
-DURATION = "40 min"
-
 # Inner steps of the agents that choose no initial policy; the best in meta-validation is taken.
 RATES = (0.0001, 0.001, 0.004)
 # What other agents in the place of Meta-MAPG have in common with it, and with their teammates.

@@ -12,10 +12,6 @@ from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 from tf_metamapg.runs.settings import Stage
 
-TITLE = "Cooperation that lasts in the iterated prisoner's dilemma"
-SOURCE = "the game of Kim et al. 2020, beyond the one inner update of its Figure 3; nobody has published it"
-DURATION = "45 min"
-
 CONFIG = "ipd_lasting"
 
 

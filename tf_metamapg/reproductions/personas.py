@@ -95,25 +95,44 @@ def outcome(
     if method in META_AGENTS:
         summary = protocols.train_config(directory, name, config, (*META_AGENTS[method], *bindings))
         return summary, "learned", summary["wall_seconds"]
-    rates = RATES if rates is None else rates
+    return best_of_rates(directory, name, config, ORDINARY_AGENTS[method], bindings, RATES if rates is None else rates)
+
+
+def best_of_rates(
+    directory: files.PathLike, name: str, config: str, templates: Sequence[str], bindings: Sequence[str],
+    rates: Sequence[float], agents: Sequence[int] = (0,),
+) -> tuple[dict[str, Any], str, float]:
+    """Lets agents learn with several inner steps that choose no initial policy; the best in meta-validation counts.
+
+    Args:
+        directory: of the reproduction.
+        name: of the runs, before the inner step.
+        config: the name of a gin config.
+        templates: gin bindings with {} where an inner step is to stand.
+        bindings: gin bindings that come last.
+        rates: inner steps.
+        agents: indices of those whose mean reward counts.
+
+    Returns:
+        (summary, the inner step, seconds of all runs that it took).
+    """
     summaries = {
         rate: protocols.train_config(
-            directory, f"{name}_{rate}", config,
-            (*(binding.format(rate) for binding in ORDINARY_AGENTS[method]), *bindings),
+            directory, f"{name}_{rate}", config, (*(template.format(rate) for template in templates), *bindings)
         )
         for rate in rates
     }
     validated = {
-        rate: protocols.meta_validation_curves(directory, f"{name}_{rate}", summary)[:, :, 0]
+        rate: protocols.meta_validation_curves(directory, f"{name}_{rate}", summary)[..., [*agents]].mean(axis=-1)
         for rate, summary in summaries.items()
     }
     best = max(rates, key=lambda rate: area(validated[rate]).mean())
     return summaries[best], f"{best:g}", sum(summary["wall_seconds"] for summary in summaries.values())
 
 
-def own_rewards(evaluation: Mapping[str, Any]) -> np.ndarray:
-    """The mean reward of the meta-agent: array [S, L + 1]."""
-    return np.array(evaluation["average_reward"])[:, :, 0]
+def own_rewards(evaluation: Mapping[str, Any], agents: Sequence[int] = (0,)) -> np.ndarray:
+    """The mean reward of some agents, by default of the meta-agent: array [S, L + 1]."""
+    return np.array(evaluation["average_reward"])[..., [*agents]].mean(axis=-1)
 
 
 def area(curves: np.ndarray) -> np.ndarray:

@@ -8,10 +8,6 @@ from tf_metamapg.reproductions import personas
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "The choice of personas"
-SOURCE = "what the intervals of the two results above leave out"
-DURATION = "25 min"
-
 CONFIGS = {"prisoner's dilemma": "personas_ipd_tabular", "rock-paper-scissors": "personas_rps_tabular"}
 
 

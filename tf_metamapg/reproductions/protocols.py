@@ -73,7 +73,7 @@ def computed_once(
     return computed
 
 
-class Validation(NamedTuple):
+class Curves(NamedTuple):
     """What agents get in meta-validation."""
 
     mean_reward: np.ndarray  # [S, updates + 1, n_agents]
@@ -92,13 +92,13 @@ def meta_validation_curves(directory: files.PathLike, name: str, summary: Mappin
     """
     runs = pathlib.Path(directory) / "runs"
 
-    def evaluate() -> Validation:
+    def evaluate() -> Curves:
         run = loading.load_run(str(runs / name))
         n_inner_updates = run.experiment.evaluation.n_inner_updates
         show = progress.inner_updates(n_inner_updates, what=f"{name}, meta-validation, update")
-        return Validation(run.evaluate(phase=random.META_VALIDATION, report=show).mean_reward)
+        return Curves(run.evaluate(phase=random.META_VALIDATION, report=show).mean_reward)
 
-    return computed_once(runs, f"{name} meta-validation", summary["config_digest"], evaluate, Validation).mean_reward
+    return computed_once(runs, f"{name} meta-validation", summary["config_digest"], evaluate, Curves).mean_reward
 
 
 def meta_test_curves(summary: Mapping[str, Any]) -> np.ndarray:
@@ -133,10 +133,21 @@ def learning_curves(
         after the last.
     """
     game, policies = prisoners_dilemma(initial_stddev, dtype)
+    return self_play(
+        agent, make_estimator(game, policies), game, n_seeds=n_seeds, n_updates=n_updates, description=description,
+        jit_compile=jit_compile,
+    ).mean_reward
+
+
+def self_play(
+    agent: contracts.Agent, estimator: contracts.Estimator, game: contracts.AnyGame, *, n_seeds: int, n_updates: int,
+    description: str, jit_compile: bool,
+) -> learning.Evaluation:
+    """Lets agents of one kind play a game with each other, by an estimator; see `learning_curves`."""
     problem = Problem(
-        game=game, policies=tuple(policies), agents=(agent, agent), estimator=make_estimator(game, policies),
+        game=game, policies=estimator.policies, agents=(agent,) * game.spec.n_agents, estimator=estimator,
         task_distribution=DefaultTasks(game),
     )
     trainer = MetaTrainer(problem, TrainerSettings(chain_length=0, jit_compile=jit_compile), range(n_seeds))
     show = progress.inner_updates(n_updates, what=f"{description}, update")
-    return learning.evaluate(trainer, random.META_TEST, n_updates, n_tasks=1, report=show).mean_reward
+    return learning.evaluate(trainer, random.META_TEST, n_updates, n_tasks=1, report=show)

@@ -8,10 +8,6 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "Public goods among three, four and five players"
-SOURCE = "Theorem 1 of Kim et al. 2020 with more than two agents; the paper has no figure of it"
-DURATION = "30 min"
-
 PLAYERS = (3, 4, 5)
 # Of what a player gives, everybody gets this share: more would make it no dilemma, much less would make it hopeless.
 RETURN = 0.6

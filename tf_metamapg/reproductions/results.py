@@ -1,5 +1,6 @@
 """What a reproduction leaves: a figure, the raw numbers behind it, and a table beside the published figures."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import csv
 import pathlib
@@ -15,7 +16,9 @@ from tf_metamapg.runs import statistics
 # The same agent has the same colour in every figure.
 COLOURS = {
     "naive": "C7", "LookAhead": "C4", "LOLA (a)": "C1", "LOLA (b)": "C5", "LOLA-DiCE": "C1", "SOS": "C2",
-    "Meta-PG": "C3", "Meta-MAPG": "C0",
+    "Meta-PG": "C3", "Meta-MAPG": "C0", "extragradient": "C6", "consensus": "C8", "symplectic": "C9",
+    "competitive": "black", "HOLA": "gold", "POLA": "navy",
+    "alignment": "C2", "Advantage Alignment": "C2", "LOQA": "C4",
 }
 
 
@@ -25,6 +28,28 @@ def new_figure(
     """A figure and its panels, side by side; sizes in inches."""
     figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(1, n_panels, squeeze=False, **subplots)[0]
+
+
+def meta_training_figure(
+    by_case: Mapping[str, np.ndarray], labels: Mapping[str, tuple[str, str]]
+) -> matplotlib.figure.Figure:
+    """A panel for each case, of what two agents get in meta-training.
+
+    Args:
+        by_case: arrays [S, meta-updates, 2].
+        labels: what the agents are called, by case.
+    """
+    figure, panels = new_figure(11.0, 3.6, len(by_case), sharey=True)
+    for panel, (name, training) in zip(panels, by_case.items()):
+        for agent_index, (label, colour) in enumerate(zip(labels[name], ("C0", COLOURS["naive"]))):
+            values = training[:, :, agent_index]
+            draw_mean(panel, range(1, values.shape[1] + 1), values, label, colour)
+        panel.set_title(name, fontsize=9)
+        panel.set_xlabel("meta-updates")
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
+    panels[0].set_ylabel("mean reward per step")
+    return figure
 
 
 def label_learning_curves(panel: matplotlib.axes.Axes) -> None:

@@ -8,10 +8,6 @@ from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
-TITLE = "Shaping a naive learner for long in the iterated prisoner's dilemma"
-SOURCE = "protocol and published figures of Lu et al. 2022, Model-Free Opponent Shaping"
-DURATION = "20 min"
-
 # Agents without meta-learning have nothing to learn before they are measured, so that each task has a new one, too.
 ORDINARY = ("train.populations = [@NormalPolicies, @NormalPolicies]", "train.n_seeds = 40")
 # Who meets the naive learners: its agent, what is different for it in the config, and what is published of the same:
@@ -83,9 +79,9 @@ def _text(curves):
         + results.paragraph(
             "Published: the shaper's reward / the learner's, of the same game, steps and initial policies. LOLA is the",
             "full Taylor gradient there, which is (b). Their released code counts rewards from the first update on,",
-            f"which would change no number here by more than {shift:.3f}. Two of their agents have no like here:",
-            "M-MAML (−1.26), a Meta-MAPG that plays with own steps of 1, and M-FOS (−0.51), which chooses a new policy",
-            "after every update.",
+            f"which would change no number here by more than {shift:.3f}. One of their agents has no like here:",
+            "M-MAML (−1.26), a Meta-MAPG that plays with own steps of 1. M-FOS (−0.51), which chooses a new policy",
+            "after every update, has a result of its own, `m_fos_ipd`.",
         )
         + results.markdown_table(
             [

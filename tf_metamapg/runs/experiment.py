@@ -10,13 +10,14 @@ from tf_metamapg.runs import figures
 from tf_metamapg.runs import publication
 from tf_metamapg.runs import run_directory
 from tf_metamapg.runs import serving
+from tf_metamapg.runs import terminal
 from tf_metamapg.runs.checkpoints import Checkpointer
 from tf_metamapg.runs.course import Course
 from tf_metamapg.runs.metrics import MetricsLog
 from tf_metamapg.runs.recorder import Recorder
-from tf_metamapg.runs.recorder import RunStopped
 from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.runs.settings import Experiment
+from tf_metamapg.runs.stops import RunStopped
 
 
 def train(
@@ -51,7 +52,7 @@ def train(
         directory.check_same_run(config, course.may_change, allow_other_versions)
         if (summary := publication.finished(experiment, directory, config)) is not None:
             opened()
-            print(f"run directory: {directory.path}\nthis run has ended; nothing is computed", flush=True)
+            terminal.say(f"run directory: {directory.path}\nthis run has ended; nothing is computed")
             publication.report(experiment, directory, summary)
             return summary
     recorder = _open(experiment, course, config, directory, started, resume, opened)
@@ -83,12 +84,12 @@ def _open(experiment, course, config, directory, started, resume, opened):
         directory.metrics, directory.events, course.counter, run.seeds, spec.n_agents, course.names,
         n_done=course.n_rows_done, digest=None if checkpoint is None else checkpoint.notes["metrics_digest"],
     )
-    print(f"run directory: {directory.path}", flush=True)
+    terminal.say(f"run directory: {directory.path}")
     opened()
     recorder = Recorder(directory, checkpointer, log, course.names, run.callbacks, started, checkpoint)
     if resume:
         directory.go_on(config)
-        print(f"resumed after {course.described_progress()}", flush=True)
+        terminal.say(f"resumed after {course.described_progress()}")
     if checkpoint is None:
         course.save(recorder)
     return recorder
@@ -98,7 +99,7 @@ def _find(checkpointer, directory):
     """The last checkpoint that can be read; None if the run has made none yet."""
     checkpoint, damaged = checkpointer.find()
     for path in damaged:
-        print(f"note: checkpoint {path} cannot be read, so an earlier one is taken", flush=True)
+        terminal.say(f"note: checkpoint {path} cannot be read, so an earlier one is taken")
     if checkpoint is None and directory.has_progress():
         raise checks.InvalidInputError(f"--resume: {directory.checkpoints} holds no checkpoint, though there were some")
     return checkpoint

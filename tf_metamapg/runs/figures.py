@@ -42,7 +42,7 @@ def adaptation_figure(
     Every seed is a faint line, the mean over seeds a strong one, with its 95% interval.
 
     Args:
-        values: array [S, L + 1, n_agents].
+        values: array [S, L + 1, n_agents]; NaN, where a metric is not defined, leaves a gap.
         title: what stands above the panels, as it is: dollar signs are no formulas.
         agent_names: one name for each agent.
         what: what the values are.

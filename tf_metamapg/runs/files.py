@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 from typing import Any
@@ -44,8 +45,8 @@ def write_text(path: PathLike, text: str) -> None:
 
 
 def write_json(path: PathLike, value: Any) -> None:
-    """Writes a value as JSON, whole."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Writes a value as JSON, whole; JSON knows neither NaN nor infinity, which become null."""
+    write_text(path, json.dumps(_with_null(value), indent=2, allow_nan=False) + "\n")
 
 
 def remove_partial(directory: PathLike) -> None:
@@ -53,6 +54,14 @@ def remove_partial(directory: PathLike) -> None:
     for name in os.listdir(directory):
         if name.endswith(".partial"):
             _remove(os.path.join(directory, name))
+
+
+def _with_null(value):
+    if isinstance(value, dict):
+        return {key: _with_null(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_null(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _remove(path):

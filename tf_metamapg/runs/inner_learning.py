@@ -11,9 +11,9 @@ from tf_metamapg.runs import metrics
 from tf_metamapg.runs import progress
 from tf_metamapg.runs.checkpoints import Checkpoint
 from tf_metamapg.runs.recorder import Recorder
-from tf_metamapg.runs.recorder import RunStopped
 from tf_metamapg.runs.results import Results
 from tf_metamapg.runs.settings import Experiment
+from tf_metamapg.runs.stops import RunStopped
 from tf_metamapg.training.learning import Evaluation
 from tf_metamapg.training.learning import Learning
 from tf_metamapg.training.trainer import MetaTrainer
@@ -95,7 +95,7 @@ class InnerLearning:
             RunStopped: if something is NaN or infinite.
         """
         n_inner_updates, every = self._experiment.evaluation.n_inner_updates, self._experiment.run.checkpoint_every
-        bar = progress.Progress(n_inner_updates, self.n_rows_done, what="inner update")
+        bar = progress.Bar(n_inner_updates, self.n_rows_done, what="inner update")
         self._play(recorder)
         while (done := self.n_rows_done + 1) <= n_inner_updates:
             self._learning.update()

@@ -1,8 +1,6 @@
 """What a run has learned, as a file of its own: `learned.npz` in its directory, an array for each variable.
 
-Names are of places: `agent_0/initial/0` is the first variable of agent 0's initial policy, [S, ...], `agent_0/update/0`
-of what its inner updates are made with, [S, max(L, 1), ...], `agent_0/adapted/0` of its policy after the last inner
-update, [S, N, ...], where nobody meta-learns, and `critic/0` of the estimator's critic. `seeds` are the S seeds.
+What they are called says `policies/learned_names.py`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tf_metamapg import checks
+from tf_metamapg import learned_names
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Params
 from tf_metamapg.runs import arrays
@@ -31,12 +30,12 @@ def write(directory: RunDirectory, trainer: MetaTrainer, seeds: Sequence[int], a
     """
     values = {name: variable.numpy() for name, variable in arrays.named(trainer.learned)}
     values |= {name: leaf.numpy() for name, leaf in arrays.named(adapted_by_name(adapted))}
-    arrays.write(directory.learned, {"seeds": np.array(seeds), **values})
+    arrays.write(directory.learned, {learned_names.SEEDS: np.array(seeds), **values})
 
 
 def adapted_by_name(joint_params: Sequence[Params]) -> dict[str, Any]:
     """Policies after the last inner update, of all agents, at the places that they have in the file."""
-    return {f"agent_{index}": {"adapted": params} for index, params in enumerate(joint_params)}
+    return {learned_names.agent(index): {learned_names.ADAPTED: params} for index, params in enumerate(joint_params)}
 
 
 def read(path: str, parameter: str) -> dict[str, np.ndarray]:
@@ -74,9 +73,10 @@ def take_over(trainer: MetaTrainer, path: str, seeds: Sequence[int]) -> None:
         InvalidInputError: if the run is of other policies, lacks one of the seeds, or has no meta-agents.
     """
     values = read(path, "train.init_from")
-    theirs = values["seeds"].tolist()
+    theirs = values[learned_names.SEEDS].tolist()
     allowed = "a run with meta-agents, as one without has learned other policies for each task"
-    checks.check("agent_0/adapted/0" not in values, "train.init_from", path, allowed)
+    is_adapted = learned_names.leaf(0, learned_names.ADAPTED) in values
+    checks.check(not is_adapted, "train.init_from", path, allowed)
     missing = [seed for seed in seeds if seed not in theirs]
     checks.check(not missing, "train.init_from", path, f"a run with the seeds {checks.brief(missing)}, too")
     rows = [theirs.index(seed) for seed in seeds]

@@ -14,9 +14,9 @@ from tf_metamapg.runs import progress
 from tf_metamapg.runs import snapshots
 from tf_metamapg.runs.checkpoints import Checkpoint
 from tf_metamapg.runs.recorder import Recorder
-from tf_metamapg.runs.recorder import RunStopped
 from tf_metamapg.runs.results import Results
 from tf_metamapg.runs.settings import Experiment
+from tf_metamapg.runs.stops import RunStopped
 from tf_metamapg.training import learning
 from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.learning import Evaluation
@@ -99,7 +99,7 @@ class MetaTraining:
             RunStopped: if something is NaN or infinite; what was learned before it is in a checkpoint.
         """
         stages = self._experiment.stages
-        bar = progress.Progress(sum(stage.n_meta_updates for stage in stages), self.n_rows_done)
+        bar = progress.Bar(sum(stage.n_meta_updates for stage in stages), self.n_rows_done)
         self._finish_stage(recorder, bar)
         while self._stage + 1 < len(stages):
             last = self.trainer

@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg.runs import files
+from tf_metamapg.runs import statistics
 
 
 class MetricsLog:
     """One row per update, seed and agent, in a CSV file; the same as means in TensorBoard.
 
     Columns: the number of the update, seed, agent, and what a run measures. Numbers have as many digits as tell them
-    apart; where there is no such number, a cell is empty.
+    apart; where there is no such number, a cell is empty, and means are those of the other seeds.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class MetricsLog:
     def _write_events(self, rows):
         """Means over seeds, from the rows of one update as they stand in the CSV file."""
         table = np.array([[cell or "nan" for cell in row[3:]] for row in rows], np.float64)
-        means = table.reshape(len(self._seeds), self._n_agents, -1).mean(axis=0)
+        means = statistics.mean(table.reshape(len(self._seeds), self._n_agents, -1), axis=0)
         with self._events.as_default(step=int(rows[0][0])):
             for agent_index, agent_means in enumerate(means):
                 for name, mean in zip(self._names, agent_means):

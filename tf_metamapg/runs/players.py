@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metamapg import contracts
+from tf_metamapg import learned_names
 from tf_metamapg.contracts import MetaParams
 from tf_metamapg.runs import arrays
 from tf_metamapg.runs import learned
@@ -24,6 +25,7 @@ class Player(NamedTuple):
     make_policy: Callable[[contracts.AnyGame], contracts.Policy]
     meta_params: MetaParams  # what it starts from, leaves [S, ...]
     population: contracts.Population | None = None  # where it starts from instead, if it does
+    source: str = ""  # the text of the config that its agent, policy and population are made by
 
 
 def meet(
@@ -53,11 +55,12 @@ def meet(
     own_settings = dataclasses.replace(settings, chain_length=max(lengths, default=1), n_tasks=1)
     trainer = MetaTrainer(problem, own_settings, seeds)
     values = {
-        f"agent_{index}/{name}": leaf.numpy()[list(own_rows)]
+        f"{learned_names.agent(index)}/{name}": leaf.numpy()[list(own_rows)]
         for index, (player, own_rows) in enumerate(zip(players, rows))
         for name, leaf in arrays.named(player.meta_params._asdict())
     }
     source = f"players {', '.join(player.name for player in players)}"
-    agents = {name: part for name, part in trainer.learned.items() if name != "critic"}
+    others = (learned_names.CRITIC, learned_names.POOLS)
+    agents = {name: part for name, part in trainer.learned.items() if name not in others}
     learned.assign(source, agents, values)
     return trainer

@@ -8,13 +8,15 @@ import weakref
 import numpy as np
 import tqdm
 
+from tf_metamapg.runs import terminal
+
 _SECONDS_BETWEEN_LINES = 5.0
 
 # The bars on the last line of a terminal.
 _shown: weakref.WeakSet = weakref.WeakSet()
 
 
-class Progress:
+class Bar:
     """A bar where stdout is a terminal, and a plain line now and then where it is not."""
 
     def __init__(self, n_steps: int, n_done: int = 0, what: str = "meta-update") -> None:
@@ -29,8 +31,11 @@ class Progress:
         self._n_done = n_done
         self._last_line = time.monotonic()
         self._bar = None
-        if sys.stdout.isatty():
-            self._bar = tqdm.tqdm(total=n_steps, initial=n_done, desc=what, unit="", file=sys.stdout)
+        if terminal.is_one():
+            self._bar = tqdm.tqdm(
+                total=n_steps, initial=n_done, desc=what, unit="", file=sys.stdout, ncols=terminal.width(),
+                colour=terminal.bar_colour(),
+            )
             _shown.add(self)
 
     def step(self, text: str) -> None:
@@ -41,7 +46,7 @@ class Progress:
             self._bar.update()
         elif self._n_done == self._n_steps or time.monotonic() > self._last_line + _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            print(f"{self._what} {self._n_done}/{self._n_steps}: {text}", flush=True)
+            terminal.say(f"{self._what} {self._n_done}/{self._n_steps}: {text}")
 
     def close(self) -> None:
         """Leaves the bar as it stands."""
@@ -60,7 +65,7 @@ def inner_updates(
         compared: function of mean rewards [S, n_agents], the mean of whose result is shown.
         what: what a step is.
     """
-    bar = Progress(n_updates, what=what)
+    bar = Bar(n_updates, what=what)
 
     def show(n_done: int, mean_reward: np.ndarray) -> None:
         if n_done > 0:

@@ -15,12 +15,17 @@ from tf_metamapg.runs import files
 from tf_metamapg.runs import learned
 from tf_metamapg.runs import report as reports
 from tf_metamapg.runs import run_directory
+from tf_metamapg.runs import run_page
+from tf_metamapg.runs import terminal
 from tf_metamapg.runs.results import Results
 from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.training.learning import Evaluation
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.trainer import MetaTrainer
+
+# Of rewards and metrics in `summary.json`, and in what `bin/evaluate` writes.
+AXES = "[seed][inner update][agent], inner update 0 is before adaptation; rewards and metrics are per step"
 
 
 def summary(
@@ -48,7 +53,7 @@ def summary(
             tf.nest.map_structure(lambda leaf: leaf.numpy().tolist(), values.update)
             for values in trainer.meta_param_values()
         ],
-        "axes": "[seed][inner update][agent], inner update 0 is before adaptation; rewards and metrics are per step",
+        "axes": AXES,
         **{name: as_lists(evaluation) for name, evaluation in evaluations if evaluation is not None},
     }
 
@@ -96,10 +101,13 @@ def publish(
             seeds = exports.seeds_to_export(experiment, summary, run.export_all_seeds)
             exports.export_learning(directory, experiment, trainer, seeds, results.meta_test.joint_params)
 
+    def write_report():
+        run_page.write(directory, experiment, trainer, summary, results)
+
     failed = []
     for name, write in (
         ("learned.npz", write_learned), ("figure", draw), ("policies", export_policies),
-        ("learning agents", export_learning_agents),
+        ("learning agents", export_learning_agents), ("report", write_report),
     ):
         try:
             write()
@@ -113,7 +121,7 @@ def publish(
 
 def finished(experiment: Experiment, directory: RunDirectory, config: str) -> dict[str, Any] | None:
     """The summary of a run that has ended with a config and published all that it asks for; None of another."""
-    expected = [directory.learned, directory.adaptation_figure]
+    expected = [directory.learned, directory.adaptation_figure, directory.report]
     if any(policy is not None for policy in exports.exported(experiment)):
         expected.append(directory.initial_policies)
     if exports.tasks_to_export(experiment):
@@ -132,7 +140,7 @@ def finished(experiment: Experiment, directory: RunDirectory, config: str) -> di
 
 def report(experiment: Experiment, directory: RunDirectory, summary: dict[str, Any]) -> None:
     """Prints what a person wants to know of a run that has ended."""
-    print(reports.text(directory, summary, experiment.compared_agents))
+    terminal.report(*reports.parts(directory, summary, experiment.compared_agents), better=max)
 
 
 def labels(problem: Problem) -> tuple[str, list[str]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 from typing import Any
+from typing import cast
 
 from tf_metamapg import arguments
 from tf_metamapg import checks
@@ -32,7 +33,7 @@ class Recipe:
     agents: Sequence[contracts.Agent]
     estimator: Callable[..., contracts.Estimator]
     task_distribution: Callable[..., contracts.TaskDistribution]
-    populations: Sequence[Callable[..., contracts.Population] | None] | None = None
+    populations: Sequence[Callable[..., contracts.AnyPopulation] | None] | None = None
 
     def __post_init__(self) -> None:
         contracts.check_kind(
@@ -49,16 +50,17 @@ class Recipe:
             "a policy, such as @tabular_policy",
         )
 
-    def population(self, policy: contracts.Policy, index: int) -> contracts.Population | None:
+    def population(self, policy: contracts.Policy, index: int) -> contracts.AnyPopulation | None:
         """Where an agent's initial policies are drawn from, if they are."""
         make = None if self.populations is None else self.populations[index]
         return make and arguments.made(
-            f"populations[{index}]", make, (policy,), contracts.Population, "a population, such as @Personas"
+            f"populations[{index}]", make, (policy,), cast(Any, contracts.AnyPopulation),
+            "a population, such as @Personas",
         )
 
     def problem(
         self, policies: Sequence[contracts.Policy], agents: Any,
-        populations: Sequence[contracts.Population | None],
+        populations: Sequence[contracts.AnyPopulation | None],
     ) -> Problem:
         """The problem of some policies, agents and populations in the game; it refuses what is no list of agents."""
         return Problem(

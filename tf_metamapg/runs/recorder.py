@@ -16,10 +16,6 @@ from tf_metamapg.runs.metrics import MetricsLog
 from tf_metamapg.runs.run_directory import RunDirectory
 
 
-class RunStopped(RuntimeError):
-    """A run cannot go on; the message says where it stopped and where it can be taken up."""
-
-
 class Recorder:
     """Keeps what is known of a run in step with its last checkpoint.
 

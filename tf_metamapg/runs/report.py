@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 
 from tf_metamapg.runs import statistics
+from tf_metamapg.runs import terminal
 from tf_metamapg.runs.run_directory import RunDirectory
 
 # Which inner updates of a long chain a table shows, beside the last.
 _SHOWN = (0, 1, 2, 3, 4, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
 
 
-def text(directory: RunDirectory, summary: dict[str, Any], compared: Sequence[int]) -> str:
+def parts(
+    directory: RunDirectory, summary: dict[str, Any], compared: Sequence[int]
+) -> list[str | terminal.Table]:
     """The results of a run, and where they are.
 
     Args:
@@ -21,29 +24,36 @@ def text(directory: RunDirectory, summary: dict[str, Any], compared: Sequence[in
         compared: indices of the agents by whose mean seeds are compared.
 
     Returns:
-        lines of text.
+        what `terminal.report` prints.
     """
-    titles = {name: f"Mean of {name} per step" for name in summary["meta_test"]}
-    titles["average_reward"] = "Mean reward per step"
-    tables = "\n\n".join(
-        f"{titles[name]} on held-out tasks, mean and 95% interval over {summary['n_seeds']} seeds:\n\n"
-        + adaptation_table(np.array(values), summary["agent"], compared)
-        for name, values in summary["meta_test"].items()
-    )
+    tables: list[str | terminal.Table] = []
+    for name, values in summary["meta_test"].items():
+        table = adaptation_table(np.array(values, np.float64), summary["agent"], compared)
+        tables += [f"\n{table_title(name, summary['n_seeds'])}:\n\n", table, "\n"]
+    return [*tables, f"""
+{effort(summary)}. Where everything is:
+  report            {directory.report}
+  figure            {directory.adaptation_figure}
+  numbers           {directory.summary}
+  metrics           {directory.metrics}, tensorboard --logdir={directory.events}
+{_policies(directory, summary)}
+  config, versions  {directory.config}, {directory.run_info}"""]
+
+
+def table_title(name: str, n_seeds: int) -> str:
+    """What a table of `average_reward` or of a metric is of, in words."""
+    what = "Mean reward" if name == "average_reward" else f"Mean of {name}"
+    return f"{what} per step on held-out tasks, mean and 95% interval over {n_seeds} seeds"
+
+
+def effort(summary: dict[str, Any]) -> str:
+    """What a run has taken, in words."""
     xla = "compiled with XLA" if summary["jit_compile"] else "not compiled with XLA"
     updates = (
         f"{summary['meta_updates']} meta-updates" if "meta_validation" in summary
         else f"{len(summary['meta_test']['average_reward'][0]) - 1} inner updates"
     )
-    return f"""
-{tables}
-
-{updates}, {summary['wall_seconds']:.0f} s, {xla}. Where everything is:
-  figure            {directory.adaptation_figure}
-  numbers           {directory.summary}
-  metrics           {directory.metrics}, tensorboard --logdir={directory.events}
-{_policies(directory, summary)}
-  config, versions  {directory.config}, {directory.run_info}"""
+    return f"{updates}, {summary['wall_seconds']:.0f} s, {xla}"
 
 
 def _policies(directory, summary):
@@ -58,19 +68,28 @@ def _policies(directory, summary):
     return "\n".join(f"  {what}  {path}, of seed {seed}, {chosen}" for what, path in written)
 
 
-def adaptation_table(values: np.ndarray, agent_names: Sequence[str], compared: Sequence[int]) -> str:
-    """A table of means per inner update, as text; of long chains not every one is shown.
+def adaptation_table(values: np.ndarray, agent_names: Sequence[str], compared: Sequence[int]) -> terminal.Table:
+    """A table of means per inner update; see `adaptation_rows`."""
+    header, *rows = adaptation_rows(values, agent_names, compared)
+    widths = [len(header[0]), *(max(len(name), 18) for name in header[1:])]
+    lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths)) for row in (header, *rows)]
+    return terminal.Table("\n".join(lines), header, rows)
+
+
+def adaptation_rows(values: np.ndarray, agent_names: Sequence[str], compared: Sequence[int]) -> list[list[str]]:
+    """Means per inner update; of long chains not every one is shown.
 
     Args:
-        values: array [S, L + 1, n_agents].
+        values: array [S, L + 1, n_agents], NaN where a metric is not defined.
         agent_names: one name for each agent.
         compared: indices of the agents by whose mean seeds are compared.
 
     Returns:
-        lines of text: mean and half-width of its 95% interval over seeds, for each agent and, if there are
-        several, for the mean of those compared; and the least of that over seeds.
+        texts: what columns are, and rows, with the number of inner updates, mean and half-width of its 95% interval
+        over seeds, for each agent and, if there are several, for the mean of those compared; and the least of that over
+        seeds.
     """
-    mean_of_compared = values[..., compared].mean(axis=-1)
+    mean_of_compared = statistics.mean(values[..., compared], axis=-1)
     columns = [*np.moveaxis(values, -1, 0)]
     names = [f"agent {index}: {name}" for index, name in enumerate(agent_names)]
     if len(compared) > 1:
@@ -78,9 +97,9 @@ def adaptation_table(values: np.ndarray, agent_names: Sequence[str], compared: S
         names.append("mean of all agents" if len(compared) == len(agent_names) else "mean of meta-agents")
     mean, half_width = statistics.mean_and_interval(np.stack(columns, axis=-1))
     names.append("worst seed" if len(compared) > 1 else f"agent {compared[0]}, worst seed")
-    lines = ["inner updates  " + "  ".join(f"{name:>18}" for name in names)]
+    rows = [["inner updates", *names]]
     for link in sorted({*_SHOWN, len(mean) - 1} & set(range(len(mean)))):
         cells = [f"{value:+.3f} ± {half:.3f}" for value, half in zip(mean[link], half_width[link])]
-        cells.append(f"{mean_of_compared[:, link].min():+.3f}")
-        lines.append(f"{link:>13}  " + "  ".join(f"{cell:>{max(len(name), 18)}}" for cell, name in zip(cells, names)))
-    return "\n".join(lines)
+        cells.append(f"{np.fmin.reduce(mean_of_compared[:, link]):+.3f}")
+        rows.append([str(link), *("not defined" if cell.startswith("+nan") else cell for cell in cells)])
+    return rows

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from tf_metamapg import checks
+from tf_metamapg import learned_names
 from tf_metamapg.runs import files
 
 # Packages of which some games are made, and what of them such a run has imported.
@@ -32,6 +33,7 @@ class RunDirectory:
         metrics: CSV, one row per meta-update, seed and agent; without meta-agents, per inner update.
         events: TensorBoard events, the means over seeds.
         checkpoints: what `--resume` goes on from.
+        report: a page with all of it to look at.
         adaptation_figure: mean reward against inner updates.
         learned: what all seeds have learned, see `learned.py`.
         initial_policies: SavedModels of the learned initial policies.
@@ -48,13 +50,19 @@ class RunDirectory:
         self.metrics = self.path / "metrics.csv"
         self.events = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
+        self.report = self.path / "report.html"
         self.adaptation_figure = self.path / "figures" / "adaptation.png"
-        self.learned = self.path / "learned.npz"
+        self.learned = self.path / learned_names.FILE
         self.learning_agents = self.path / "learning_agents"
         self.adapted_policies = self.path / "adapted_policies"
         self.initial_policies = self.path / "initial_policies"
         self.snapshots = self.path / "snapshots"
         self.summary = self.path / "summary.json"
+
+    def check_exists(self) -> None:
+        """Raises `InvalidInputError` unless there is a run in it."""
+        allowed = f"that of a run; it has a {self.config.name}"
+        checks.check(self.config.exists(), "directory", str(self.path), allowed)
 
     def start(self, config: str, seeds: Sequence[int], jit_compile: bool) -> None:
         """Writes what a run is known by.
@@ -183,7 +191,7 @@ def versions(config: str) -> dict[str, str]:
     packages += [package for package, module in _OF_GAMES.items() if module in sys.modules]
     imported = {name.partition(".")[0] for name in _IMPORTS.findall(config)}
     init_from = bindings(config).get("train.init_from", "None").strip("'\"")
-    learned = pathlib.Path(init_from).expanduser() / "learned.npz"
+    learned = pathlib.Path(init_from).expanduser() / learned_names.FILE
     return {
         **{package: importlib.metadata.version(package) for package in packages},
         **{name: _source_digest(name) for name in sorted(imported)},

@@ -37,7 +37,7 @@ class ServedAgent:
         first_update_params = agent.init_update(estimator, agent_index, 1, 1)
         self._update_params = first_update_params if update_params is None else _with_axes(update_params, 1)
         self._critic_params = _with_axes(critic_params)
-        self._initial_state = agent.init(_with_axes(params), estimator, agent_index)
+        self._initial_state = adaptation.initial_state(agent, _with_axes(params), estimator, agent_index)
         self._tasks = DefaultTasks(estimator).sample(random.root_keys([0]), n_tasks=1)
 
     def signatures(self) -> dict[str, tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]]:

@@ -47,8 +47,7 @@ class EvaluationSettings:
 class Stage:
     """A part of meta-training that comes before the last: with another chain, for some meta-updates.
 
-    The next stage starts from what this one has learned, with new moments of Adam. Where its chain is longer, what is
-    learned of the last inner update is what those beyond it start from.
+    The next one starts from what it has learned, with new moments of Adam; further updates of its chain from its last.
 
     Args:
         chain_length: L, inner updates per meta-update.
@@ -179,11 +178,10 @@ class Experiment:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """All stages of meta-training."""
-        last = Stage(
+        return (*self.run.earlier_stages, Stage(
             chain_length=self.trainer.chain_length, n_meta_updates=self.run.n_meta_updates,
             meta_learning_rate=self.trainer.meta_learning_rate,
-        )
-        return (*self.run.earlier_stages, last)
+        ))
 
     @property
     def compared_agents(self) -> list[int]:
@@ -204,10 +202,12 @@ class Experiment:
             mean_reward: what agents get before each inner update and after the last.
             chain_length: for how many inner updates there has been meta-training.
         """
-        n_updates = mean_reward.shape[1] - 1
+        return self.compared(mean_reward)[:, self.scored_updates(mean_reward.shape[1] - 1, chain_length)].mean(axis=1)
+
+    def scored_updates(self, n_updates: int, chain_length: int) -> slice:
+        """After which of so many inner updates it counts what seeds get; see `scores`."""
         n_trained = min(chain_length, n_updates)
-        links = slice(min(1, n_trained), n_trained + 1) if self.has_meta_agents else slice(n_updates, None)
-        return self.compared(mean_reward)[:, links].mean(axis=1)
+        return slice(min(1, n_trained), n_trained + 1) if self.has_meta_agents else slice(n_updates, None)
 
 
 def compiling_pays(

@@ -10,6 +10,7 @@ from tf_metamapg import descriptions
 from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
+from tf_metamapg.numerics import structures
 
 _N_STEPS = 3
 # [S, N, K]: of different sizes, so that none is taken for another.
@@ -27,7 +28,7 @@ def check_game(game: contracts.Game) -> None:
     rng = np.random.default_rng(0)
     with tf.init_scope():
         tasks = DefaultTasks(game).sample(random.root_keys(range(_AXES[0])), n_tasks=_AXES[1])
-        state = game.reset(tasks, _uniforms(rng, game.n_reset_uniforms, spec.dtype))
+        state = _called(game, "reset", tasks, _uniforms(rng, game.n_reset_uniforms, spec.dtype))
         _check_state(f"{kind}.reset(...)", state)
         present = [np.ones(_AXES, bool)] * spec.n_agents
         for _ in range(_N_STEPS):
@@ -42,7 +43,7 @@ def check_game(game: contracts.Game) -> None:
 def _check_observations(game, tasks, state, present):
     for agent, (space, here) in enumerate(zip(game.spec.observations, present)):
         parameter = f"{type(game).__name__}.observe(..., {agent})"
-        seen = game.observe(tasks, state, agent)
+        seen = _called(game, "observe", tasks, state, agent)
         _check(parameter, seen, space.tensor_spec(game.spec.dtype))
         if isinstance(space, contracts.Discrete):
             seen = seen.numpy()
@@ -54,12 +55,12 @@ def _check_observations(game, tasks, state, present):
 def _step(game, tasks, state, joint_action, rng):
     """(the next state, whether agents go on), after a look at all that a step returns."""
     spec, kind = game.spec, type(game).__name__
-    result = game.step(tasks, state, joint_action, _uniforms(rng, game.n_step_uniforms, spec.dtype))
+    result = _called(game, "step", tasks, state, joint_action, _uniforms(rng, game.n_step_uniforms, spec.dtype))
     is_triple = isinstance(result, (list, tuple)) and len(result) == 3
     checks.check(is_triple, f"{kind}.step(...)", _shown(result), "the next state, rewards and whether agents go on")
     next_state, rewards, continues = result
     checks.check(
-        descriptions.specs(next_state) == descriptions.specs(state), f"{kind}.step(...)[0]", _shown(next_state),
+        structures.specs(next_state) == structures.specs(state), f"{kind}.step(...)[0]", _shown(next_state),
         f"a state like the one before it, {descriptions.describe(state, longest=120)}",
     )
     number, whether = tf.TensorSpec([], spec.dtype), tf.TensorSpec([], tf.bool)
@@ -72,13 +73,24 @@ def _step(game, tasks, state, joint_action, rng):
             "(), as the game's spec says that it does not end; see GameSpec.ends",
         )
     if isinstance(game, contracts.MeasuredGame) and spec.metrics:
-        metrics = game.metrics(tasks, state, joint_action)
+        metrics = _called(game, "metrics", tasks, state, joint_action)
         has_all = isinstance(metrics, dict) and set(metrics) >= set(spec.metrics)
         names = ", ".join(map(repr, spec.metrics))
         checks.check(has_all, f"{kind}.metrics(...)", _shown(metrics), f"a dict with {names}, as its spec says")
         for name in spec.metrics:
             _check_agents(f"{kind}.metrics(...)[{name!r}]", metrics[name], spec.n_agents, "number", number)
     return next_state, continues
+
+
+def _called(game, method, *arguments_of_it):
+    """What a method returns; what it raises is said beside what it was called with."""
+    try:
+        return getattr(game, method)(*arguments_of_it)
+    except Exception as error:  # A game of a user's may raise anything.
+        reason = f"{checks.reason(error)}{checks.where(error)}"
+        took = ", ".join(descriptions.describe(argument, longest=80) for argument in arguments_of_it)
+        allowed = f"possible with ({took}), where [S, N, K] is {_AXES} ({reason})"
+        checks.check(False, f"{type(game).__name__}.{method}(...)", descriptions.Text(type(error).__name__), allowed)
 
 
 def _uniforms(rng, n_uniforms, dtype):

@@ -16,6 +16,7 @@ from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Structure
 from tf_metamapg.contracts import Trajectory
 from tf_metamapg.numerics import random
+from tf_metamapg.simulators.checked_environments import CheckedEnvironments
 
 
 class HostSimulator(descriptions.Described):
@@ -65,7 +66,7 @@ class HostSimulator(descriptions.Described):
         self.policies = tuple(policies)
         self.n_trajectories = n_trajectories
         self.horizon = horizon
-        self._environments = game.make_environments(n_workers)
+        self._environments = CheckedEnvironments(game, n_workers)
         self._act = tf.function(self._actions, autograph=False)
 
     def sample(self, joint_params: JointParams, tasks: Structure, keys: tf.Tensor) -> Trajectory:
@@ -80,7 +81,7 @@ class HostSimulator(descriptions.Described):
             Trajectory with fields [S, N, K, T].
 
         Raises:
-            InvalidInputError: if an environment turns out to be one that this cannot play in.
+            InvalidInputError: if what the environments say is not as the spec of the game says.
         """
         del tasks
         n_tasks = arguments.seeds_and_tasks(joint_params)[1]

@@ -57,7 +57,8 @@ class InGraphSimulator(descriptions.Described):
             InvalidInputError: if one of these does not hold.
         """
         kind = type(self).__name__
-        contracts.check_kind(f"{kind}.game", game, contracts.Game, "a game that is played step by step")
+        allowed = "a game that is played step by step, in TensorFlow; HostSimulator plays environments"
+        contracts.check_kind(f"{kind}.game", game, contracts.Game, allowed)
         self._measured_game: contracts.MeasuredGame | None = None
         if game.spec.metrics:
             self._measured_game = contracts.checked_kind(

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import contracts
+from tf_metamapg.estimators.counterfactual_dice import CounterfactualDiceEstimator
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.estimators.score_function import ScoreFunctionEstimator
 from tf_metamapg.testing.estimators import garbage
@@ -17,13 +18,17 @@ from tf_metamapg.testing.tiny_games import TinyGame
 class CriticTests:
     """Tests of a critic; mix them into a `tf.test.TestCase`."""
 
+    # How many agents there must be at least, 2 or 3.
+    fewest_agents = 2
+
     def make_critic(self, spec: contracts.GameSpec, policies: Sequence[contracts.StepPolicy]) -> contracts.Critic:
         """The critic under test."""
         raise NotImplementedError
 
-    def _setting(self, n_agents=2, ends=True, size=2):
+    def _setting(self, n_agents=None, ends=True):
         """(a tiny game, all sets of its trajectories, parameters for each set, the critic, its parameters)."""
-        tiny = TinyGame(n_agents, ends)
+        tiny = TinyGame(n_agents or self.fewest_agents, ends)
+        size = 2 if tiny.game.spec.n_agents == 2 else 1
         trajectory, n_sets = tiny.sets(size), tiny.n_trajectories**size
         critic = self.make_critic(tiny.game.spec, tiny.policies)
         critic_params = tf.nest.map_structure(lambda leaf: leaf[:, tf.newaxis], critic.initial_params([0]))
@@ -32,7 +37,7 @@ class CriticTests:
     def test_it_is_a_critic(self):
         _, _, _, critic, params = self._setting()
         self.assertIsInstance(critic, contracts.Critic)
-        self.assertLen(params, 2)
+        self.assertLen(params, self.fewest_agents)
 
     def test_values_and_losses_have_their_shapes(self):
         for ends in (False, True):
@@ -44,13 +49,16 @@ class CriticTests:
                 self.assertEqual(critic.loss(params[agent], joint_params, trajectory, agent).shape, rewards.shape[:2])
 
     def test_expectations_are_as_without_it(self):
-        """Of all derivatives in Loaded DiCE, of an agent's own first ones if it sees the others' actions."""
-        for n_agents, size in ((2, 2), (3, 1)):
-            tiny, trajectory, joint_params, critic, params = self._setting(n_agents, True, size)
+        """Of all derivatives in Loaded DiCE, or in that which is for critics that see the others' actions.
+
+        Of an agent's own first ones with sampled inner updates.
+        """
+        for n_agents in range(self.fewest_agents, 4):
+            tiny, trajectory, joint_params, critic, params = self._setting(n_agents)
+            size = trajectory.rewards[0].shape[2]
             given = functools.partial(_given, critic)
-            for make_estimator in (LoadedDiceEstimator, ScoreFunctionEstimator):
-                if critic.sees_other_actions and make_estimator is LoadedDiceEstimator:
-                    continue
+            expected_updates = CounterfactualDiceEstimator if critic.sees_other_actions else LoadedDiceEstimator
+            for make_estimator in (expected_updates, ScoreFunctionEstimator):
                 with self.subTest(estimator=make_estimator.__name__, n_agents=n_agents):
                     estimator = make_estimator(tiny.game, tiny.policies, size, 2, critic=given)
                     sample = estimator.make_sample(trajectory, joint_params, params)
@@ -72,7 +80,8 @@ class CriticTests:
     def test_nothing_of_a_padded_step_reaches_a_sample(self):
         """An estimator cleans its trajectories first, so that a critic may rely on zeros."""
         tiny, trajectory, joint_params, critic, params = self._setting()
-        estimator = ScoreFunctionEstimator(tiny.game, tiny.policies, 2, 2, critic=functools.partial(_given, critic))
+        given = functools.partial(_given, critic)
+        estimator = ScoreFunctionEstimator(tiny.game, tiny.policies, trajectory.rewards[0].shape[2], 2, critic=given)
         samples = [estimator.make_sample(own, joint_params, params) for own in (trajectory, garbage(trajectory))]
         tf.nest.map_structure(np.testing.assert_array_equal, *samples)
 

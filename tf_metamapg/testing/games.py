@@ -143,11 +143,13 @@ class GameTests:
             self.assertTrue(np.all(mask[..., 1:] <= mask[..., :-1]), f"agent {agent} must not come back")
             for values in (trajectory.rewards[agent], trajectory.observations[agent], trajectory.actions[agent]):
                 self.assertFalse(np.any(values.numpy()[~mask]), f"agent {agent} must not be recorded after its end")
-        for leaf in tf.nest.flatten(trajectory):
+        for leaf in tf.nest.flatten(trajectory._replace(metrics=())):
             self.assertTrue(np.all(np.isfinite(leaf)), "what is seen, done and paid must be finite before the end")
+        for leaf in tf.nest.flatten(trajectory.metrics):
+            self.assertFalse(np.any(np.isinf(leaf)), "metrics must be finite, or NaN where they are not defined")
 
     def test_exact_values_are_what_samples_say(self):
-        """And so are their derivatives, within five standard errors; for games that have exact values."""
+        """And so are their derivatives and metrics, within five standard errors; for games that have exact values."""
         game = self.make_game()
         if not isinstance(game, contracts.ExactGame):
             self.skipTest("The game has no exact values.")
@@ -172,6 +174,24 @@ class GameTests:
                 allowed = error + 1e-6 + left * np.max(np.abs(true))
                 difference = np.abs(estimate.mean(axis=0) - true[0])
                 self.assertTrue(np.all(difference <= allowed), f"{name} of agent {agent}")
+        for name, by_agent in exact.metrics(joint_params, tasks, ()).items():
+            for agent, (true, steps) in enumerate(zip(by_agent, sample.trajectory.metrics[name])):
+                self._assert_discounted_mean(steps[0].numpy(), true[0, 0].numpy(), name, game.spec, agent, sample)
+
+    def _assert_discounted_mean(self, steps, true, name, spec, agent, sample):
+        """That steps [N, K, T], of all tasks together, have a discounted mean, or none where it is NaN."""
+        present = sample.trajectory.mask[agent][0].numpy() if spec.ends else np.ones(steps.shape, bool)
+        is_defined = present & ~np.isnan(steps)
+        if np.isnan(true):
+            self.assertFalse(np.any(is_defined), f"{name} of agent {agent} is defined at some steps")
+            return
+        # What is expected of these is zero, and no quotient of what is estimated.
+        weights = spec.discount ** np.arange(steps.shape[-1])
+        excess = np.sum(np.where(is_defined, steps - true, 0.0) * weights, axis=-1).ravel()
+        n_left = 0.0 if spec.ends else spec.discount ** len(weights) / (1.0 - spec.discount)
+        largest = np.max(np.abs(steps[is_defined] - true), initial=0.0)
+        allowed = self.n_standard_errors * excess.std(ddof=1) / excess.size**0.5 + (1e-5 + n_left) * largest
+        self.assertLessEqual(np.abs(excess.mean()), allowed, f"{name} of agent {agent}")
 
 
 def _own_gradients(estimator, joint_params, tasks, sample):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import contracts
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
@@ -31,21 +32,26 @@ class Draws:
         """Keys for all that is drawn at a link of its chains: int64 tensor [S, 2]."""
         return random.link_keys(self._keys(phase, index), link)
 
-    def initial_params(self, learned: JointParams, phase: int, index: int | tf.Tensor, n_tasks: int) -> JointParams:
+    def initial_params(
+        self, learned: JointParams, pools: JointParams, phase: int, index: int | tf.Tensor, n_tasks: int
+    ) -> JointParams:
         """What every agent starts the tasks from: JointParams with leaves [S, N, ...].
 
         Args:
             learned: JointParams with leaves [S, ...], for agents that start all tasks of a seed from the same policy.
+            pools: for each agent whose population grows its pool, leaves [S, P, ...]; () for the others.
             phase, index, n_tasks: see `tasks`.
         """
-        keys = self._keys(phase, index)
-        return tuple(
-            params if population is None
-            else population.sample(phase, random.population_keys(keys, agent_index), n_tasks)
-            for agent_index, (params, population) in enumerate(
-                zip(adaptation.for_each_task(learned, n_tasks), self._problem.populations)
-            )
-        )
+        keys, joint_params = self._keys(phase, index), []
+        starts = zip(adaptation.for_each_task(learned, n_tasks), self._problem.populations, pools)
+        for agent_index, (params, population, pool) in enumerate(starts):
+            own_keys = random.population_keys(keys, agent_index)
+            if isinstance(population, contracts.GrowingPopulation):
+                params = population.sample_pool(pool, own_keys, n_tasks)
+            elif population is not None:
+                params = population.sample(phase, own_keys, n_tasks)
+            joint_params.append(params)
+        return tuple(joint_params)
 
     def _keys(self, phase: int, index: int | tf.Tensor) -> tf.Tensor:
         return random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)

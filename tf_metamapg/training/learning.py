@@ -19,7 +19,7 @@ class Evaluation(NamedTuple):
     """What agents get along a chain, and where it leads."""
 
     mean_reward: np.ndarray  # [S, L + 1, n_agents], per step, the mean over tasks at each link
-    game_metrics: dict[str, np.ndarray]  # by the names of the game's spec, like `mean_reward`
+    game_metrics: dict[str, np.ndarray]  # by the names of the game's spec, like `mean_reward`; NaN where not defined
     joint_params: JointParams  # of all agents after the last update, leaves [S, N, ...]
 
 

@@ -14,13 +14,14 @@ from tf_metamapg import links
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Structure
+from tf_metamapg.numerics import masks
 
 
 class Played(NamedTuple):
     """What comes of one link."""
 
     mean_reward: tf.Tensor  # [S, n_agents], per step, the mean over tasks
-    game_metrics: dict[str, tf.Tensor]  # by the names of the game's spec, like `mean_reward`
+    game_metrics: dict[str, tf.Tensor]  # by the names of the game's spec, like `mean_reward`; NaN where nowhere defined
     agent_states: tuple[AgentState, ...]  # after the update of all agents, leaves [S, N, ...]
     critic_gradients: list[tf.Tensor]  # of the loss of the estimator's critic, see `CriticLearner.gradients`
 
@@ -28,14 +29,12 @@ class Played(NamedTuple):
 def report(
     estimator: contracts.Estimator, tasks: Structure, link: links.Link
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """(mean reward, the same by name for each of the game's metrics), means over tasks: [S, n_agents]."""
-
-    def mean(by_agent: Sequence[tf.Tensor]) -> tf.Tensor:
-        return tf.reduce_mean(tf.stack(by_agent, axis=-1), axis=1)
-
+    """(mean reward, the game's metrics by name), means over the tasks where they are defined: [S, n_agents]."""
     rewards = estimator.mean_rewards(link.joint_params, tasks, link.sample)
     metrics = estimator.metrics(link.joint_params, tasks, link.sample)
-    return mean(rewards), {name: mean(values) for name, values in metrics.items()}
+    return tf.reduce_mean(tf.stack(rewards, axis=-1), axis=1), {
+        name: masks.mean_where_defined(tf.stack(by_agent, axis=-1), None, axis=1) for name, by_agent in metrics.items()
+    }
 
 
 def play_and_update(

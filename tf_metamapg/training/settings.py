@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import tensorflow as tf
+
 from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
@@ -21,7 +23,8 @@ class Problem:
         estimator: of this game and these policies.
         task_distribution: where tasks come from.
         populations: for each agent where its initial policies are drawn from, other ones for each task; None for an
-            agent that starts all tasks of a seed from the same policy. () if that is all of them.
+            agent that starts all tasks of a seed from the same policy. () if that is all of them. A meta-agent of a
+            population learns what its updates are made with, and not where it starts.
 
     Raises:
         InvalidInputError: if one of them is something else, or does not fit the others.
@@ -32,7 +35,7 @@ class Problem:
     agents: tuple[contracts.Agent, ...]
     estimator: contracts.Estimator
     task_distribution: contracts.TaskDistribution
-    populations: tuple[contracts.Population | None, ...] = ()
+    populations: tuple[contracts.AnyPopulation | None, ...] = ()
 
     def __post_init__(self) -> None:
         contracts.check_kind("game", self.game, contracts.AnyGame, "a game, such as IteratedMatrixGame(...)")
@@ -54,18 +57,18 @@ class Problem:
             if population is not None:
                 name = f"populations[{index}]"
                 allowed = "None or a population, such as Personas(...)"
-                contracts.check_kind(name, population, contracts.Population, allowed)
-                checks.check(
-                    not agent.is_meta_agent, name, population,
-                    f"None, as {type(agent).__name__} learns its initial policy",
-                )
+                contracts.check_kind(name, population, contracts.AnyPopulation, allowed)
+                # A meta-agent that learns its updates has something to learn all the same.
+                is_fit = not agent.is_meta_agent or tf.nest.flatten(agent.init_update(self.estimator, index, 1, 1))
+                allowed = f"None, as {type(agent).__name__} learns its initial policy"
+                checks.check(bool(is_fit), name, population, allowed)
         for name, value in (("policies", self.policies), ("agents", self.agents), ("populations", populations)):
             object.__setattr__(self, name, tuple(value))
 
     def check_sizes(self, phase: int, parameter: str, n_tasks: int) -> None:
         """Raises `InvalidInputError` unless populations have as many different policies for a phase of a run."""
         for population in self.populations:
-            if population is not None:
+            if isinstance(population, contracts.Population):
                 population.check_size(phase, parameter, n_tasks)
 
 
@@ -81,6 +84,9 @@ class TrainerSettings:
             default the same.
         max_gradient_norm: a longer meta-gradient of a seed and an agent is shortened to this. Along a chain noise is
             multiplied at each link, so that single gradients can be longer than all others together.
+        share_initial_policy: whether all meta-agents learn one initial policy, and one set of inner steps, in
+            self-play: each is changed by the mean of their meta-gradients, in which every agent has its own interest
+            and holds the others for others. Their policies must be alike, and games show each the same of itself.
         jit_compile: whether XLA compiles the work of a link. The last digits of a seed may depend on how many seeds are
             beside it.
 
@@ -93,6 +99,7 @@ class TrainerSettings:
     meta_learning_rate: float = 0.1
     update_meta_learning_rate: float | None = None
     max_gradient_norm: float | None = None
+    share_initial_policy: bool = False
     jit_compile: bool = True
 
     def __post_init__(self) -> None:
@@ -104,4 +111,5 @@ class TrainerSettings:
             checks.check_number("update_meta_learning_rate", self.update_meta_learning_rate, minimum=0.0)
         if self.max_gradient_norm is not None:
             checks.check_positive("max_gradient_norm", self.max_gradient_norm)
+        checks.check_boolean("share_initial_policy", self.share_initial_policy)
         checks.check_boolean("jit_compile", self.jit_compile)

@@ -17,6 +17,7 @@ from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import descriptions
+from tf_metamapg import learned_names
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import MetaParams
 from tf_metamapg.contracts import Structure
@@ -28,8 +29,10 @@ from tf_metamapg.training.compiler import Compiler
 from tf_metamapg.training.compiler import explained
 from tf_metamapg.training.critic_learner import CriticLearner
 from tf_metamapg.training.draws import Draws
+from tf_metamapg.training.pools import Pools
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
+from tf_metamapg.training.sharing import Shared
 
 
 @descriptions.described
@@ -38,7 +41,7 @@ class Metrics(NamedTuple):
 
     mean_reward: np.ndarray  # [S, L + 1, n_agents], per step, the mean over tasks at each link
     term_norms: np.ndarray  # [S, n_agents, 3], the norm of each term of `MetaGradients`
-    game_metrics: dict[str, np.ndarray]  # by the names of the game's spec, like `mean_reward`
+    game_metrics: dict[str, np.ndarray]  # by the names of the game's spec, like `mean_reward`; NaN where not defined
 
 
 class MetaTrainer(descriptions.Described):
@@ -50,6 +53,7 @@ class MetaTrainer(descriptions.Described):
             meta-agents stay as they are.
         n_meta_updates_done: int64 variable.
         critic: `CriticLearner`, of the estimator's critic.
+        pools: `Pools`, of populations that grow.
         learned: nested dicts and lists of variables [S, ...], everything that is learned, by agents and critics.
         best: `Best`, of the same.
         state: nested dicts and lists of variables, what a checkpoint must hold to go on exactly.
@@ -75,9 +79,11 @@ class MetaTrainer(descriptions.Described):
 
         initial = [policy.initial_params(self._seeds) for policy in policies]
         update = adaptation.init_update_params(agents, problem.estimator, len(self._seeds), settings.chain_length)
-        self.meta_params = tuple(
-            MetaParams(*tf.nest.map_structure(keras.Variable, parts)) for parts in zip(initial, update)
-        )
+        begin = list(map(MetaParams, initial, update))
+        self._shared = Shared(problem) if settings.share_initial_policy else None
+        if self._shared:
+            begin = self._shared.initial(begin)
+        self.meta_params = tf.nest.map_structure(keras.Variable, tuple(begin))
         # The parts of meta-parameters, each with a meta learning rate. Adam is elementwise, so one optimizer for all
         # seeds and agents keeps them apart.
         parts = [tf.nest.flatten([getattr(own, part) for own in self.meta_params]) for part in MetaParams._fields]
@@ -86,9 +92,10 @@ class MetaTrainer(descriptions.Described):
         self._optimizers = [_adam(rate, parts[0]), _adam(update_rate, parts[1])]
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
         self.critic = CriticLearner(problem.estimator, self._seeds, len(agents))
+        self.pools = Pools(problem, self.meta_params)
         self.learned = {
-            **{f"agent_{index}": own._asdict() for index, own in enumerate(self.meta_params)},
-            "critic": self.critic.variables,
+            **{learned_names.agent(index): own._asdict() for index, own in enumerate(self.meta_params)},
+            learned_names.CRITIC: self.critic.variables, learned_names.POOLS: self.pools.variables,
         }
         self.best = Best([*parts[0], *parts[1], *self.critic.variables])
         self.state = {
@@ -97,6 +104,7 @@ class MetaTrainer(descriptions.Described):
             "n_meta_updates_done": self.n_meta_updates_done,
             "best": self.best.state,
             "critic": {"params": self.critic.variables, "optimizer": self.critic.optimizer.variables},
+            "pools": self.pools.variables,
         }
 
         self._compile_fn = Compiler(jit_compile=settings.jit_compile)
@@ -107,7 +115,10 @@ class MetaTrainer(descriptions.Described):
         self._draw_tasks = self._compile_fn(draws.tasks)
         self._draw_link_keys = self._compile_fn(draws.link_keys)
         self._draw_initial_params = self._compile_fn(
-            lambda *which: draws.initial_params(tuple(own.initial for own in self.meta_param_values()), *which)
+            lambda *which: draws.initial_params(
+                tuple(own.initial for own in self.meta_param_values()),
+                tuple(map(self.pools.of_agent, range(len(agents)))), *which,
+            )
         )
         # Of what is played in the graph all is compiled as one.
         advance = functools.partial(
@@ -139,6 +150,7 @@ class MetaTrainer(descriptions.Described):
             if bad_seeds := [seed for seed, is_right in zip(self._seeds, is_finite.numpy()) if not is_right]:
                 raise gradient_norms.NonFiniteGradientError(what, int(self.n_meta_updates_done) + 1, bad_seeds)
         self._apply(gradients, critic_gradients)
+        self.pools.grow(int(self.n_meta_updates_done))
         return Metrics(*tf.nest.map_structure(lambda metric: metric.numpy(), metrics))
 
     def tasks(self, phase: int, n_tasks: int, draw: int = 0) -> Structure:
@@ -190,6 +202,12 @@ class MetaTrainer(descriptions.Described):
         mean_reward, game_metrics = tf.nest.map_structure(lambda *by_link: tf.stack(by_link, axis=1), *reports)
         terms = [agent.meta_gradients(chain, index) for index, agent in enumerate(problem.agents)]
         gradients = [own_terms.total for own_terms in terms]
+        for index, population in enumerate(problem.populations):
+            if population is not None:  # Nobody starts from what would be learned.
+                zeros = tf.nest.map_structure(tf.zeros_like, gradients[index].initial)
+                gradients[index] = gradients[index]._replace(initial=zeros)
+        if self._shared:
+            gradients = self._shared.averaged(gradients)
         if (limit := self._settings.max_gradient_norm) is not None:
             gradients = [gradient_norms.shortened(own, limit) for own in gradients]
         term_norms = [

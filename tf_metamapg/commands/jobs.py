@@ -1,0 +1,101 @@
+"""Commands side by side, each a process of its own that keeps to its share of the cores.
+
+Two processes on a core each do about a third more than one process on both, as no step waits for the slower core.
+"""
+
+from collections.abc import Sequence
+from concurrent import futures
+import os
+import queue
+import subprocess
+import sys
+from typing import NamedTuple
+
+from tf_metamapg.runs import files
+from tf_metamapg.runs import terminal
+from tf_metamapg.runs.run_directory import RunDirectory
+
+
+class Job(NamedTuple):
+    """What one process is told."""
+
+    name: str  # what its lines begin with
+    arguments: list[str]  # the command and its arguments, such as ["train", "--gin_file=ipd.gin"]
+
+
+def training(name: str, gin_file: str, bindings: Sequence[str], path: files.PathLike) -> list[Job]:
+    """The job of `configs.train_once`; none if the run has ended.
+
+    Args:
+        name: what its lines begin with.
+        gin_file, bindings: the config.
+        path: the run directory.
+    """
+    directory = RunDirectory(path)
+    if directory.read_summary() is not None:
+        return []
+    resume = ["--resume"] if directory.config.exists() else []
+    bound = [f"--gin_param={binding}" for binding in bindings]
+    return [Job(name, ["train", f"--gin_file={gin_file}", *bound, f"--run_dir={directory.path}", *resume])]
+
+
+class Jobs:
+    """Runs jobs, several at once."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen] = []
+        self._is_ended = False
+
+    def run(self, jobs: Sequence[Job], n_at_once: int) -> None:
+        """Runs all of them, and says what they say.
+
+        Args:
+            jobs: in the order in which they start.
+            n_at_once: how many at once, ≥ 1.
+
+        Raises:
+            ChildProcessError: says what the first that failed has said last; the others have been killed.
+        """
+        shares: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for index in range(n_at_once):
+            shares.put(_share(index, n_at_once))
+        self._is_ended = False
+        with futures.ThreadPoolExecutor(n_at_once) as threads:
+            running = [threads.submit(self._run_one, job, shares) for job in jobs]
+            try:
+                for job in futures.as_completed(running):
+                    job.result()
+            except OSError:
+                threads.shutdown(wait=False, cancel_futures=True)
+                self.kill()
+                raise
+
+    def kill(self) -> None:
+        """Ends those that are running; what they have computed so far is in their checkpoints."""
+        self._is_ended = True
+        for process in self._processes:
+            process.kill()
+
+    def _run_one(self, job, shares):
+        cores = shares.get()
+        arguments = [sys.executable, "-m", "tf_metamapg.commands.job", cores, *job.arguments]
+        with subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace",
+        ) as process:
+            self._processes.append(process)
+            if self._is_ended:
+                process.kill()
+            said = ""
+            for line in filter(str.strip, process.stdout or ()):
+                said = line.rstrip()
+                terminal.say(f"{job.name}: {said}")
+        shares.put(cores)
+        if process.returncode != 0:
+            raise ChildProcessError(f"{job.name} ended with status {process.returncode}: {said}")
+
+
+def _share(index, n_shares):
+    """The cores of one of several processes, as text; where there are more processes than cores, they share these."""
+    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
+    return ",".join(map(str, cores[index::n_shares] or [cores[index % len(cores)]]))

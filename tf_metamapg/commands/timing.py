@@ -1,0 +1,123 @@
+"""Times what `bin/benchmark` is asked for, each in a process of its own, and prints it."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import math
+import os
+import platform
+from typing import Any
+
+from absl import flags
+import tensorflow as tf
+
+from tf_metamapg import checks
+from tf_metamapg.benchmarks import host_loop
+from tf_metamapg.benchmarks import reference_loop
+from tf_metamapg.benchmarks import workloads
+from tf_metamapg.runs import terminal
+
+
+def measure_here(name: str, started: float, repeats: int) -> dict[str, Any]:
+    """What one workload takes in this process.
+
+    Args:
+        name: one of `workloads.WORKLOADS` or its scaling, or of `host_loop.SIZES`.
+        started: when the process was started, in seconds since the epoch.
+        repeats: medians that the median is taken of.
+
+    Returns:
+        what can be written as JSON.
+    """
+    if name in host_loop.SIZES:
+        return host_loop.measure(name, repeats)
+    return workloads.measure(name, started, repeats)
+
+
+def measure_all(
+    names: Sequence[str], flag_values: flags.FlagValues, measure_aside: Callable[[str], dict[str, Any]]
+) -> dict[str, Any]:
+    """Measures and prints.
+
+    Args:
+        names: of workloads; by default all.
+        flag_values: those of `bin/benchmark`.
+        measure_aside: calls `measure_here` in a process of its own.
+
+    Returns:
+        what can be written as JSON.
+
+    Raises:
+        InvalidInputError: if there is no such workload.
+    """
+    names = names or list(workloads.WORKLOADS)
+    for name in names:
+        checks.check(name in workloads.WORKLOADS, "workload", name, f"one of {', '.join(workloads.WORKLOADS)}")
+    devices = [device.device_type for device in tf.config.list_physical_devices()]
+    results: dict[str, Any] = {
+        "machine": {
+            "cores": os.cpu_count(), "devices": devices, "tensorflow": tf.__version__,
+            "python": platform.python_version(),
+        },
+        "reference_loops": _reference_loops(flag_values.repeats),
+        "workloads": {},
+    }
+    if flag_values.scaling:
+        results["scaling"] = _scaling(measure_aside)
+    elif flag_values.host:
+        results["host"] = _host(measure_aside)
+    else:
+        _time_workloads(names, results, measure_aside)
+    return results
+
+
+def _time_workloads(names, results, measure_aside):
+    terminal.heading(
+        f"{'workload':<12}{'rollout':>10}{'update':>10}{'update':>11}{'first':>9}{'compile':>9}{'peak':>8}\n"
+        f"{'':<12}{'ns/step':>10}{'ns/step':>10}{'seconds':>11}{'seconds':>9}{'seconds':>9}{'MB':>8}"
+    )
+    for name in names:
+        results["workloads"][name] = measured = measure_aside(name)
+        terminal.say(
+            f"{name:<12}{measured['rollout_ns']:>10.1f}{measured['meta_update_ns']:>10.1f}"
+            f"{measured['meta_update_seconds']:>11.4f}{measured['first_update_seconds']:>9.1f}"
+            f"{measured['compile_seconds']:>9.1f}{measured['peak_mb']:>8.0f}"
+        )
+    loops = ", ".join(f"{name} {nanoseconds:.1f}" for name, nanoseconds in results["reference_loops"].items())
+    terminal.say(
+        f"\nreference loops, ns per step: {loops} ({reference_loop.DESCRIPTION})" if loops
+        else "no C compiler for the reference loops"
+    )
+
+
+def _scaling(measure_aside):
+    results = {}
+    terminal.heading(
+        f"{'':<20}{'update':>10}{'update':>11}{'slope':>8}{'peak':>8}\n"
+        f"{'':<20}{'ns/step':>10}{'seconds':>11}{'':>8}{'MB':>8}"
+    )
+    for names in workloads.SCALING.values():
+        smaller = None
+        for name in names:
+            results[name] = measured = measure_aside(name)
+            slope = "" if smaller is None else f"{math.log2(measured['meta_update_seconds'] / smaller):.2f}"
+            smaller = measured["meta_update_seconds"]
+            terminal.say(
+                f"{name:<20}{measured['meta_update_ns']:>10.1f}{smaller:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}"
+            )
+    return results
+
+
+def _host(measure_aside):
+    results = {}
+    columns = {column: len(column) + 2 for column in host_loop.COLUMNS}
+    terminal.heading(f"{'environments':<14}{''.join(f'{column:>{width}}' for column, width in columns.items())}")
+    for name, size in host_loop.SIZES.items():
+        results[name] = measured = measure_aside(name)
+        terminal.say(f"{size:<14}{''.join(f'{measured[column]:>{width}.1f}' for column, width in columns.items())}")
+    return results
+
+
+def _reference_loops(repeats):
+    """Nanoseconds per step by game, of those that can be compiled."""
+    measured = {name: reference_loop.nanoseconds_per_step(name, repeats) for name in reference_loop.LOOPS}
+    return {name: times[0] for name, times in measured.items() if times is not None}
