@@ -4,7 +4,6 @@ import contextlib
 import io
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests import command_line
+import tf_metamapg as mapg
 from tf_metamapg.commands import compare
 from tf_metamapg.commands import evaluate
 from tf_metamapg.commands import jobs
@@ -42,6 +42,12 @@ class JobsTest(tf.test.TestCase, parameterized.TestCase):
         with contextlib.redirect_stdout(io.StringIO()) as stdout:
             jobs.Jobs().run(own, n_at_once)
         return stdout.getvalue().splitlines()
+
+    def wait_until(self, condition):
+        deadline = time.monotonic() + 120.0
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
 
     @parameterized.parameters(1, 2, 3)
     def test_what_jobs_say_is_said(self, n_at_once):
@@ -83,18 +89,12 @@ class JobsTest(tf.test.TestCase, parameterized.TestCase):
         path = self.directory / "run"
         arguments = [sys.executable, "-c", _STARTER, "train", *LONG, f"--run_dir={path}"]
         with subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as starter:
-            while not (path / "config.gin").exists():
-                time.sleep(0.1)
-                self.assertIsNone(starter.poll())
-            with self.assertRaisesRegex(ValueError, "works on it|in use|busy"), claims.claim(path, resume=True):
-                pass
-            starter.send_signal(signal.SIGKILL)
-        while True:
             try:
-                with claims.claim(path, resume=True):
-                    break
-            except ValueError:
-                time.sleep(0.1)
+                self.wait_until((path / "config.gin").exists)
+                self.assertFalse(is_free(path))
+            finally:
+                starter.kill()
+        self.wait_until(lambda: is_free(path))
 
     @pytest.mark.slow
     def test_runs_side_by_side_are_those_of_one_after_the_other(self):
@@ -121,6 +121,17 @@ class JobsTest(tf.test.TestCase, parameterized.TestCase):
         for path in paths:
             self.assertTrue((pathlib.Path(path) / "evaluations" / "evaluation-1" / "evaluation.json").exists())
             self.assertIn(f"{path}: numbers: ", stdout.getvalue())
+
+
+def is_free(path):
+    """Whether no process works on a run."""
+    try:
+        with claims.claim(path, resume=True):
+            return True
+    except mapg.InvalidInputError as error:
+        if "another process is working on this run" not in str(error):
+            raise
+        return False
 
 
 if __name__ == "__main__":
