@@ -43,11 +43,11 @@ REGISTRIES = {f"{folder.__name__.rpartition('.')[2]}.__init__" for folder in (*t
 
 def _imports(tree):
     """Everything that is imported anywhere in a file, but for types alone, as full dotted names."""
-    of_types = {
+    for_types = {
         inner for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    for node in (node for node in ast.walk(tree) if node not in of_types):
+    for node in (node for node in ast.walk(tree) if node not in for_types):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -151,7 +151,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("gin", {"configs", "gin_reader"}),
-        ("absl", {f"commands.{name}" for name in ("common", "timing", "tournament", *COMMANDS)}),
+        ("absl", {f"commands.{name}" for name in ("common", "jobs", "timing", "tournament", *COMMANDS)}),
         ("matplotlib", {"runs.figures", "runs.drawings", "libraries", "reproductions.results"}),
         ("jinja2", {"runs.pages"}),
         ("rich", {"runs.terminal"}),

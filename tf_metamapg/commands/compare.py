@@ -20,8 +20,8 @@ from absl import flags
 from tf_metamapg import checks
 from tf_metamapg import gin_reader
 from tf_metamapg.commands import common
+from tf_metamapg.commands import jobs
 from tf_metamapg.commands.candidates import Candidate
-from tf_metamapg.commands.jobs import Jobs
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string(
@@ -34,24 +34,15 @@ flags.DEFINE_multi_string(
 flags.DEFINE_string(
     "output_dir", "runs/compared", "Where the runs, the table, the numbers and the figures go.", flag_values=FLAGS
 )
-flags.DEFINE_integer(
-    "jobs", 1, "How many runs at once, each in a process of its own on its share of the cores.", flag_values=FLAGS
-)
+jobs.define_flag(FLAGS, "runs")
 
 
 def run(argv: list[str]) -> int:
     """Runs the command line; returns its exit status, see `common.run`."""
-    jobs = Jobs()
-
-    def hint():
-        jobs.kill()
-        return "the same command goes on with it"
-
-    return common.run(argv, sys.modules[__name__], lambda arguments: _run(arguments, jobs), hint)
+    return jobs.run(argv, sys.modules[__name__], _run, "the same command goes on with it")
 
 
-def _run(arguments, jobs):
-    checks.check_integer("--jobs", FLAGS.jobs, minimum=1)
+def _run(arguments, processes):
     checks.check(len(arguments) > 0, "arguments", "", "one gin config or several; see --help")
     sweeps = [_sweep(text) for text in FLAGS.sweep]
     swept = [name for name, _ in sweeps]
@@ -74,7 +65,7 @@ def _run(arguments, jobs):
     comparison.check_comparable(names, experiments)
     output = common.directory("--output_dir", FLAGS.output_dir)
     if FLAGS.jobs > 1:
-        jobs.run(comparison.jobs(output, candidates), FLAGS.jobs)
+        processes.run(comparison.jobs(output, candidates), FLAGS.jobs)
     comparison.compare(output, candidates, experiments, swept)
 
 

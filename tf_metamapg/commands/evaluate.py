@@ -17,8 +17,7 @@ from absl import flags
 
 from tf_metamapg import checks
 from tf_metamapg.commands import common
-from tf_metamapg.commands.jobs import Job
-from tf_metamapg.commands.jobs import Jobs
+from tf_metamapg.commands import jobs
 from tf_metamapg.runs import claims
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
@@ -42,9 +41,7 @@ flags.DEFINE_string(
     "output_dir", None, "Where evaluation.json and the figure go. By default RUN/evaluations/evaluation-1, -2, …",
     flag_values=FLAGS
 )
-flags.DEFINE_integer(
-    "jobs", 1, "How many runs at once, each in a process of its own on its share of the cores.", flag_values=FLAGS
-)
+jobs.define_flag(FLAGS, "runs")
 flags.DEFINE_multi_string(
     "gin_param", [], "A gin binding that comes after the run's config, such as 'PayoffNoise.width = 0.5'.",
     flag_values=FLAGS,
@@ -53,28 +50,21 @@ flags.DEFINE_multi_string(
 
 def run(argv: list[str]) -> int:
     """Runs the command line; returns its exit status, see `common.run`."""
-    jobs = Jobs()
-
-    def hint():
-        jobs.kill()
-        return "what is not said to be written was not; start again"
-
-    return common.run(argv, sys.modules[__name__], lambda arguments: _run(arguments, jobs), hint)
+    return jobs.run(argv, sys.modules[__name__], _run, "what is not said to be written was not; start again")
 
 
-def _run(arguments, jobs):
-    checks.check_integer("--jobs", FLAGS.jobs, minimum=1)
+def _run(arguments, processes):
     if len(arguments) > 1:
         directories = [common.run_directory([argument]) for argument in arguments]
         checks.check(FLAGS.output_dir is None, "--output_dir", FLAGS.output_dir, "left out, as there are several runs")
-        jobs.run([Job(path, ["evaluate", path, *_flags_for_each()]) for path in directories], FLAGS.jobs)
+        processes.run([jobs.Job(path, ["evaluate", path, *_flags_for_each()]) for path in directories], FLAGS.jobs)
     else:
         _evaluate(common.run_directory(arguments))
 
 
 def _flags_for_each():
-    own = FLAGS.get_flags_for_module(__name__)
-    return [text for flag in own if flag.present and flag.name != "jobs" for text in flag.serialize().splitlines()]
+    given = [FLAGS[name] for name in FLAGS if name != "jobs" and FLAGS[name].present]
+    return [text for flag in given for text in flag.serialize().splitlines()]
 
 
 def _evaluate(directory):

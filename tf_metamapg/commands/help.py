@@ -18,8 +18,7 @@ def text(module: types.ModuleType) -> str:
     Returns:
         lines of text, the docstring's as they stand.
     """
-    own = module.FLAGS.get_flags_for_module(module.__name__)
-    return f"{module.__doc__}\nFlags:\n\n" + "\n".join(map(_flag, own))
+    return f"{module.__doc__}\nFlags:\n\n" + "\n".join(_flag(module.FLAGS[name]) for name in module.FLAGS)
 
 
 def _flag(flag):

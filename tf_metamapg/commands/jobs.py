@@ -3,14 +3,20 @@
 Two processes on a core each do about a third more than one process on both, as no step waits for the slower core.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent import futures
 import os
 import queue
 import subprocess
 import sys
+import types
 from typing import NamedTuple
 
+from absl import flags
+
+from tf_metamapg import checks
+from tf_metamapg.commands import common
 from tf_metamapg.runs import files
 from tf_metamapg.runs import terminal
 from tf_metamapg.runs.run_directory import RunDirectory
@@ -37,6 +43,39 @@ def training(name: str, gin_file: str, bindings: Sequence[str], path: files.Path
     resume = ["--resume"] if directory.config.exists() else []
     bound = [f"--gin_param={binding}" for binding in bindings]
     return [Job(name, ["train", f"--gin_file={gin_file}", *bound, f"--run_dir={directory.path}", *resume])]
+
+
+def define_flag(flag_values: flags.FlagValues, what: str) -> None:
+    """Defines --jobs: how many of something at once, such as "runs"."""
+    flags.DEFINE_integer(
+        "jobs", 1, f"How many {what} at once, each in a process of its own on its share of the cores.",
+        flag_values=flag_values,
+    )
+
+
+def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str], "Jobs"], None], hint: str) -> int:
+    """Runs a command line with --jobs; what ends the command ends its jobs first.
+
+    Args:
+        argv: the program's name and its arguments.
+        module: the command's module, see `common.run`.
+        work: function of the arguments that are not flags, and of what runs jobs.
+        hint: how to go on after an interruption.
+
+    Returns:
+        exit status, see `common.run`.
+    """
+    jobs = Jobs()
+
+    def checked_work(arguments):
+        checks.check_integer("--jobs", module.FLAGS.jobs, minimum=1)
+        work(arguments, jobs)
+
+    def killing_hint():
+        jobs.kill()
+        return hint
+
+    return common.run(argv, module, checked_work, killing_hint)
 
 
 class Jobs:

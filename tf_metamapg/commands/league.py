@@ -20,7 +20,7 @@ from absl import flags
 from tf_metamapg import checks
 from tf_metamapg import gin_reader
 from tf_metamapg.commands import common
-from tf_metamapg.commands.jobs import Jobs
+from tf_metamapg.commands import jobs
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string(
@@ -49,28 +49,18 @@ flags.DEFINE_string(
     "gin_file", "league_ipd.gin", "What describes the game, the tasks, the estimator and how meta-agents are trained.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    "jobs", 1, "How many meta-agents are trained at once, each in a process of its own on its share of the cores.",
-    flag_values=FLAGS,
-)
+jobs.define_flag(FLAGS, "meta-agents are trained")
 flags.DEFINE_multi_string("gin_param", [], "A gin binding that comes after the config.", flag_values=FLAGS)
 
 
 def run(argv: list[str]) -> int:
     """Runs the command line; returns its exit status, see `common.run`."""
-    jobs = Jobs()
-
-    def hint():
-        jobs.kill()
-        return "the same command goes on with it"
-
-    return common.run(argv, sys.modules[__name__], lambda arguments: _run(arguments, jobs), hint)
+    return jobs.run(argv, sys.modules[__name__], _run, "the same command goes on with it")
 
 
-def _run(arguments, jobs):
-    checks.check_integer("--jobs", FLAGS.jobs, minimum=1)
+def _run(arguments, processes):
     checks.check(not arguments, "arguments", " ".join(arguments), "flags only; see --help")
     gin_reader.check_exists(common.path("--gin_file", FLAGS.gin_file), f"--gin_file={FLAGS.gin_file}")
     with common.importing():
         from tf_metamapg.commands import tournament
-    tournament.play(FLAGS, jobs)
+    tournament.play(FLAGS, processes)

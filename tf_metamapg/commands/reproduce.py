@@ -17,8 +17,7 @@ from absl import flags
 
 from tf_metamapg import checks
 from tf_metamapg.commands import common
-from tf_metamapg.commands.jobs import Job
-from tf_metamapg.commands.jobs import Jobs
+from tf_metamapg.commands import jobs
 from tf_metamapg.reproductions.catalogue import REPRODUCTIONS
 from tf_metamapg.runs import files
 from tf_metamapg.runs import terminal
@@ -30,9 +29,7 @@ flags.DEFINE_string(
     "Where a directory for each result, and RESULTS.md about all of them, go; what is there already is replaced.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    "jobs", 1, "How many results at once, each in a process of its own on its share of the cores.", flag_values=FLAGS
-)
+jobs.define_flag(FLAGS, "results")
 
 
 def run(argv: list[str]) -> int:
@@ -44,17 +41,10 @@ def run(argv: list[str]) -> int:
     Returns:
         exit status, see `common.run`.
     """
-    jobs = Jobs()
-
-    def hint():
-        jobs.kill()
-        return "the same command goes on with it; short results begin again"
-
-    return common.run(argv, sys.modules[__name__], lambda names: _run(names, jobs), hint)
+    return jobs.run(argv, sys.modules[__name__], _run, "the same command goes on with it; short results begin again")
 
 
-def _run(names, jobs):
-    checks.check_integer("--jobs", FLAGS.jobs, minimum=1)
+def _run(names, processes):
     if FLAGS.list:
         terminal.say(_listing())
         return
@@ -67,7 +57,7 @@ def _run(names, jobs):
     for name in names:
         common.directory("--output_dir", str(output_dir / name))
     if FLAGS.jobs > 1 and len(names) > 1:
-        jobs.run([Job(name, ["reproduce", name, f"--output_dir={output_dir}"]) for name in names], FLAGS.jobs)
+        processes.run([jobs.Job(name, ["reproduce", name, f"--output_dir={output_dir}"]) for name in names], FLAGS.jobs)
         files.write_text(output_dir / "RESULTS.md", _report(output_dir))
         return
     for name in names:
