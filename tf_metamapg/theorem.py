@@ -15,6 +15,7 @@ once at least, is opponent-shaping. For L = 1 these are ∂Vⁱ/∂φⁱ · dφ�
 w_0 Vⁱ is the value of a policy that has not been updated, and is counted as current policy.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import functools
 from typing import NamedTuple
@@ -50,6 +51,20 @@ def last_link(chain_length: int) -> tuple[float, ...]:
 def sum_over_chain(chain_length: int) -> tuple[float, ...]:
     """The weights w_0..w_L of a meta-value that is the sum over all links, that before the first update included."""
     return (1.0,) * (chain_length + 1)
+
+
+def chain_weights(
+    parameter: str, value_weights: Callable[[int], Sequence[float]], chain_length: int
+) -> Sequence[float]:
+    """The weights w_0..w_L that a function of the chain length L gives.
+
+    Raises:
+        InvalidInputError: if it gives another number of weights; it says so of `parameter`.
+    """
+    weights = value_weights(chain_length)
+    is_sequence = isinstance(weights, (list, tuple)) and len(weights) == chain_length + 1
+    checks.check(is_sequence, parameter, value_weights, "a function of L that returns L + 1 weights")
+    return weights
 
 
 class Cotangents(NamedTuple):

@@ -116,6 +116,13 @@ class MFOSTest(tf.test.TestCase):
             for leaf, own_leaf in zip(found.update, expected.update):
                 np.testing.assert_allclose(leaf[:, 0], own_leaf, rtol=1e-9, atol=1e-12)
 
+    def test_weights_of_another_number_are_refused(self):
+        for name in ("MFOS", "MetaMAPG"):
+            agent = getattr(mapg, name)(value_weights=lambda length: (1.0,) * length)
+            chain = chain_of(agent, mapg.PolicyGradient(0.5))
+            with self.assertRaisesRegex(mapg.InvalidInputError, rf"^{name}\.value_weights = .* returns L \+ 1 weights"):
+                agent.meta_gradients(chain, 0)
+
     def test_noise(self):
         agent = mapg.MFOS(n_perturbations=5000)
         own = MetaParams((tf.zeros([2, 3], tf.float64),), (tf.zeros([2, 2, 2], tf.float64),))

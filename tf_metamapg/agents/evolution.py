@@ -126,7 +126,8 @@ class EvolvedAgent(descriptions.Described, abc.ABC):
             compile_fn=chain.compile_fn,
         )
         total = tf.zeros([], chain.estimator.spec.dtype)
-        for weight, link in zip(self._value_weights(len(found) - 1), found):
+        parameter = f"{type(self).__name__}.value_weights"
+        for weight, link in zip(theorem.chain_weights(parameter, self._value_weights, len(found) - 1), found):
             if weight:
                 total += weight * chain.estimator.values(link.joint_params, tasks, link.sample)[agent_index]
         return tf.reshape(tf.reduce_mean(total, axis=1), [n_seeds, n_shifts])

@@ -60,9 +60,6 @@ class MetaAgent(PolicyGradient):
                 link, known = estimate(link, known=known)
                 seen.append(link)
             chain = chain._replace(links=tuple(seen))
-        weights = self._value_weights(len(chain.links) - 1)
-        checks.check(
-            isinstance(weights, (list, tuple)) and len(weights) == len(chain.links),
-            f"{type(self).__name__}.value_weights", self._value_weights, "a function of L that returns L + 1 weights",
-        )
+        parameter = f"{type(self).__name__}.value_weights"
+        weights = theorem.chain_weights(parameter, self._value_weights, len(chain.links) - 1)
         return theorem.meta_gradients(chain, agent_index, weights)
