@@ -60,6 +60,17 @@ def cells(table, *first):
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
+def eagerly(test):
+    """A test of what is computed few times, which takes less than compiling it."""
+    @functools.wraps(test)
+    def run(self):
+        tf.config.run_functions_eagerly(True)
+        self.addCleanup(tf.config.run_functions_eagerly, False)
+        test(self)
+
+    return run
+
+
 class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
 
     def setUp(self):
@@ -89,6 +100,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(measured, closed_form)
 
     @pytest.mark.slow
+    @eagerly
     def test_figure_2(self):
         numbers, _ = self.reproduced(figure_2, n_trajectories=8, horizon=5)
         self.assertLen(numbers, len(figure_2.CANDIDATES))
@@ -105,6 +117,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(carried, expected)
 
     @pytest.mark.slow
+    @eagerly
     def test_exact_ipd(self):
         numbers, table = self.reproduced(exact_ipd, n_runs=3, n_updates=2)
         self.assertLen(numbers, len(exact_ipd.AGENTS) * 3)
@@ -130,6 +143,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllInRange(values, -3.0, 0.0)
 
     @pytest.mark.slow
+    @eagerly
     def test_critics(self):
         numbers, table = self.reproduced(critics, n_policies=2, n_batches=20, n_fits=2, horizon=3)
         names = [(game, name) for game in critics.GAMES for name in critics.CRITICS]
@@ -155,6 +169,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllInRange([float(value) for key, value in row.items() if "cooperation" in key], 0.0, 1.0)
 
     @pytest.mark.slow
+    @eagerly
     def test_gradient_quality(self):
         numbers, table = self.reproduced(
             gradient_quality, n_policies=2, n_samples=300, n_draws=2, meta_sample_sizes=(4, 8), horizon=5,
