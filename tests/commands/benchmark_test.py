@@ -168,7 +168,8 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         with mock.patch.object(benchmark, "_measure_aside", lambda program, name: dict(measured)):
             outcome = self.run_command("--host", f"--json={self.directory / 'host.json'}")
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
-        header, *rows = outcome.stdout.splitlines()
+        devices, header, *rows = filter(None, outcome.stdout.splitlines())
+        self.assertRegex(devices, r"^devices: CPU.*; \d+ cores$")
         self.assertEqual(header.split("  ")[0], "environments")
         self.assertEqual([row.split() for row in rows], [
             [size, "0.0", "10.0", "20.0", "30.0", "40.0"] for size in ("64", "256")

@@ -71,6 +71,20 @@ class StartTest(tf.test.TestCase, parameterized.TestCase):
         # The run directory that it had claimed has gone again.
         self.assertEmpty(os.listdir(self.directory))
 
+    def test_memory_of_cards_is_asked_for_as_it_is_needed(self):
+        """Unless the user has said otherwise."""
+        code = (
+            "import os\nfrom tf_metamapg.commands import common\nwith common.importing():\n    pass\n"
+            "print(os.environ['TF_FORCE_GPU_ALLOW_GROWTH'])"
+        )
+        for own, expected in ({}, "true"), ({"TF_FORCE_GPU_ALLOW_GROWTH": "false"}, "false"):
+            environment = {name: text for name, text in os.environ.items() if name != "TF_FORCE_GPU_ALLOW_GROWTH"}
+            ended = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=command_line.ROOT,
+                env={**environment, **own},
+            )
+            self.assertEqual(ended.stdout.strip(), expected)
+
 
 if __name__ == "__main__":
     tf.test.main()

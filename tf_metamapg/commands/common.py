@@ -82,6 +82,8 @@ def importing() -> Iterator[None]:
         InvalidInputError: if a package is not installed, say, or Keras has another backend.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Several runs share a card: each takes of its memory what it needs, not all of it.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     try:
         held_back = tempfile.TemporaryFile()
     except OSError:  # There is no directory for it.

@@ -61,6 +61,7 @@ def measure_all(
         "reference_loops": _reference_loops(flag_values.repeats),
         "workloads": {},
     }
+    terminal.say(f"devices: {', '.join(devices)}; {os.cpu_count()} cores\n")
     if flag_values.scaling:
         results["scaling"] = _scaling(measure_aside)
     elif flag_values.host:
