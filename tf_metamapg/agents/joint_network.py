@@ -73,3 +73,15 @@ class JointNetwork:
                     networks.append(network)
             self._networks[estimator] = networks
         return self._networks[estimator][agent_index]
+
+
+class JointNetworkAgent:
+    """What agents have in common whose updates are made with a network of the parameters of all."""
+
+    _network: JointNetwork
+
+    def init_update(
+        self, estimator: contracts.Estimator, agent_index: int, n_seeds: int, chain_length: int
+    ) -> Structure:
+        """w, the same for all seeds and updates: leaves [S, max(L, 1), ...]. See `contracts.Agent.init_update`."""
+        return self._network.initial(estimator, agent_index, n_seeds, chain_length)

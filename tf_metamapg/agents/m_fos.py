@@ -4,17 +4,17 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 from tf_metamapg import checks
-from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg import theorem
 from tf_metamapg.agents import game_jacobian
 from tf_metamapg.agents.evolution import EvolvedAgent
 from tf_metamapg.agents.joint_network import JointNetwork
+from tf_metamapg.agents.joint_network import JointNetworkAgent
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import Structure
 
 
-class MFOS(EvolvedAgent):
+class MFOS(JointNetworkAgent, EvolvedAgent):
     """φⁱ_(l+1) = f_w(φ_l): in place of a gradient step, a network of all agents' parameters gives the next policy.
 
     It learns where it starts, θⁱ, and the weights w, which are the same for all updates of a chain, by evolution
@@ -43,12 +43,6 @@ class MFOS(EvolvedAgent):
         checks.check_integer("MFOS.units", units, minimum=1)
         super().__init__(n_perturbations, stddev, value_weights)
         self._network = JointNetwork("MFOS.units", units)
-
-    def init_update(
-        self, estimator: contracts.Estimator, agent_index: int, n_seeds: int, chain_length: int
-    ) -> Structure:
-        """w, the same for all seeds and updates: leaves [S, max(L, 1), ...]. See `contracts.Agent.init_update`."""
-        return self._network.initial(estimator, agent_index, n_seeds, chain_length)
 
     def update(
         self, state: AgentState, objectives: links.Objectives, agent_index: int, step_params: Structure

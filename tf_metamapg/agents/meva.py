@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import checks
-from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents.joint_network import JointNetwork
+from tf_metamapg.agents.joint_network import JointNetworkAgent
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.contracts import AgentState
 from tf_metamapg.contracts import MetaGradients
@@ -16,7 +16,7 @@ from tf_metamapg.contracts import MetaParams
 from tf_metamapg.contracts import Structure
 
 
-class MeVa(PolicyGradient):
+class MeVa(JointNetworkAgent, PolicyGradient):
     """θⁱ ← θⁱ + α ∇ᵢ[Vⁱ(φ) + U_w(φ)], where Vⁱ + U is the meta-value (1 − γ) Σ_k γᵏ Vⁱ(φ_(l+k)) of the updates to come.
 
     So U is what learning will bring, U(φ_l) = γ [Vⁱ(φ_(l+1)) − Vⁱ(φ_l) + U(φ_(l+1))], and for γ = 0 nothing. It is a
@@ -60,12 +60,6 @@ class MeVa(PolicyGradient):
         self._discount = discount
         self._trace_decay = trace_decay
         self._network = JointNetwork("MeVa.units", units, n_outputs=1)
-
-    def init_update(
-        self, estimator: contracts.Estimator, agent_index: int, n_seeds: int, chain_length: int
-    ) -> Structure:
-        """w, the same for all seeds and updates: leaves [S, max(L, 1), ...]. See `contracts.Agent.init_update`."""
-        return self._network.initial(estimator, agent_index, n_seeds, chain_length)
 
     def update(
         self, state: AgentState, objectives: links.Objectives, agent_index: int, step_params: Structure
