@@ -37,6 +37,7 @@ class Anchors(html.parser.HTMLParser):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # The tutorials train.
 class DocumentationTest(browser.BrowserTests, tf.test.TestCase):
 
     @classmethod
