@@ -51,6 +51,7 @@ class MatmulTest(tf.test.TestCase, parameterized.TestCase):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # Every member is compiled.
 class EveryMemberTest(tf.test.TestCase):
     """Two seeds with one task each are what broke; one seed with two tasks is its mirror image."""
 
