@@ -176,8 +176,9 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.Attribute) and node.attr == "function"),
             {
-                "training.trainer", "training.compiler", "runs.export", "runs.serving", "benchmarks.workloads",
+                "training.trainer", "training.compiler", "training.workers", "runs.export", "runs.serving",
                 "reproductions.critics", "reproductions.gradient_quality", "testing.modes", "policies.trials",
+                "benchmarks.workloads",
                 # Where nothing around them can be compiled.
                 "games.game_env", "simulators.host",
             },

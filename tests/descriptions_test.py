@@ -42,7 +42,8 @@ PROBLEM = (
 )
 SETTINGS = (
     "TrainerSettings(chain_length=1, n_tasks=2, meta_learning_rate=0.1, update_meta_learning_rate=None, "
-    "max_gradient_norm=None, share_initial_policy=False, jit_compile=False)"
+    "max_gradient_norm=None, share_initial_policy=False, n_blocks=1, "
+    "jit_compile=False)"
 )
 META_PARAMS = "MetaParams(initial=(float32 [1, 5, 1],), update=float32 [1, 1])"
 # Not objects that a user holds: functions, modules, classes to be subclassed, and what is raised.
@@ -440,7 +441,7 @@ def held():
         "MetaTrainer": (
             trainer,
             # Deeper would be longer than a line.
-            "MetaTrainer(problem=Problem, settings=TrainerSettings, seeds=[7])",
+            "MetaTrainer(problem=Problem, settings=TrainerSettings, seeds=[7], workers=Alone)",
         ),
         "Problem": (problem, PROBLEM),
         "TrainerSettings": (settings, SETTINGS),

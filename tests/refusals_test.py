@@ -364,7 +364,7 @@ TABLE = (
      "names of letters, digits and underscores"),
     ("TrainerSettings", "chain_length", (-1, 1.5, None), "an integer ≥ 0"),
     ("TrainerSettings", "chain_length", (10_001,), "an integer ≤ 10000"),
-    ("TrainerSettings", "n_tasks", COUNTS, "an integer ≥ 1"),
+    ("TrainerSettings", "n_tasks n_blocks", COUNTS, "an integer ≥ 1"),
     ("TrainerSettings", "meta_learning_rate", (-0.1, *NUMBERS), "a finite number ≥ 0.0"),
     ("TrainerSettings", "update_meta_learning_rate", (-0.1, math.nan, "a"), "a finite number ≥ 0.0"),
     ("TrainerSettings", "max_gradient_norm", (0.0, -1.0), "> 0"),

@@ -152,7 +152,7 @@ class TrainerTest(tf.test.TestCase):
         )
         settings = TrainerSettings(chain_length=1, n_tasks=4, meta_learning_rate=0.1, jit_compile=False)
         trainer = MetaTrainer(problem, settings, [0, 1])
-        own, opponent = trainer._draw_initial_params(random.META_TEST, 0, 40)
+        own, opponent = (state.params for state in trainer.initial_states(random.META_TEST, 40))
         self.assertAllEqual(own[0], np.repeat(trainer.meta_params[0].initial[0].numpy()[:, np.newaxis], 40, axis=1))
         everyone = population.sample(random.META_TEST, random.root_keys([0]), 40)[0].numpy()
         for s in range(2):

@@ -28,6 +28,7 @@ from tf_metamapg.policies.populations import Personas
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.training import gradient_norms
 from tf_metamapg.training import learning
+from tf_metamapg.training.draws import Draws
 from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
@@ -225,8 +226,8 @@ class SharingTest(tf.test.TestCase):
         # From the same policies in both: what each would do by itself.
         for own, other in zip(tf.nest.flatten(apart.meta_params), tf.nest.flatten(shared.meta_params)):
             own.assign(other)
-        (first, second), *_ = apart._compute()
-        gradients, *_ = shared._compute()
+        first, second = apart.compute().gradients
+        gradients = shared.compute().gradients
         self.assertNotAllClose(first.initial[0], second.initial[0], rtol=1e-3)
         expected = tf.nest.map_structure(lambda one, other: (one + other) / 2, first, second)
         for own in gradients:
@@ -272,7 +273,7 @@ class MaxGradientNormTest(tf.test.TestCase):
 
     def test_a_norm_that_is_next_to_zero_in_float32_leaves_gradients_finite(self):
         # Agent 1 learns nothing, so that its norm is zero.
-        gradients, *_ = make_trainer(SEEDS, EXACT, False, "float32", max_gradient_norm=1e-45)._compute()
+        gradients = make_trainer(SEEDS, EXACT, False, "float32", max_gradient_norm=1e-45).compute().gradients
         for leaf in tf.nest.flatten(gradients):
             self.assertAllInRange(leaf, -1e-44, 1e-44)
         with self.assertRaises(checks.InvalidInputError) as caught:
@@ -285,7 +286,7 @@ class MaxGradientNormTest(tf.test.TestCase):
 
     def gradients_of(self, trainer):
         """Of agent 0, with respect to policy and inner steps: [S, 6]."""
-        gradients, *_ = trainer._compute()
+        gradients = trainer.compute().gradients
         return np.concatenate([leaf.numpy().reshape(len(SEEDS), -1) for leaf in tf.nest.flatten(gradients[0])], axis=-1)
 
 
@@ -328,13 +329,13 @@ class LearnedUpdatesTest(tf.test.TestCase):
             """What agent 0 gets on average after each of the two inner updates, from the same policies."""
             trainer.meta_params[0].initial[0].assign(table)
             trainer.meta_params[0].update.assign(log_rates)
-            return trainer._compute()
+            return trainer.compute()
 
-        gradients = value(np.zeros([len(SEEDS), 2]))[0][0].update.numpy()
+        gradients = value(np.zeros([len(SEEDS), 2])).gradients[0].update.numpy()
         for step in range(2):
             shift = np.zeros([len(SEEDS), 2])
             shift[:, step] = 1e-4
-            above, below = (value(sign * shift)[3].mean_reward[:, 1:, 0].numpy().mean(axis=1) for sign in (1, -1))
+            above, below = (value(sign * shift).metrics.mean_reward[:, 1:, 0].numpy().mean(axis=1) for sign in (1, -1))
             # Values are mean rewards over 1 − γ.
             self.assertAllClose(gradients[:, step], (above - below) / 2e-4 / 0.04, rtol=1e-6, atol=1e-8)
         value(np.zeros([len(SEEDS), 2]))
@@ -370,8 +371,9 @@ class LearnedUpdatesTest(tf.test.TestCase):
         states = trainer.initial_states(random.META_TRAIN, N_TASKS)
         starts = states[0].params[0].numpy()
         self.assertGreater(np.min(np.std(starts, axis=1)), 0.0)
-        table, gradients = table_of(trainer, 0), trainer._compute()[0][0]
-        keys = [trainer._draw_link_keys(random.META_TRAIN, tf.constant(0, tf.int64), link) for link in range(3)]
+        table, gradients = table_of(trainer, 0), trainer.compute().gradients[0]
+        root_keys = Draws(problem, SEEDS).keys(random.META_TRAIN, 0)
+        keys = [random.link_keys(root_keys, link) for link in range(3)]
         chain = adaptation.adapt(
             problem.estimator, agents, tuple(state.params for state in states),
             trainer.tasks(random.META_TRAIN, N_TASKS), keys,
@@ -388,7 +390,7 @@ class LearnedUpdatesTest(tf.test.TestCase):
         trainer = make_trainer(SEEDS, EXACT, False, "float64", agents, chain_length=2)
         before = trainer.meta_params[0].update[0].numpy()
         self.assertAllEqual(before, np.ones([len(SEEDS), 2, 5, 1]))
-        gradients = trainer._compute()[0][0].update[0].numpy()
+        gradients = trainer.compute().gradients[0].update[0].numpy()
         self.assertAllGreater(np.abs(gradients), 1e-7)
         trainer.step()
         moved = trainer.meta_params[0].update[0].numpy() - before
@@ -430,6 +432,7 @@ class ConstructionTest(tf.test.TestCase):
             ((Problem, settings, [0]), "problem = <class .*>: must be a Problem"),
             ((problem, TrainerSettings, [0]), "settings = <class .*>: must be TrainerSettings"),
             ((problem, settings, 0), "seeds = 0: must be a list of integers, one for each seed"),
+            ((problem, settings, [0], 2), "workers = 2: must be workers, such as ALONE; see training.Workers"),
             ((problem, settings, []), r"seeds = \[\]: must be a list of integers, one for each seed"),
         ):
             with self.assertRaises(checks.InvalidInputError) as caught:

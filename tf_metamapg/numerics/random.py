@@ -71,6 +71,11 @@ def link_keys(keys: tf.Tensor, link: int | tf.Tensor) -> tf.Tensor:
     return fold_in(keys, 1 + link)
 
 
+def task_block_keys(keys: tf.Tensor, block: int | tf.Tensor) -> tf.Tensor:
+    """What the links of one of several parts of a seed's tasks draw from; `link_keys` are below these."""
+    return fold_in(fold_in(keys, -(2**63)), block)
+
+
 def population_keys(keys: tf.Tensor, agent_index: int) -> tf.Tensor:
     """What the initial policies of an agent of a population are drawn from."""
     return fold_in(keys, -1 - agent_index)

@@ -20,8 +20,8 @@ from tf_metamapg.runs.stops import RunStopped
 from tf_metamapg.training import learning
 from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.learning import Evaluation
+from tf_metamapg.training.meta_update import Metrics
 from tf_metamapg.training.trainer import MetaTrainer
-from tf_metamapg.training.trainer import Metrics
 
 _TERMS = ("current_policy", "self_shaping", "opponent_shaping")
 

@@ -106,9 +106,8 @@ def export_agents(
     """
     os.makedirs(directory, exist_ok=True)
     problem, meta_params = trainer.problem, trainer.meta_param_values()
-    values = meta_params, trainer.critic.values(n_tasks=1), joint_params
+    values = meta_params, trainer.critic.values(), joint_params
     meta_params, critic_params, joint_params = tf.nest.map_structure(lambda leaf: leaf[seed_index], values)
-    critic_params = tf.nest.map_structure(lambda leaf: leaf[0], critic_params)
     for index in _served(problem):
         export_learning_agent(
             os.path.join(directory, f"agent_{index}"), problem.agents[index], problem.estimator, index,

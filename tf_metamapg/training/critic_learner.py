@@ -27,15 +27,14 @@ class CriticLearner:
         optimizer: of these.
     """
 
-    def __init__(self, estimator: contracts.Estimator, seeds: Sequence[int], n_agents: int) -> None:
+    def __init__(self, estimator: contracts.Estimator, seeds: Sequence[int]) -> None:
         """
         Args:
             estimator: `contracts.Estimator`.
             seeds: S integers.
-            n_agents: number of agents.
         """
         self._critic = estimator.critic if isinstance(estimator, contracts.PlayingEstimator) else None
-        initial = ((),) * n_agents if self._critic is None else self._critic.initial_params(seeds)
+        initial = () if self._critic is None else self._critic.initial_params(seeds)
         self._params = tf.nest.map_structure(keras.Variable, initial)
         self.variables = tf.nest.flatten(self._params)
         learning_rate = self._critic.learning_rate if self._critic is not None and self.variables else 0.0
@@ -54,27 +53,24 @@ class CriticLearner:
         if gradients:
             self.optimizer.apply(gradients)
 
-    def values(self, n_tasks: int) -> JointParams:
-        """The parameters as tensors [S, N, ...], for each agent; () where there is no critic."""
-        if self._critic is None:
-            return ()
-        values = tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), self._params)
-        return adaptation.for_each_task(values, n_tasks)
+    def values(self) -> JointParams:
+        """The parameters as tensors [S, ...], for each agent; () where there is no critic."""
+        return tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), self._params)
 
-    def gradients(self, links: Sequence[Link], compile_fn: Callable[..., Any]) -> list[tf.Tensor]:
-        """Of the mean loss over the links of chains, and over tasks, in all variables.
+    def gradients(self, links: Sequence[Link], values: JointParams, compile_fn: Callable[..., Any]) -> list[tf.Tensor]:
+        """Of the mean loss over the links of chains, and over tasks, in the parameters of all agents' critics.
 
         Args:
             links: tuple of `links.Link`s.
+            values: the parameters of the links' seeds, see `values`.
             compile_fn: what is applied to the work for one agent.
         """
         gradients: list[tf.Tensor] = []
         if self._critic is None:
             return gradients
-        for agent, variables in enumerate(self._params):
-            if variables:
-                values = tf.nest.map_structure(lambda variable: tf.convert_to_tensor(variable.value), variables)
-                gradients.extend(compile_fn(functools.partial(_gradients, self._critic.loss, agent))(links, values))
+        for agent, params in enumerate(values):
+            if params:
+                gradients.extend(compile_fn(functools.partial(_gradients, self._critic.loss, agent))(links, params))
         return gradients
 
 

@@ -24,25 +24,26 @@ class Draws:
         self._problem = problem
         self._seeds = seeds
 
-    def tasks(self, phase: int, index: int | tf.Tensor, n_tasks: int) -> Structure:
-        """The tasks of a meta-update of a phase, leaves [S, N, ...]."""
-        return self._problem.task_distribution.sample(random.task_keys(self._keys(phase, index)), n_tasks)
+    def keys(self, phase: int, index: int | tf.Tensor) -> tf.Tensor:
+        """Keys of a meta-update of a phase, which all that is drawn for it is below: int64 tensor [S, 2]."""
+        return random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)
 
-    def link_keys(self, phase: int, index: int | tf.Tensor, link: int | tf.Tensor) -> tf.Tensor:
-        """Keys for all that is drawn at a link of its chains: int64 tensor [S, 2]."""
-        return random.link_keys(self._keys(phase, index), link)
+    def tasks(self, keys: tf.Tensor, n_tasks: int) -> Structure:
+        """The tasks of a meta-update, leaves [S, N, ...], from its keys [S, 2]."""
+        return self._problem.task_distribution.sample(random.task_keys(keys), n_tasks)
 
     def initial_params(
-        self, learned: JointParams, pools: JointParams, phase: int, index: int | tf.Tensor, n_tasks: int
+        self, learned: JointParams, pools: JointParams, phase: int, keys: tf.Tensor, n_tasks: int
     ) -> JointParams:
         """What every agent starts the tasks from: JointParams with leaves [S, N, ...].
 
         Args:
             learned: JointParams with leaves [S, ...], for agents that start all tasks of a seed from the same policy.
             pools: for each agent whose population grows its pool, leaves [S, P, ...]; () for the others.
-            phase, index, n_tasks: see `tasks`.
+            phase: of the meta-update.
+            keys, n_tasks: see `tasks`.
         """
-        keys, joint_params = self._keys(phase, index), []
+        joint_params = []
         starts = zip(adaptation.for_each_task(learned, n_tasks), self._problem.populations, pools)
         for agent_index, (params, population, pool) in enumerate(starts):
             own_keys = random.population_keys(keys, agent_index)
@@ -52,6 +53,3 @@ class Draws:
                 params = population.sample(phase, own_keys, n_tasks)
             joint_params.append(params)
         return tuple(joint_params)
-
-    def _keys(self, phase: int, index: int | tf.Tensor) -> tf.Tensor:
-        return random.fold_in(random.fold_in(random.root_keys(self._seeds), phase), index)

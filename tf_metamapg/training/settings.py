@@ -9,6 +9,7 @@ from tf_metamapg import arguments
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg.training.blocks import Blocks
 
 
 @descriptions.described
@@ -87,6 +88,9 @@ class TrainerSettings:
         share_initial_policy: whether all meta-agents learn one initial policy, and one set of inner steps, in
             self-play: each is changed by the mean of their meta-gradients, in which every agent has its own interest
             and holds the others for others. Their policies must be alike, and games show each the same of itself.
+        n_blocks: B, into how many equal blocks the seeds of a batch are cut, and where these are too few the tasks of
+            each; blocks are computed one after another, or by several workers. The last digits may depend on B, and
+            where tasks are cut what is drawn for them does; never on who computes what.
         jit_compile: whether XLA compiles the work of a link. The last digits of a seed may depend on how many seeds are
             beside it.
 
@@ -100,6 +104,7 @@ class TrainerSettings:
     update_meta_learning_rate: float | None = None
     max_gradient_norm: float | None = None
     share_initial_policy: bool = False
+    n_blocks: int = 1
     jit_compile: bool = True
 
     def __post_init__(self) -> None:
@@ -112,4 +117,23 @@ class TrainerSettings:
         if self.max_gradient_norm is not None:
             checks.check_positive("max_gradient_norm", self.max_gradient_norm)
         checks.check_boolean("share_initial_policy", self.share_initial_policy)
+        checks.check_integer("n_blocks", self.n_blocks, minimum=1)
         checks.check_boolean("jit_compile", self.jit_compile)
+
+    def blocks(self, problem: Problem, n_seeds: int) -> Blocks:
+        """How batches of so many seeds are cut.
+
+        Raises:
+            InvalidInputError: if they cannot be, or what is learned on one task of a seed depends on the others.
+        """
+        blocks = Blocks(n_seeds, self.n_tasks, self.n_blocks)
+        meta_learns = any(agent.is_meta_agent for agent in problem.agents)
+        if blocks.cuts_tasks and meta_learns:
+            allowed = (
+                f"a divisor of n_seeds, {n_seeds}, as the current-policy term of sampled inner updates compares the "
+                "tasks of a seed"
+            )
+            checks.check(problem.estimator.inner_update != "sampled", "n_blocks", self.n_blocks, allowed)
+        allowed = f"a divisor of n_seeds, {n_seeds}, as nobody meta-learns"
+        checks.check(meta_learns or not blocks.cuts_tasks, "n_blocks", self.n_blocks, allowed)
+        return blocks

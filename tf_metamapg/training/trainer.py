@@ -4,18 +4,19 @@ All seeds train in one program, as the leading axis of every tensor. Whether the
 compiled is chosen here, and in no library function.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import functools
+import math
 from typing import Any
-from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import arguments
 from tf_metamapg import checks
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg import learned_names
 from tf_metamapg.contracts import AgentState
@@ -25,23 +26,21 @@ from tf_metamapg.numerics import random
 from tf_metamapg.training import gradient_norms
 from tf_metamapg.training import link_work
 from tf_metamapg.training.best import Best
+from tf_metamapg.training.blocks import Blocks
 from tf_metamapg.training.compiler import Compiler
 from tf_metamapg.training.compiler import explained
 from tf_metamapg.training.critic_learner import CriticLearner
 from tf_metamapg.training.draws import Draws
+from tf_metamapg.training.meta_update import Learned
+from tf_metamapg.training.meta_update import MetaUpdate
+from tf_metamapg.training.meta_update import MetaUpdates
+from tf_metamapg.training.meta_update import Metrics
 from tf_metamapg.training.pools import Pools
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.sharing import Shared
-
-
-@descriptions.described
-class Metrics(NamedTuple):
-    """What one meta-update reports, for each seed and agent."""
-
-    mean_reward: np.ndarray  # [S, L + 1, n_agents], per step, the mean over tasks at each link
-    term_norms: np.ndarray  # [S, n_agents, 3], the norm of each term of `MetaGradients`
-    game_metrics: dict[str, np.ndarray]  # by the names of the game's spec, like `mean_reward`; NaN where not defined
+from tf_metamapg.training.workers import ALONE
+from tf_metamapg.training.workers import Workers
 
 
 class MetaTrainer(descriptions.Described):
@@ -59,21 +58,27 @@ class MetaTrainer(descriptions.Described):
         state: nested dicts and lists of variables, what a checkpoint must hold to go on exactly.
     """
 
-    def __init__(self, problem: Problem, settings: TrainerSettings, seeds: Sequence[int]) -> None:
+    def __init__(
+        self, problem: Problem, settings: TrainerSettings, seeds: Sequence[int], workers: Workers = ALONE
+    ) -> None:
         """
         Args:
             problem: what is trained.
             settings: how.
             seeds: S integers.
+            workers: who computes the blocks of a batch. All of them call the same methods in the same order, and hold
+                the same values.
 
         Raises:
-            InvalidInputError: if one of these is something else, or a population is too small.
+            InvalidInputError: if one of these is something else, a population is too small, or a batch cannot be cut
+                into as many equal blocks.
         """
         checks.check(isinstance(problem, Problem), "problem", problem, "a Problem")
         checks.check(isinstance(settings, TrainerSettings), "settings", settings, "TrainerSettings")
+        contracts.check_kind("workers", workers, Workers, "workers, such as ALONE")
         problem.check_sizes(random.META_TRAIN, "n_tasks", settings.n_tasks)
         self.problem = problem
-        self._settings = settings
+        self._workers = workers
         self._seeds = arguments.seeds("seeds", seeds)
         policies, agents = problem.policies, problem.agents
 
@@ -91,7 +96,7 @@ class MetaTrainer(descriptions.Described):
         update_rate = rate if settings.update_meta_learning_rate is None else settings.update_meta_learning_rate
         self._optimizers = [_adam(rate, parts[0]), _adam(update_rate, parts[1])]
         self.n_meta_updates_done = tf.Variable(0, dtype=tf.int64)
-        self.critic = CriticLearner(problem.estimator, self._seeds, len(agents))
+        self.critic = CriticLearner(problem.estimator, self._seeds)
         self.pools = Pools(problem, self.meta_params)
         self.learned = {
             **{learned_names.agent(index): own._asdict() for index, own in enumerate(self.meta_params)},
@@ -107,32 +112,46 @@ class MetaTrainer(descriptions.Described):
             "pools": self.pools.variables,
         }
 
-        self._compile_fn = Compiler(jit_compile=settings.jit_compile)
+        n_seeds = len(self._seeds)
+        self._blocks = settings.blocks(problem, n_seeds)
+        compile_fn = Compiler(jit_compile=settings.jit_compile)
         # Games that are played outside of the graph leave only the parts to be compiled.
         in_graph = problem.estimator.in_graph
         whole = functools.partial(tf.function, autograph=False) if in_graph else adaptation.identity
         draws = Draws(problem, self._seeds)
-        self._draw_tasks = self._compile_fn(draws.tasks)
-        self._draw_link_keys = self._compile_fn(draws.link_keys)
-        self._draw_initial_params = self._compile_fn(
-            lambda *which: draws.initial_params(
-                tuple(own.initial for own in self.meta_param_values()),
-                tuple(map(self.pools.of_agent, range(len(agents)))), *which,
-            )
-        )
+        self._draw_keys, self._draw_link_keys = compile_fn(draws.keys), compile_fn(random.link_keys)
+        self._draw_tasks, self._draw_initial_params = compile_fn(draws.tasks), compile_fn(draws.initial_params)
         # Of what is played in the graph all is compiled as one.
         advance = functools.partial(
             link_work.play_and_update, problem.estimator, problem.agents,
-            adaptation.identity if in_graph else self._compile_fn, critic_gradients=self.critic.gradients,
+            adaptation.identity if in_graph else compile_fn, critic_gradients=self.critic.gradients,
         )
-        self._advance = self._compile_fn(advance) if in_graph else advance
-        self._compute: Any = whole(self._gradients_and_metrics)
+        # Tasks of a seed stay together in what is no meta-update.
+        self._seed_blocks = Blocks(n_seeds, 1, math.gcd(n_seeds, settings.n_blocks))
+        advance = functools.partial(_of_block, self._seed_blocks, advance)
+        self._advance = compile_fn(advance) if in_graph else advance
+        meta_updates = MetaUpdates(problem, settings, draws, self.critic, self._shared, self._blocks, compile_fn)
+        self._compute: Any = whole(
+            lambda block: meta_updates.of_block(self._learned(), tf.identity(self.n_meta_updates_done), block)
+        )
+        self._put_together = tf.function(
+            lambda found: meta_updates.of_all(workers.gathered(found, self._blocks.n_blocks)), autograph=False
+        )
         self._apply = tf.function(self._apply_gradients, autograph=False)
 
     def trace(self) -> None:
         """Traces the meta-gradient, without computing it; the first `step` need not do so again."""
         if self.problem.estimator.in_graph:
-            self._compute.get_concrete_function()
+            self._compute.get_concrete_function(tf.constant(0, tf.int64))
+
+    def compute(self) -> MetaUpdate:
+        """What the next `step` learns from, without learning from it; always the same.
+
+        Raises:
+            InvalidInputError: if XLA is to compile what it cannot.
+        """
+        with explained():
+            return self._put_together([self._compute(block) for block in _own(self._workers, self._blocks)])
 
     def step(self) -> Metrics:
         """One meta-update of every meta-agent.
@@ -144,22 +163,23 @@ class MetaTrainer(descriptions.Described):
             NonFiniteGradientError: before anything is updated.
             InvalidInputError: if XLA is to compile what it cannot.
         """
-        with explained():
-            gradients, finite, critic_gradients, metrics = self._compute()
-        for what, is_finite in finite.items():
+        found = self.compute()
+        for what, is_finite in found.finite.items():
             if bad_seeds := [seed for seed, is_right in zip(self._seeds, is_finite.numpy()) if not is_right]:
                 raise gradient_norms.NonFiniteGradientError(what, int(self.n_meta_updates_done) + 1, bad_seeds)
-        self._apply(gradients, critic_gradients)
+        self._apply(found.gradients, found.critic_gradients)
         self.pools.grow(int(self.n_meta_updates_done))
-        return Metrics(*tf.nest.map_structure(lambda metric: metric.numpy(), metrics))
+        return Metrics(*tf.nest.map_structure(lambda metric: metric.numpy(), found.metrics))
 
     def tasks(self, phase: int, n_tasks: int, draw: int = 0) -> Structure:
         """The tasks of a phase and a draw, leaves [S, N, ...]."""
-        return self._draw_tasks(phase, draw, n_tasks)
+        return self._draw_tasks(self._draw_keys(phase, draw), n_tasks)
 
     def initial_states(self, phase: int, n_tasks: int, draw: int = 0) -> tuple[AgentState, ...]:
         """The states that all agents start the tasks of a phase from: tuple of AgentStates with leaves [S, N, ...]."""
-        joint_params = self._draw_initial_params(phase, draw, n_tasks)
+        learned, keys = self._learned(), self._draw_keys(phase, draw)
+        initial = tuple(own.initial for own in learned.meta_params)
+        joint_params = self._draw_initial_params(initial, learned.pools, phase, keys, n_tasks)
         return adaptation.initial_states(self.problem.agents, joint_params, self.problem.estimator)
 
     def advance(
@@ -176,49 +196,21 @@ class MetaTrainer(descriptions.Described):
         Raises:
             InvalidInputError: if XLA is to compile what it cannot.
         """
-        keys = self._draw_link_keys(phase, draw, tf.constant(index))
+        keys = self._draw_link_keys(self._draw_keys(phase, draw), tf.constant(index))
         # A chain that goes on beyond L links keeps the last step.
         step_params = tuple(adaptation.at_step(values.update, index) for values in self.meta_param_values())
-        critic_params = self.critic.values(_n_tasks(agent_states))
+        whole = agent_states, step_params, self.critic.values(), tasks, keys
         with explained():
-            return self._advance(agent_states, step_params, critic_params, tasks, keys)
+            played = [self._advance(block, *whole) for block in _own(self._workers, self._seed_blocks)]
+        return self._seed_blocks.joined_seeds(self._workers.gathered(played, self._seed_blocks.n_blocks))
 
     def meta_param_values(self) -> tuple[MetaParams, ...]:
         """The meta-parameters as tensors: tuple over agents of MetaParams with leaves [S, ...]."""
         return tf.nest.map_structure(_value, self.meta_params)
 
-    def _gradients_and_metrics(self) -> tuple[list[MetaParams], dict[str, tf.Tensor], list[tf.Tensor], Metrics]:
-        problem, n_tasks = self.problem, self._settings.n_tasks
-        meta_update = tf.identity(self.n_meta_updates_done)
-        tasks = self._draw_tasks(random.META_TRAIN, meta_update, n_tasks)
-        links = range(self._settings.chain_length + 1)
-        keys = [self._draw_link_keys(random.META_TRAIN, meta_update, tf.constant(link)) for link in links]
-        chain = adaptation.adapt(
-            problem.estimator, problem.agents, self._draw_initial_params(random.META_TRAIN, meta_update, n_tasks),
-            tasks, keys, update_params=tuple(values.update for values in self.meta_param_values()),
-            critic_params=self.critic.values(n_tasks), compile_fn=self._compile_fn,
-        )
-        reports = [link_work.report(problem.estimator, tasks, link) for link in chain.links]
-        mean_reward, game_metrics = tf.nest.map_structure(lambda *by_link: tf.stack(by_link, axis=1), *reports)
-        terms = [agent.meta_gradients(chain, index) for index, agent in enumerate(problem.agents)]
-        gradients = [own_terms.total for own_terms in terms]
-        for index, population in enumerate(problem.populations):
-            if population is not None:  # Nobody starts from what would be learned.
-                zeros = tf.nest.map_structure(tf.zeros_like, gradients[index].initial)
-                gradients[index] = gradients[index]._replace(initial=zeros)
-        if self._shared:
-            gradients = self._shared.averaged(gradients)
-        if (limit := self._settings.max_gradient_norm) is not None:
-            gradients = [gradient_norms.shortened(own, limit) for own in gradients]
-        term_norms = [
-            tf.stack([gradient_norms.norms(term.initial) for term in own_terms], axis=-1) for own_terms in terms
-        ]
-        metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
-        critic_gradients = self.critic.gradients(chain.links, self._compile_fn)
-        finite = {"meta-gradient": gradient_norms.have_finite_squares(gradients)}
-        if critic_gradients:
-            finite["gradient of a critic"] = gradient_norms.have_finite_squares(critic_gradients)
-        return gradients, finite, critic_gradients, metrics
+    def _learned(self) -> Learned:
+        pools = tuple(map(self.pools.of_agent, range(len(self.problem.agents))))
+        return Learned(self.meta_param_values(), pools, self.critic.values())
 
     def _apply_gradients(self, gradients: Sequence[MetaParams], critic_gradients: Sequence[tf.Tensor]) -> None:
         for optimizer, part in zip(self._optimizers, MetaParams._fields):
@@ -228,9 +220,14 @@ class MetaTrainer(descriptions.Described):
         self.n_meta_updates_done.assign_add(1)
 
 
-def _n_tasks(agent_states: Sequence[AgentState]) -> int:
-    """N of agents' states with leaves [S, N, ...]."""
-    return agent_states[0].params[0].shape[1]
+def _own(workers: Workers, blocks: Blocks) -> list[tf.Tensor]:
+    """The indices of the blocks that this process computes."""
+    return [tf.constant(block, tf.int64) for block in workers.share(blocks.n_blocks)]
+
+
+def _of_block(blocks: Blocks, function: Callable[..., Any], block: tf.Tensor, *whole: Structure) -> Any:
+    """A function of what a block has of some arguments, leaves [S, ...]."""
+    return function(*blocks.seeds_of(block, whole))
 
 
 def _adam(learning_rate: float, variables: Sequence[keras.Variable]) -> keras.Optimizer:

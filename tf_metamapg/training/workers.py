@@ -1,0 +1,111 @@
+"""Workers: who computes the blocks of a batch, one process or several.
+
+Where there are several, each holds all that is learned and calls the same methods of a trainer in the same order. It
+computes its share of the blocks, and what these say comes to all of them by the collectives of `tf.distribute`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+from typing import runtime_checkable
+
+import tensorflow as tf
+
+from tf_metamapg import descriptions
+from tf_metamapg.contracts import Structure
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Some processes, of which this is one.
+
+    Attributes:
+        n_workers: how many there are.
+        is_chief: whether this is the one that writes.
+    """
+
+    n_workers: int
+    is_chief: bool
+
+    def share(self, n_blocks: int) -> Sequence[int]:
+        """The indices of the blocks that this one computes."""
+        ...
+
+    def gathered(self, own: Sequence[Structure], n_blocks: int) -> list[Structure]:
+        """What all blocks say, in their order, from what those of `share` say: structures of tensors of equal shapes.
+
+        All workers call it with what the same function says, as often as each other.
+        """
+        ...
+
+
+class Alone(descriptions.Described):
+    """One process, which computes all blocks."""
+
+    n_workers = 1
+    is_chief = True
+
+    def share(self, n_blocks: int) -> Sequence[int]:
+        """See `Workers.share`."""
+        return range(n_blocks)
+
+    def gathered(self, own: Sequence[Structure], n_blocks: int) -> list[Structure]:
+        """See `Workers.gathered`."""
+        del n_blocks
+        return list(own)
+
+
+ALONE = Alone()
+
+
+class StrategyWorkers(descriptions.Described):
+    """The workers of a strategy of `tf.distribute`, such as MultiWorkerMirroredStrategy makes of TF_CONFIG.
+
+    Fewer blocks than workers are computed by everybody.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, index: int) -> None:
+        """
+        Args:
+            strategy: of one replica for each worker.
+            index: which of these this process is; the first is the chief.
+        """
+        self.n_workers = strategy.num_replicas_in_sync
+        self.is_chief = index == 0
+        self._strategy = strategy
+        self._index = index
+        # Outside of a function it takes a tenth of a second.
+        self._summed = tf.function(self._sum, autograph=False)
+
+    def share(self, n_blocks: int) -> Sequence[int]:
+        """See `Workers.share`."""
+        if n_blocks < self.n_workers:
+            return range(n_blocks)
+        return range(*(index * n_blocks // self.n_workers for index in (self._index, self._index + 1)))
+
+    def gathered(self, own: Sequence[Structure], n_blocks: int) -> list[Structure]:
+        """See `Workers.gathered`."""
+        if n_blocks < self.n_workers:
+            return list(own)
+        leaves = tf.nest.flatten(own[0])
+        # As integers, and those of the other workers as zeros: their sum is exact, in whatever order it is made.
+        rows = [tf.concat([_as_integers(leaf) for leaf in tf.nest.flatten(structure)], axis=0) for structure in own]
+        share = self.share(n_blocks)
+        summed = self._summed(tf.pad(tf.stack(rows), [[share[0], n_blocks - 1 - share[-1]], [0, 0]]))
+        sizes = [leaf.shape.num_elements() * (leaf.dtype.size // 4) for leaf in leaves]
+        return [
+            tf.nest.pack_sequence_as(own[0], [
+                _from_integers(part, leaf) for part, leaf in zip(tf.split(row, sizes), leaves)
+            ]) for row in tf.unstack(summed)
+        ]
+
+    def _sum(self, values: tf.Tensor) -> tf.Tensor:
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+
+
+def _as_integers(leaf: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(tf.bitcast(leaf, tf.int32), [-1])
+
+
+def _from_integers(part: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    shape = like.shape if like.dtype.size == 4 else [*like.shape, like.dtype.size // 4]
+    return tf.bitcast(tf.reshape(part, shape), like.dtype)
