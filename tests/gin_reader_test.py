@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tests import command_line
 from tf_metamapg import checks
-from tf_metamapg import configs
 from tf_metamapg import gin_reader
+from tf_metamapg import starts
 
 
 def write(path, text):
@@ -195,10 +195,10 @@ class CallersStateTest(tf.test.TestCase):
         self.assertIn("MetaMAPG.inner_learning_rate = 1.0", before[1])
         with gin.config_scope("scope"):
             with self.assertRaisesRegex(checks.InvalidInputError, "train.game, train.policies"):
-                configs.train([], [], None, resume=False, allow_other_versions=False, started=0.0)
+                starts.train([], [], None, resume=False, allow_other_versions=False, started=0.0)
             path = command_line.GIN_CONFIGS / "ipd.gin"
             with self.assertRaisesRegex(checks.InvalidInputError, "^train.n_tasks = 0"):
-                configs.train(
+                starts.train(
                     [path], ["import json", "scope/train.n_seeds = 0", "train.n_tasks = 0"], None, resume=False,
                     allow_other_versions=False,
                     started=0.0,

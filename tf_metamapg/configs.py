@@ -1,4 +1,4 @@
-"""Gin configs: everything that one may name is registered here, and runs are started as configs say.
+"""Gin configs: everything that one may name is registered here, and experiments are made as configs say.
 
 What stands in the `__all__` of a folder of members is what a config may name; members of other packages are those that
 they register with gin themselves, once a config imports them.
@@ -11,8 +11,6 @@ import contextlib
 import dataclasses
 import inspect
 import os
-import time
-from typing import Any
 
 import gin
 
@@ -21,15 +19,11 @@ from tf_metamapg import contracts
 from tf_metamapg import gin_messages
 from tf_metamapg import gin_reader
 from tf_metamapg import MEMBERS
-from tf_metamapg.runs import claims
-from tf_metamapg.runs import course
-from tf_metamapg.runs import experiment
+from tf_metamapg.runs import choices
 from tf_metamapg.runs import export
 from tf_metamapg.runs.callbacks import Callback
 from tf_metamapg.runs.callbacks import EarlyStopping
 from tf_metamapg.runs.recipe import Recipe
-from tf_metamapg.runs.run_directory import RunDirectory
-from tf_metamapg.runs.settings import compiling_pays
 from tf_metamapg.runs.settings import EvaluationSettings
 from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.runs.settings import RunSettings
@@ -49,7 +43,7 @@ def make_experiment(
     populations: Sequence[Callable[..., contracts.AnyPopulation] | None] | None = None,
     stored_jit_compile: bool | None = None, chain_length: int = 1, n_tasks: int = 8, meta_learning_rate: float = 0.1,
     update_meta_learning_rate: float | None = None, max_gradient_norm: float | None = None,
-    share_initial_policy: bool = False, jit_compile: bool | None = None, n_inner_updates: int = 5,
+    share_initial_policy: bool = False, n_blocks: int = 1, jit_compile: bool | None = None, n_inner_updates: int = 5,
     n_evaluation_tasks: int = 32, validate_every: int | None = None, n_seeds: int = 20, first_seed: int = 0,
     n_meta_updates: int = 200,
     earlier_stages: Sequence[Stage] = (), checkpoint_every: int = 50, export_all_seeds: bool = False,
@@ -63,8 +57,8 @@ def make_experiment(
         stored_jit_compile: what a run that is resumed has chosen; None for a new one.
         jit_compile: whether XLA compiles what is done at a link; by default where that is likely to save more
             time than it takes.
-        chain_length, n_tasks, meta_learning_rate, update_meta_learning_rate, max_gradient_norm, share_initial_policy:
-            see `TrainerSettings`.
+        chain_length, n_tasks, meta_learning_rate, update_meta_learning_rate, max_gradient_norm, share_initial_policy,
+        n_blocks: see `TrainerSettings`.
         n_inner_updates, n_evaluation_tasks, validate_every: see `EvaluationSettings`.
         n_seeds, first_seed, n_meta_updates, earlier_stages, checkpoint_every, export_all_seeds, export_tasks,
         export_learning, init_from, snapshot_every, callbacks: see `RunSettings`.
@@ -83,7 +77,8 @@ def make_experiment(
     trainer = TrainerSettings(
         chain_length=chain_length, n_tasks=n_tasks, meta_learning_rate=meta_learning_rate,
         update_meta_learning_rate=update_meta_learning_rate, max_gradient_norm=max_gradient_norm,
-        share_initial_policy=share_initial_policy, jit_compile=False if jit_compile is None else jit_compile,
+        share_initial_policy=share_initial_policy, n_blocks=n_blocks,
+        jit_compile=False if jit_compile is None else jit_compile,
     )
     evaluation = EvaluationSettings(
         n_inner_updates=n_inner_updates, n_evaluation_tasks=n_evaluation_tasks, validate_every=validate_every
@@ -95,7 +90,9 @@ def make_experiment(
     )
     if jit_compile is None:
         # Of a run that is resumed it may look otherwise by now, and the last digits would be others.
-        pays = compiling_pays(problem, trainer, evaluation, run) if stored_jit_compile is None else stored_jit_compile
+        pays = stored_jit_compile
+        if pays is None:
+            pays = choices.compiling_pays(problem, trainer, evaluation, run)
         trainer = dataclasses.replace(trainer, jit_compile=pays)
     return recipe, Experiment(problem=problem, trainer=trainer, evaluation=evaluation, run=run)
 
@@ -105,78 +102,15 @@ _make_experiment = gin.external_configurable(
 )
 
 
-def train(
-    gin_files: Sequence[str | os.PathLike[str]], bindings: Sequence[str], directory: RunDirectory, resume: bool,
-    allow_other_versions: bool, started: float, tell_unused: Callable[[list[str]], None] = lambda unused: None,
-) -> dict[str, Any]:
-    """Runs the experiment that configs describe. A caller's own gin bindings are neither seen nor changed.
-
-    Args:
-        gin_files: paths, or names of configs of this package; what a file includes or imports is looked for beside it,
-            too.
-        bindings: texts that come after the files.
-        directory: the `RunDirectory`, claimed.
-        resume: whether to go on with the run that is there.
-        allow_other_versions: see `experiment.train`.
-        started: when the run began, in seconds since the epoch.
-        tell_unused: called when the run begins, with what is bound though nothing uses it, a list of texts.
-
-    Returns:
-        the summary, see `experiment.train`.
-
-    Raises:
-        InvalidInputError: if the configs cannot be read or run.
-        RunStopped: see `experiment.train`.
-    """
-    with gin_reader.State().known():
-        names_by_file, bound_names = _read(gin_files, bindings)
-        stored = directory.read_info()["jit_compile"] if resume else None
-        with _refusals():
-            _, described = _make_experiment(stored_jit_compile=stored)
-            built = course.build(described)
-            built.trace()
-        config = gin.operative_config_str()
-        return experiment.train(
-            described, built, config, directory, started, resume, allow_other_versions,
-            opened=lambda: tell_unused(list(gin_messages.unused(config, names_by_file, bound_names))),
-        )
-
-
-def train_once(
-    path: str | os.PathLike[str], gin_files: Sequence[str | os.PathLike[str]], bindings: Sequence[str]
-) -> dict[str, Any]:
-    """Runs a config in a directory, or goes on where that was killed; a run that has ended is not computed again.
-
-    Args:
-        path: the run directory.
-        gin_files, bindings: see `train`.
-
-    Returns:
-        the summary, see `experiment.train`.
-
-    Raises:
-        InvalidInputError: if the run directory cannot be used, or holds another run.
-        RunStopped: see `experiment.train`.
-    """
-    resume = RunDirectory(path).config.exists()
-    with claims.claim(path, resume) as claimed:
-        try:
-            return train(gin_files, bindings, claimed, resume, False, time.time(), gin_messages.tell_unused)
-        except checks.InvalidInputError as error:
-            if not resume:
-                raise
-            raise checks.InvalidInputError(
-                f"{path}: holds a run that cannot go on; remove it to begin again ({error})"
-            ) from error
-
-
 class Config:
     """A config that has been read, and what gin knows of it, which what it has made may ask for later.
+
+    A caller's own gin bindings are neither seen nor changed.
 
     Attributes:
         recipe: what its problem is made of.
         experiment: what it describes.
-        text: the text of the whole config, as gin knows it.
+        text: the text of the whole config, as gin knows it when this has been made.
     """
 
     def __init__(
@@ -185,25 +119,52 @@ class Config:
     ) -> None:
         """
         Args:
-            gin_files, bindings: see `train`.
+            gin_files: paths, or names of configs of this package; what a file includes or imports is looked for beside
+                it, too.
+            bindings: texts that come after the files.
             jit_compile: what a run of the config has chosen, if there is one.
             module_directories: where modules that the config imports may be, too.
 
         Raises:
             InvalidInputError: if the config cannot be read, or nothing can be made of it.
         """
-        self._state = gin_reader.State(module_directories)
+        self._state, self._jit_compile = gin_reader.State(module_directories), jit_compile
         with self.known():
-            _read(gin_files, bindings)
-            made: tuple[Recipe, Experiment] = _make_experiment(stored_jit_compile=jit_compile)
-            self.text = gin.operative_config_str()
-        self.recipe, self.experiment = made
+            self._names_by_file = [(path, gin_reader.read_file(path)) for path in gin_files]
+            self._bound_names = [name for text in bindings for name in gin_reader.read_binding(text)]
+            gin_reader.finalize()
+            self._make()
+
+    def present_text(self) -> str:
+        """The text of the whole config, with what has been read of it since it was made."""
+        with self.known():
+            return str(gin.operative_config_str())
+
+    def unused(self, text: str) -> list[str]:
+        """What is bound though nothing has read it according to `present_text`, as texts."""
+        return list(gin_messages.unused(text, self._names_by_file, self._bound_names))
+
+    def set_blocks(self, n_blocks: int) -> None:
+        """Binds into how many blocks batches are cut, where the config does not say so.
+
+        Raises:
+            InvalidInputError: if they cannot be.
+        """
+        with self.known():
+            if n_blocks != self.experiment.trainer.n_blocks and not gin_reader.is_bound("train.n_blocks"):
+                gin_reader.bind("train.n_blocks", n_blocks)
+                self._make()
 
     @contextlib.contextmanager
     def known(self) -> Iterator[None]:
         """A context in which gin knows the config; what goes wrong inside is `InvalidInputError`."""
         with self._state.known(), _refusals():
             yield
+
+    def _make(self) -> None:
+        made: tuple[Recipe, Experiment] = _make_experiment(stored_jit_compile=self._jit_compile)
+        self.recipe, self.experiment = made
+        self.text = str(gin.operative_config_str())
 
     def policy_maker(self, agent_index: int) -> Callable[[contracts.AnyGame], contracts.Policy]:
         """What makes an agent's policy for a game, which need not be that of the config."""
@@ -212,14 +173,6 @@ class Config:
                 return self.recipe.policy(game, agent_index)
 
         return make
-
-
-def _read(gin_files, bindings):
-    """Reads a config: (path and names of what it binds, for each file; names of what bindings bind)."""
-    names_by_file = [(path, gin_reader.read_file(path)) for path in gin_files]
-    bound_names = [name for text in bindings for name in gin_reader.read_binding(text)]
-    gin_reader.finalize()
-    return names_by_file, bound_names
 
 
 @contextlib.contextmanager

@@ -94,6 +94,21 @@ def finalize() -> None:
         gin.finalize()
 
 
+def is_bound(name: str) -> bool:
+    """Whether a parameter of a configurable has been bound."""
+    try:
+        gin.query_parameter(name)
+    except ValueError:
+        return False
+    return True
+
+
+def bind(name: str, value: object) -> None:
+    """Binds a parameter of a configurable, though the config has been finalized."""
+    with gin.unlock_config():
+        gin.bind_parameter(name, value)
+
+
 def cause(error: BaseException) -> BaseException:
     """The exception that gin has dressed up as another of the same name, to add where it was called, or itself."""
     while type(error).__name__ == type(error).__bases__[0].__name__ and error.__context__ is not None:

@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 
 from tests import command_line
-from tf_metamapg import configs
 from tf_metamapg import contracts
+from tf_metamapg import starts
 from tf_metamapg.checks import InvalidInputError
 from tf_metamapg.runs import claims
 
@@ -39,7 +39,7 @@ class GameMetricsTest(tf.test.TestCase):
         cls.path = pathlib.Path(tempfile.mkdtemp(dir=tf.compat.v1.test.get_temp_dir())) / "run"
         stdout = io.StringIO()
         with contextlib.redirect_stdout(stdout), claims.claim(cls.path, resume=False) as directory:
-            cls.summary = configs.train([CONFIG], [], directory, False, False, time.time())
+            cls.summary = starts.train([CONFIG], [], directory, False, False, time.time())
         cls.said = stdout.getvalue()
 
     def assert_means(self, first, clock):

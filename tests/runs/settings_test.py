@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
-from tf_metamapg.runs import settings
+from tf_metamapg.runs import choices
 from tf_metamapg.runs.callbacks import EarlyStopping
 from tf_metamapg.runs.settings import EvaluationSettings
 from tf_metamapg.runs.settings import Experiment
@@ -51,7 +51,7 @@ class CompilingTest(tf.test.TestCase):
         evaluation = {name: number for name, number in numbers.items() if name in evaluation_fields}
         run = {name: number for name, number in numbers.items() if name not in evaluation_fields}
         trainer = TrainerSettings(chain_length=chain_length, n_tasks=n_tasks)
-        return settings.compiling_pays(
+        return choices.compiling_pays(
             problem(make_estimator, agents), trainer, EvaluationSettings(**evaluation), RunSettings(**run)
         )
 

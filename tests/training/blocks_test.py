@@ -121,7 +121,8 @@ class BlocksTest(tf.test.TestCase, parameterized.TestCase):
     def test_blocks_of_tasks_draw_other_trajectories(self):
         """And means over all of them: the tasks are alike, and each is played alone."""
         trainer = make_trainer(make_problem(SAMPLED, tasks=DefaultTasks), n_blocks=6, seeds=[7])
-        found = [trainer._compute(tf.constant(block, tf.int64)) for block in range(6)]
+        learned, n_done = trainer._learned(), tf.constant(0, tf.int64)
+        found = [trainer._of_block(learned, n_done, tf.constant(block, tf.int64)) for block in range(6)]
         rewards = np.array([each.reports[0][0][0, 0, 0] for each in found])
         gradients = np.array([each.terms[0].total.initial[0] for each in found])
         self.assertLen(set(gradients[:, 0, 0, 0]), 6)

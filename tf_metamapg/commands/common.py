@@ -10,17 +10,16 @@ import logging
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import types
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tf_metamapg import checks
+from tf_metamapg.commands import endings
 from tf_metamapg.commands import help
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
@@ -49,7 +48,7 @@ def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], N
         # A locale need not have every letter that is printed.
         sys.stdout.reconfigure(errors="replace")
     try:
-        with _ended_by_signals(hint):
+        with endings.ended_by_signals(hint):
             if {"--help", "-h"} & set(argv):
                 terminal.say(help.text(module))
             else:
@@ -199,46 +198,6 @@ def _described(error):
         # Without TensorFlow's names of operations.
         return re.sub(r"\{\{.*?\}\} |\[Op:.*", "", error.message).strip()
     return f"{type(error).__name__}: {error}"
-
-
-@contextlib.contextmanager
-def _ended_by_signals(hint):
-    """A context in which SIGHUP, SIGINT and SIGTERM end the process with one line; no file is left half-written.
-
-    A thread waits for them: the main thread may be in TensorFlow for long, and an exception in it could get lost there.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
-    # What whoever started the process wants to be ignored is ignored.
-    handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
-    for number in handlers:
-        signal.signal(number, lambda *_: None)
-    own_writer = signal.set_wakeup_fd(writer)
-    threading.Thread(target=_end, args=(reader, os.dup(2), [*handlers], hint), daemon=True).start()
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(own_writer)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        os.close(writer)
-
-
-def _end(reader, stderr, numbers, hint):
-    """Ends the process if one of some signals is read; it holds no lock, as the main thread may be anywhere."""
-    with open(reader, "rb", buffering=0) as signals, open(stderr, "wb", buffering=0) as errors:
-        while number := signals.read(1):
-            if number[0] in numbers:
-                try:
-                    if progress.is_shown():
-                        os.write(1, b"\n")
-                    errors.write(f"{checks.one_line(f'interrupted: {hint()}')}\n".encode(errors="replace"))
-                finally:  # Also where nobody reads what is written.
-                    os._exit(128 + number[0])
 
 
 def _release_stdout():

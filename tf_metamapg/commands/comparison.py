@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_metamapg import checks
 from tf_metamapg import configs
+from tf_metamapg import starts
 from tf_metamapg.commands import common
 from tf_metamapg.commands import comparison_page
 from tf_metamapg.commands.candidates import Candidate
@@ -73,7 +74,7 @@ def compare(
     for number, candidate in enumerate(candidates, 1):
         terminal.say(f"\n{candidate.name}, {number} of {len(candidates)}")
         path = output / "runs" / candidate.name
-        summary = configs.train_once(path, [common.path("config", candidate.config)], candidate.bindings)
+        summary = starts.train_once(path, [common.path("config", candidate.config)], candidate.bindings)
         curves[candidate.name] = np.array(summary["meta_test"]["average_reward"])
     _publish(output, candidates, experiments, curves, swept)
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+from tf_metamapg.commands import cores
 import tf_metamapg_commands
 
 
@@ -18,11 +19,9 @@ def _end_with_starter():
 
 
 def _main():
-    cores, command = sys.argv[1:3]
+    own_cores, command = sys.argv[1:3]
     del sys.argv[1:3]
-    # Other systems have no such call, and processes share all cores.
-    if sys.platform == "linux":
-        os.sched_setaffinity(0, map(int, cores.split(",")))
+    cores.keep_to(own_cores)
     threading.Thread(target=_end_with_starter, daemon=True).start()
     sys.exit(getattr(tf_metamapg_commands, command)())
 

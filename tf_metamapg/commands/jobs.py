@@ -6,7 +6,6 @@ Two processes on a core each do about a third more than one process on both, as 
 from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent import futures
-import os
 import queue
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from absl import flags
 
 from tf_metamapg import checks
 from tf_metamapg.commands import common
+from tf_metamapg.commands import cores
 from tf_metamapg.runs import files
 from tf_metamapg.runs import terminal
 from tf_metamapg.runs.run_directory import RunDirectory
@@ -30,7 +30,7 @@ class Job(NamedTuple):
 
 
 def training(name: str, gin_file: str, bindings: Sequence[str], path: files.PathLike) -> list[Job]:
-    """The job of `configs.train_once`; none if the run has ended.
+    """The job of `starts.train_once`; none if the run has ended.
 
     Args:
         name: what its lines begin with.
@@ -97,7 +97,7 @@ class Jobs:
         """
         shares: queue.SimpleQueue[str] = queue.SimpleQueue()
         for index in range(n_at_once):
-            shares.put(_share(index, n_at_once))
+            shares.put(cores.share(index, n_at_once))
         self._is_ended = False
         with futures.ThreadPoolExecutor(n_at_once) as threads:
             running = [threads.submit(self._run_one, job, shares) for job in jobs]
@@ -116,8 +116,8 @@ class Jobs:
             process.kill()
 
     def _run_one(self, job, shares):
-        cores = shares.get()
-        arguments = [sys.executable, "-m", "tf_metamapg.commands.job", cores, *job.arguments]
+        own_cores = shares.get()
+        arguments = [sys.executable, "-m", "tf_metamapg.commands.job", own_cores, *job.arguments]
         with subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace",
@@ -129,12 +129,6 @@ class Jobs:
             for line in filter(str.strip, process.stdout or ()):
                 said = line.rstrip()
                 terminal.say(f"{job.name}: {said}")
-        shares.put(cores)
+        shares.put(own_cores)
         if process.returncode != 0:
             raise ChildProcessError(f"{job.name} ended with status {process.returncode}: {said}")
-
-
-def _share(index, n_shares):
-    """The cores of one of several processes, as text; where there are more processes than cores, they share these."""
-    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
-    return ",".join(map(str, cores[index::n_shares] or [cores[index % len(cores)]]))

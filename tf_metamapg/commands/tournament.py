@@ -10,6 +10,7 @@ import numpy as np
 from tf_metamapg import checks
 from tf_metamapg import configs
 from tf_metamapg import loading
+from tf_metamapg import starts
 from tf_metamapg.commands import common
 from tf_metamapg.commands import league_page
 from tf_metamapg.commands.jobs import Jobs
@@ -106,7 +107,7 @@ def _learner(league, name, config, gin_file, gin_params, output) -> Entrant:
         return league.learner(config, name)
     path = _run_path(output, name)
     terminal.say(f"{name} in self-play: {path}")
-    configs.train_once(path, [gin_file], _bindings(gin_params, name))
+    starts.train_once(path, [gin_file], _bindings(gin_params, name))
     return league.run(loading.load_run(str(path)), name)
 
 

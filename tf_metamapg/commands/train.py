@@ -5,13 +5,15 @@ r"""Meta-trains agents as gin configs say, and leaves a run directory.
         --run_dir=runs/five_seeds
     bin/train --gin_file=ipd.gin --gin_param="train.n_seeds = 5" \
         --run_dir=runs/five_seeds --resume
+    bin/train --gin_file=ipd.gin --workers=2
 
-The first line trains twenty seeds in less than a minute; the last goes on
-with a run that was killed. Where the package is installed, tf-metamapg-train
-is the same.
+The first line trains twenty seeds in less than a minute; the third goes on
+with a run that was killed; the last lets two processes share the work. Where
+the package is installed, tf-metamapg-train is the same.
 """
 
 import contextlib
+import os
 import pathlib
 import sys
 
@@ -20,7 +22,9 @@ from absl import flags
 from tf_metamapg import checks
 from tf_metamapg import gin_messages
 from tf_metamapg import gin_reader
+from tf_metamapg.commands import cluster
 from tf_metamapg.commands import common
+from tf_metamapg.commands import endings
 from tf_metamapg.runs import claims
 from tf_metamapg.runs.run_directory import RunDirectory
 
@@ -37,6 +41,11 @@ flags.DEFINE_multi_string(
 flags.DEFINE_string(
     "run_dir", None, "Where the run's files go. By default runs/NAME-1, runs/NAME-2, … after the last gin file.",
     flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "workers", 1, "How many processes work on the run, each on its share of this machine's cores. Seeds, and where "
+    "they are too few tasks, are cut into as many blocks, unless train.n_blocks says otherwise. On several machines, "
+    "TF_CONFIG says who works with whom.", flag_values=FLAGS,
 )
 flags.DEFINE_bool("resume", False, "Go on with the run in --run_dir from its last checkpoint.", flag_values=FLAGS)
 flags.DEFINE_string(
@@ -61,37 +70,66 @@ def run(argv: list[str], started: float) -> int:
     """
     with contextlib.ExitStack() as claimed:
         directories: list[RunDirectory] = []
+        local = cluster.LocalWorkers()
+        claimed.callback(local.kill)
 
         def hint():
+            local.kill()
             if any(directory.config.exists() for directory in directories):
                 return f"go on with the same command, --run_dir={directories[0].path} and --resume"
             claimed.close()
             return "nothing was written; start again"
 
         def work(arguments):
-            claim = _claim(arguments)
+            claim, place = _claim(arguments), cluster.place()
             directories.append(claimed.enter_context(claim))
+            if FLAGS.workers > 1:
+                local.start(FLAGS.workers, _arguments_of_workers(directories[0]), lambda what: endings.end(
+                    f"stopped: {what}; {hint()}", 1, open(os.dup(2), "wb", buffering=0)
+                ))
+                place = cluster.place()
             with common.importing():
-                from tf_metamapg import configs
+                from tf_metamapg import starts
+                from tf_metamapg.training import workers
+                # Before TensorFlow computes anything.
+                who = workers.ALONE if place.n_workers == 1 else workers.of_cluster(place.position)
             bindings = list(FLAGS.gin_param)
             if FLAGS.init_from is not None:
                 bindings.append(f"train.init_from = {common.path('--init_from', FLAGS.init_from)!r}")
-            configs.train(
+            starts.train(
                 [common.path("--gin_file", path) for path in FLAGS.gin_file], bindings, directories[0], FLAGS.resume,
-                FLAGS.allow_other_versions, started, gin_messages.tell_unused,
+                FLAGS.allow_other_versions, started, gin_messages.tell_unused, who,
             )
 
         return common.run(argv, sys.modules[__name__], work, hint)
 
 
+def _arguments_of_workers(directory):
+    """What the workers of a run are told: the same, and where it is."""
+    init_from = [] if FLAGS.init_from is None else [f"--init_from={FLAGS.init_from}"]
+    switches = [f"--{name}" for name in ("resume", "allow_other_versions") if FLAGS[name].value]
+    return [
+        "train", *(f"--gin_file={path}" for path in FLAGS.gin_file), *(f"--gin_param={text}" for text in FLAGS.gin_param),
+        *init_from, *switches, f"--run_dir={directory.path}",
+    ]
+
+
 def _claim(arguments):
     """Of the run directory that the flags name, after a look at all flags."""
     checks.check(not arguments, "arguments", " ".join(arguments), "flags only; see --help")
+    checks.check_integer("--workers", FLAGS.workers, minimum=1)
+    place = cluster.place()
+    allowed = "1, as TF_CONFIG says who works on the run"
+    checks.check(FLAGS.workers == 1 or "TF_CONFIG" not in os.environ, "--workers", FLAGS.workers, allowed)
     if not FLAGS.gin_file:
         raise checks.InvalidInputError("--gin_file: name at least one, such as ipd.gin")
     for gin_file in FLAGS.gin_file:
         path = common.path("--gin_file", gin_file)
         gin_reader.check_exists(path, f"--gin_file={path}")
+    if place.n_workers > 1 and FLAGS.run_dir is None:
+        raise checks.InvalidInputError("--run_dir: name the directory of the run, as TF_CONFIG names several workers")
+    if place.position > 0:
+        return contextlib.nullcontext(RunDirectory(FLAGS.run_dir))
     if FLAGS.run_dir is not None:
         checks.check(FLAGS.run_dir != "", "--run_dir", FLAGS.run_dir, "the name of a directory")
         return claims.claim(common.path("--run_dir", FLAGS.run_dir), FLAGS.resume)

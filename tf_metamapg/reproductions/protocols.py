@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_metamapg import configs
 from tf_metamapg import contracts
 from tf_metamapg import gin_reader
 from tf_metamapg import loading
+from tf_metamapg import starts
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import DefaultTasks
@@ -45,7 +45,7 @@ def train_config(directory: files.PathLike, name: str, config: str, bindings: Se
         InvalidInputError: if the run directory cannot be used.
     """
     path = pathlib.Path(directory) / "runs" / name
-    return configs.train_once(path, [gin_reader.SHIPPED / f"{config}.gin"], bindings)
+    return starts.train_once(path, [gin_reader.SHIPPED / f"{config}.gin"], bindings)
 
 
 def computed_once(

@@ -8,10 +8,13 @@ from tf_metamapg.contracts import JointParams
 from tf_metamapg.runs.checkpoints import Checkpoint
 from tf_metamapg.runs.inner_learning import InnerLearning
 from tf_metamapg.runs.meta_training import MetaTraining
+from tf_metamapg.runs.recorder import Follower
 from tf_metamapg.runs.recorder import Recorder
 from tf_metamapg.runs.results import Results
 from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.training.trainer import MetaTrainer
+from tf_metamapg.training.workers import ALONE
+from tf_metamapg.training.workers import Workers
 
 
 class Course(Protocol):
@@ -62,19 +65,28 @@ class Course(Protocol):
         """How far it has come, in words."""
         ...
 
-    def save(self, recorder: Recorder) -> None:
+    def save(self, recorder: Follower) -> None:
         """Saves a checkpoint."""
         ...
 
-    def run(self, recorder: Recorder) -> Results:
-        """Learns until the end."""
+    def run(self, recorder: Follower) -> None:
+        """Learns until the end, and evaluates what has been learned. All workers do."""
+        ...
+
+    def results(self, recorder: Recorder) -> Results:
+        """What has come of a run that is at its end."""
         ...
 
 
-def build(experiment: Experiment) -> Course:
+def build(experiment: Experiment, workers: Workers = ALONE) -> Course:
     """What an experiment runs.
+
+    Args:
+        experiment: `settings.Experiment`.
+        workers: who computes its blocks.
 
     Raises:
         InvalidInputError: if something cannot be used.
     """
-    return MetaTraining(experiment) if experiment.has_meta_agents else InnerLearning(experiment)
+    kind = MetaTraining if experiment.has_meta_agents else InnerLearning
+    return kind(experiment, workers)

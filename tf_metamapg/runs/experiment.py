@@ -14,6 +14,7 @@ from tf_metamapg.runs import terminal
 from tf_metamapg.runs.checkpoints import Checkpointer
 from tf_metamapg.runs.course import Course
 from tf_metamapg.runs.metrics import MetricsLog
+from tf_metamapg.runs.recorder import Follower
 from tf_metamapg.runs.recorder import Recorder
 from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.runs.settings import Experiment
@@ -56,7 +57,8 @@ def train(
             publication.report(experiment, directory, summary)
             return summary
     recorder = _open(experiment, course, config, directory, started, resume, opened)
-    results = course.run(recorder)
+    course.run(recorder)
+    results = course.results(recorder)
     summary = publication.summary(experiment, course.trainer, results, config, recorder.started)
     if failed := publication.publish(experiment, course.trainer, directory, summary, results):
         raise RunStopped(
@@ -68,16 +70,40 @@ def train(
     return summary
 
 
+def follow(experiment: Experiment, course: Course, config: str, directory: RunDirectory, resume: bool) -> None:
+    """Takes part in a run as a worker that is not the chief, and writes nothing.
+
+    Args:
+        experiment, course, config, resume: see `train`.
+        directory: that of the run, which the chief has claimed.
+
+    Raises:
+        RunStopped: see `train`.
+    """
+    if resume and directory.read_summary() is not None:
+        return
+    run = experiment.run
+    digest = run_directory.digest(config, course.may_change, run.seeds, experiment.trainer.jit_compile)
+    checkpoint, _ = Checkpointer(directory.checkpoints, digest).find() if resume else (None, [])
+    _take_up(course, checkpoint)
+    course.run(Follower(directory, course.names, run.callbacks, checkpoint))
+
+
+def _take_up(course, checkpoint):
+    """Begins, or goes on from a checkpoint."""
+    if checkpoint is None:
+        course.begin()
+    else:
+        course.go_on(checkpoint)
+
+
 def _open(experiment, course, config, directory, started, resume, opened):
     """Begins a run, or takes it up where it was left."""
     run, jit_compile, spec = experiment.run, experiment.trainer.jit_compile, experiment.problem.game.spec
     digest = run_directory.digest(config, course.may_change, run.seeds, jit_compile)
     checkpointer = Checkpointer(directory.checkpoints, digest)
     checkpoint = _find(checkpointer, directory) if resume else None
-    if checkpoint is None:
-        course.begin()
-    else:
-        course.go_on(checkpoint)
+    _take_up(course, checkpoint)
     if not resume:
         directory.start(config, run.seeds, jit_compile)
     log = MetricsLog(

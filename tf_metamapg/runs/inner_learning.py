@@ -10,6 +10,7 @@ from tf_metamapg.runs import learned
 from tf_metamapg.runs import metrics
 from tf_metamapg.runs import progress
 from tf_metamapg.runs.checkpoints import Checkpoint
+from tf_metamapg.runs.recorder import Follower
 from tf_metamapg.runs.recorder import Recorder
 from tf_metamapg.runs.results import Results
 from tf_metamapg.runs.settings import Experiment
@@ -17,6 +18,7 @@ from tf_metamapg.runs.stops import RunStopped
 from tf_metamapg.training.learning import Evaluation
 from tf_metamapg.training.learning import Learning
 from tf_metamapg.training.trainer import MetaTrainer
+from tf_metamapg.training.workers import Workers
 
 
 class InnerLearning:
@@ -32,10 +34,10 @@ class InnerLearning:
         "train.export_tasks", "train.export_learning",
     )
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, workers: Workers) -> None:
         """Makes agents."""
         self._experiment = experiment
-        self.trainer = MetaTrainer(experiment.problem, experiment.trainer, experiment.run.seeds)
+        self.trainer = MetaTrainer(experiment.problem, experiment.trainer, experiment.run.seeds, workers)
         self._begun()
 
     @property
@@ -84,12 +86,12 @@ class InnerLearning:
         """How far it has come, in words."""
         return f"{self.n_rows_done} of {self._experiment.evaluation.n_inner_updates} inner updates"
 
-    def save(self, recorder: Recorder) -> None:
+    def save(self, recorder: Follower) -> None:
         """Saves all that going on needs."""
         recorder.save(self.n_rows_done, self._state)
 
-    def run(self, recorder: Recorder) -> Results:
-        """All inner updates that are left, and what agents got before each of all and after the last.
+    def run(self, recorder: Follower) -> None:
+        """All inner updates that are left.
 
         Raises:
             RunStopped: if something is NaN or infinite.
@@ -105,7 +107,18 @@ class InnerLearning:
             bar.step(f"mean reward per step {self._experiment.compared(mean_reward).mean():+.3f}")
         bar.close()
         recorder.close()
-        return self._results(recorder)
+
+    def results(self, recorder: Recorder) -> Results:
+        """What agents got before each inner update and after the last.
+
+        From the rows that were written, all of which need not be of this process.
+        """
+        spec, n_seeds = self._experiment.problem.game.spec, self._experiment.run.n_seeds
+        table = metrics.read(recorder.progress.directory.metrics, n_seeds, spec.n_agents, spec.dtype)
+        by_name = dict(zip(self.names, np.moveaxis(table, [-1, 1], [0, 1])))  # [S, updates + 1, n_agents] each
+        mean_reward = by_name.pop("average_reward")
+        evaluation = Evaluation(mean_reward, by_name, self.adapted_params)
+        return Results(self._experiment.scores(mean_reward, 0), None, evaluation)
 
     def _begun(self):
         """Puts all agents back to where they begin."""
@@ -125,12 +138,3 @@ class InnerLearning:
                 )
         recorder.write(done, np.stack([values.numpy() for values in by_name], axis=-1))
         return played.mean_reward.numpy()
-
-    def _results(self, recorder):
-        """From the rows that were written, all of which need not be of this process."""
-        spec, n_seeds = self._experiment.problem.game.spec, self._experiment.run.n_seeds
-        table = metrics.read(recorder.progress.directory.metrics, n_seeds, spec.n_agents, spec.dtype)
-        by_name = dict(zip(self.names, np.moveaxis(table, [-1, 1], [0, 1])))  # [S, updates + 1, n_agents] each
-        mean_reward = by_name.pop("average_reward")
-        evaluation = Evaluation(mean_reward, by_name, self.adapted_params)
-        return Results(self._experiment.scores(mean_reward, 0), None, evaluation)

@@ -11,8 +11,8 @@ from tf_metamapg.runs import arrays
 from tf_metamapg.runs import exports
 from tf_metamapg.runs import learned
 from tf_metamapg.runs import progress
-from tf_metamapg.runs import snapshots
 from tf_metamapg.runs.checkpoints import Checkpoint
+from tf_metamapg.runs.recorder import Follower
 from tf_metamapg.runs.recorder import Recorder
 from tf_metamapg.runs.results import Results
 from tf_metamapg.runs.settings import Experiment
@@ -22,6 +22,7 @@ from tf_metamapg.training.gradient_norms import NonFiniteGradientError
 from tf_metamapg.training.learning import Evaluation
 from tf_metamapg.training.meta_update import Metrics
 from tf_metamapg.training.trainer import MetaTrainer
+from tf_metamapg.training.workers import Workers
 
 _TERMS = ("current_policy", "self_shaping", "opponent_shaping")
 
@@ -31,9 +32,9 @@ class MetaTraining:
 
     counter = "meta_update"
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, workers: Workers) -> None:
         """Makes the first stage."""
-        self._experiment = experiment
+        self._experiment, self._workers = experiment, workers
         self._enter(stage=0, started_at=0)
         # No meta-update depends on these; what is kept by meta-validations depends on the last two.
         self.may_change: tuple[str, ...] = (
@@ -88,11 +89,11 @@ class MetaTraining:
         """How far it has come, in words."""
         return f"{self.n_rows_done} of {sum(stage.n_meta_updates for stage in self._experiment.stages)} meta-updates"
 
-    def save(self, recorder: Recorder) -> None:
+    def save(self, recorder: Follower) -> None:
         """Saves all that going on needs."""
         recorder.save(self.n_rows_done, self.trainer.state, stage=self._stage, stage_started_at=self._started_at)
 
-    def run(self, recorder: Recorder) -> Results:
+    def run(self, recorder: Follower) -> None:
         """All meta-updates that are left, and then how agents adapt to held-out tasks.
 
         Raises:
@@ -110,11 +111,16 @@ class MetaTraining:
             self._finish_stage(recorder, bar)
         bar.close()
         recorder.close()
-        validation, meta_test = map(self._adapt, (random.META_VALIDATION, random.META_TEST))
-        if not all(np.all(np.isfinite(evaluation.mean_reward)) for evaluation in (validation, meta_test)):
+        self._evaluations = self._adapt(random.META_VALIDATION), self._adapt(random.META_TEST)
+        if not all(np.all(np.isfinite(evaluation.mean_reward)) for evaluation in self._evaluations):
             raise RunStopped(
                 f"a mean reward in evaluation is NaN or infinite; the last checkpoint is {recorder.latest}"
             )
+
+    def results(self, recorder: Recorder) -> Results:
+        """What has come of it."""
+        del recorder
+        validation, meta_test = self._evaluations
         scores = self._experiment.scores(validation.mean_reward, self._settings.chain_length)
         return Results(scores, validation, meta_test)
 
@@ -124,7 +130,7 @@ class MetaTraining:
         settings = dataclasses.replace(self._experiment.trainer, chain_length=self._settings.chain_length)
         if self._settings.meta_learning_rate is not None:
             settings = dataclasses.replace(settings, meta_learning_rate=self._settings.meta_learning_rate)
-        self.trainer = MetaTrainer(self._experiment.problem, settings, self._experiment.run.seeds)
+        self.trainer = MetaTrainer(self._experiment.problem, settings, self._experiment.run.seeds, self._workers)
         self.trainer.n_meta_updates_done.assign(started_at)
 
     def _finish_stage(self, recorder, bar):
@@ -176,9 +182,7 @@ class MetaTraining:
         every, done = self._experiment.run.snapshot_every, self.n_rows_done
         if every is not None and done % every == 0:
             joint_params = tuple(values.initial for values in self.trainer.meta_param_values())
-            snapshots.keep(
-                recorder.progress.directory.snapshots, exports.exported(self._experiment), joint_params, done
-            )
+            recorder.keep_snapshot(exports.exported(self._experiment), joint_params, done)
 
     def _validation_scores(self):
         """How well each seed does on the tasks of meta-validation: array [S]."""

@@ -95,6 +95,10 @@ class RunDirectory:
             ) from error
         return info
 
+    def n_blocks(self) -> int:
+        """Into how many blocks the run's batches are cut, as its config says."""
+        return int(bindings(self.config.read_text("utf-8")).get("train.n_blocks", "1"))
+
     def read_summary(self) -> dict[str, Any] | None:
         """What stands in summary.json if the run has ended as its config says now; None if it has not."""
         try:

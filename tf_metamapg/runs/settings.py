@@ -1,4 +1,4 @@
-"""What a run is: its problem and its numbers, whether they fit into memory, and whether compiling pays."""
+"""What a run is: its problem and its numbers, and whether they fit into memory."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -208,31 +208,6 @@ class Experiment:
         """After which of so many inner updates it counts what seeds get; see `scores`."""
         n_trained = min(chain_length, n_updates)
         return slice(min(1, n_trained), n_trained + 1) if self.has_meta_agents else slice(n_updates, None)
-
-
-def compiling_pays(
-    problem: Problem, trainer: TrainerSettings, evaluation: EvaluationSettings, run: RunSettings
-) -> bool:
-    """Whether compiling with XLA is likely to save more time than it takes, from what was measured on two cores.
-
-    Args:
-        problem, trainer, evaluation, run: what an `Experiment` is made of; what `trainer` says of it does not count.
-    """
-    n_steps = run.n_seeds * problem.estimator.n_steps
-    if not n_steps:
-        return False  # Exact values are small solves, in which XLA finds nothing to save.
-    if any(agent.is_meta_agent for agent in problem.agents):
-        n_meta_updates, n_evaluations = run.n_meta_updates, 2
-        if evaluation.validate_every is not None:
-            n_evaluations += -(-n_meta_updates // evaluation.validate_every)
-    else:
-        n_meta_updates, n_evaluations = 0, 1
-    phases = (
-        (n_meta_updates * (trainer.chain_length + 1), n_steps * trainer.n_tasks),
-        (n_evaluations * (evaluation.n_inner_updates + 1), n_steps * evaluation.n_evaluation_tasks),
-    )
-    saved = sum(n_links * (10e-3 + 100e-9 * n_steps_per_link) for n_links, n_steps_per_link in phases)
-    return saved > 5.0  # The seconds that compiling takes longer than tracing.
 
 
 def _check_memory(name, n_tasks, n_seeds, problem):

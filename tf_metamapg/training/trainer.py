@@ -31,6 +31,7 @@ from tf_metamapg.training.compiler import Compiler
 from tf_metamapg.training.compiler import explained
 from tf_metamapg.training.critic_learner import CriticLearner
 from tf_metamapg.training.draws import Draws
+from tf_metamapg.training.meta_update import Found
 from tf_metamapg.training.meta_update import Learned
 from tf_metamapg.training.meta_update import MetaUpdate
 from tf_metamapg.training.meta_update import MetaUpdates
@@ -130,19 +131,17 @@ class MetaTrainer(descriptions.Described):
         self._seed_blocks = Blocks(n_seeds, 1, math.gcd(n_seeds, settings.n_blocks))
         advance = functools.partial(_of_block, self._seed_blocks, advance)
         self._advance = compile_fn(advance) if in_graph else advance
-        meta_updates = MetaUpdates(problem, settings, draws, self.critic, self._shared, self._blocks, compile_fn)
-        self._compute: Any = whole(
-            lambda block: meta_updates.of_block(self._learned(), tf.identity(self.n_meta_updates_done), block)
+        self._meta_updates = MetaUpdates(
+            problem, settings, draws, self.critic, self._shared, self._blocks, compile_fn
         )
-        self._put_together = tf.function(
-            lambda found: meta_updates.of_all(workers.gathered(found, self._blocks.n_blocks)), autograph=False
-        )
+        self._of_block = whole(self._meta_updates.of_block)
+        self._compute: Any = whole(self._meta_update)
         self._apply = tf.function(self._apply_gradients, autograph=False)
 
     def trace(self) -> None:
         """Traces the meta-gradient, without computing it; the first `step` need not do so again."""
         if self.problem.estimator.in_graph:
-            self._compute.get_concrete_function(tf.constant(0, tf.int64))
+            self._compute.get_concrete_function()
 
     def compute(self) -> MetaUpdate:
         """What the next `step` learns from, without learning from it; always the same.
@@ -151,7 +150,7 @@ class MetaTrainer(descriptions.Described):
             InvalidInputError: if XLA is to compile what it cannot.
         """
         with explained():
-            return self._put_together([self._compute(block) for block in _own(self._workers, self._blocks)])
+            return self._compute()
 
     def step(self) -> Metrics:
         """One meta-update of every meta-agent.
@@ -211,6 +210,15 @@ class MetaTrainer(descriptions.Described):
     def _learned(self) -> Learned:
         pools = tuple(map(self.pools.of_agent, range(len(self.problem.agents))))
         return Learned(self.meta_param_values(), pools, self.critic.values())
+
+    def _meta_update(self) -> MetaUpdate:
+        learned, n_done = self._learned(), tf.identity(self.n_meta_updates_done)
+        found: list[Found] = []
+        for block in _own(self._workers, self._blocks):
+            # One after another, as at once they would need the memory of all.
+            with tf.control_dependencies(tf.nest.flatten(found[-1:])):
+                found.append(self._of_block(learned, n_done, block))
+        return self._meta_updates.of_all(self._workers.gathered(found, self._blocks.n_blocks))
 
     def _apply_gradients(self, gradients: Sequence[MetaParams], critic_gradients: Sequence[tf.Tensor]) -> None:
         for optimizer, part in zip(self._optimizers, MetaParams._fields):

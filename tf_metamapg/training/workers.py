@@ -102,6 +102,18 @@ class StrategyWorkers(descriptions.Described):
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
 
+def of_cluster(index: int) -> StrategyWorkers:
+    """The workers that TF_CONFIG names; it waits for all of them.
+
+    Args:
+        index: which of them this process is, the chief being the first.
+    """
+    # Rings of gRPC, which is there on every machine.
+    ring = tf.distribute.experimental.CommunicationImplementation.RING
+    options = tf.distribute.experimental.CommunicationOptions(implementation=ring)
+    return StrategyWorkers(tf.distribute.MultiWorkerMirroredStrategy(communication_options=options), index)
+
+
 def _as_integers(leaf: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.bitcast(leaf, tf.int32), [-1])
 

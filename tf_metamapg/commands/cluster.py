@@ -1,0 +1,104 @@
+"""Several processes that work on one run: as TF_CONFIG names them, or started on this machine."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
+from typing import NamedTuple
+
+from tf_metamapg import checks
+from tf_metamapg.commands import cores
+
+# For how long the chief may say itself what is wrong, when a worker has ended that has something to say, too.
+_SECONDS_TO_SPEAK = 20.0
+
+
+class Place(NamedTuple):
+    """Which of several processes this is."""
+
+    n_workers: int
+    position: int  # the chief is at 0
+
+
+def place() -> Place:
+    """What TF_CONFIG says, in the convention of `tf.distribute.MultiWorkerMirroredStrategy`; alone without it.
+
+    Raises:
+        InvalidInputError: if it is something else, or names kinds of processes that have no part in this.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return Place(1, 0)
+    try:
+        config = json.loads(text)
+        chiefs, workers = (len(config["cluster"].get(kind, ())) for kind in ("chief", "worker"))
+        kind, index = config["task"]["type"], int(config["task"]["index"])
+        others = set(config["cluster"]) - {"chief", "worker"}
+        is_right = chiefs <= 1 and not others and 0 <= index < {"chief": chiefs, "worker": workers}[kind]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_right = False
+    allowed = 'like {"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": "worker", "index": 0}}'
+    checks.check(is_right, "TF_CONFIG", text, allowed)
+    return Place(chiefs + workers, index + (chiefs if kind == "worker" else 0))
+
+
+class LocalWorkers:
+    """Workers on this machine beside this process, which is their chief; each keeps to its share of the cores."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[str]] = []
+        self._is_ended = False
+
+    def start(self, n_workers: int, arguments: Sequence[str], end: Callable[[str], Any]) -> None:
+        """Starts all but the chief, and tells this process, too, who they are; TensorFlow must not be imported yet.
+
+        Args:
+            n_workers: how many there are, with the chief.
+            arguments: the command and its arguments, such as ["train", "--gin_file=ipd.gin"].
+            end: called from a thread, with what has happened, if one of them ends before its time.
+        """
+        cluster = {"worker": [f"localhost:{port}" for port in _free_ports(n_workers)]}
+        for index in range(n_workers):
+            config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+            own_cores = cores.share(index, n_workers)
+            if index == 0:
+                os.environ["TF_CONFIG"] = config
+                cores.keep_to(own_cores)
+                continue
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tf_metamapg.commands.job", own_cores, *arguments], text=True, errors="replace",
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                env={**os.environ, "TF_CONFIG": config}, start_new_session=True,
+            )
+            self._processes.append(process)
+            threading.Thread(target=self._watch, args=(index, process, end), daemon=True).start()
+
+    def kill(self) -> None:
+        """Ends them; what they have computed so far is in the chief's checkpoints."""
+        self._is_ended = True
+        for process in self._processes:
+            process.kill()
+
+    def _watch(self, index, process, end):
+        said = ""
+        for line in filter(str.strip, process.stdout):
+            said = line.rstrip()
+        if process.wait() > 0:  # The chief, too, has found what is wrong.
+            threading.Event().wait(_SECONDS_TO_SPEAK)
+        if process.returncode != 0 and not self._is_ended:
+            self.kill()
+            end(f"worker {index} has ended with status {process.returncode}{said and ': '}{said}")
+
+
+def _free_ports(n_ports):
+    """Ports of this machine that nobody listens at now."""
+    with_ports = [socket.create_server(("localhost", 0)) for _ in range(n_ports)]
+    ports = [server.getsockname()[1] for server in with_ports]
+    for server in with_ports:
+        server.close()
+    return ports
