@@ -22,7 +22,8 @@ LAYERS = (
     "libraries", "__init__", "descriptions", "checks", "learned_names",
     "contracts", "arguments", "numerics", "games", "policies", "simulators",
     "critics", "estimators", "carrying", "links", "adaptation", "theorem", "agents", "public", "training", "runs",
-    "gin_reader", "gin_messages", "configs", "starts", "loading", "league", "testing", "benchmarks", "reproductions", "commands",
+    "gin_reader", "gin_messages", "configs", "starts", "loading", "league", "testing", "benchmarks", "reproductions",
+    "commands",
 )
 
 

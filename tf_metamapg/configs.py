@@ -18,7 +18,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import gin_messages
 from tf_metamapg import gin_reader
-from tf_metamapg import MEMBERS
+from tf_metamapg.public import MEMBERS
 from tf_metamapg.runs import choices
 from tf_metamapg.runs import export
 from tf_metamapg.runs.callbacks import Callback

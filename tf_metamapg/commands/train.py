@@ -108,10 +108,8 @@ def _arguments_of_workers(directory):
     """What the workers of a run are told: the same, and where it is."""
     init_from = [] if FLAGS.init_from is None else [f"--init_from={FLAGS.init_from}"]
     switches = [f"--{name}" for name in ("resume", "allow_other_versions") if FLAGS[name].value]
-    return [
-        "train", *(f"--gin_file={path}" for path in FLAGS.gin_file), *(f"--gin_param={text}" for text in FLAGS.gin_param),
-        *init_from, *switches, f"--run_dir={directory.path}",
-    ]
+    config = [*(f"--gin_file={path}" for path in FLAGS.gin_file), *(f"--gin_param={text}" for text in FLAGS.gin_param)]
+    return ["train", *config, *init_from, *switches, f"--run_dir={directory.path}"]
 
 
 def _claim(arguments):
