@@ -27,6 +27,8 @@ from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
+from tf_metamapg.training.workers import ALONE
+from tf_metamapg.training.workers import Workers
 
 # What each of several repeats takes at least.
 _SECONDS_PER_REPEAT = 0.5
@@ -54,8 +56,8 @@ class Workload(NamedTuple):
     horizon: int = 150
     chain_length: int = 1
 
-    def trainer(self) -> MetaTrainer:
-        """A new MetaTrainer of this size."""
+    def trainer(self, n_blocks: int = 1, workers: Workers = ALONE) -> MetaTrainer:
+        """A new MetaTrainer of this size, in so many blocks, by some workers."""
         game = self.make_game()
         policies = tuple(make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies))
         problem = Problem(
@@ -63,8 +65,8 @@ class Workload(NamedTuple):
             estimator=LoadedDiceEstimator(game, policies, self.n_trajectories, self.horizon),
             task_distribution=PayoffNoise(game),
         )
-        settings = TrainerSettings(chain_length=self.chain_length, n_tasks=self.n_tasks, meta_learning_rate=0.1)
-        return MetaTrainer(problem, settings, range(self.n_seeds))
+        settings = TrainerSettings(chain_length=self.chain_length, n_tasks=self.n_tasks, n_blocks=n_blocks)
+        return MetaTrainer(problem, settings, range(self.n_seeds), workers)
 
     def n_steps(self) -> int:
         """Environment steps of one rollout: joint actions of all trajectories."""
@@ -136,6 +138,18 @@ def measure(name: str, started: float, n_repeats: int) -> dict[str, Any]:
         "compile_seconds": first_call_seconds - float(np.median(update_seconds)),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def measure_update(name: str, n_repeats: int, n_blocks: int, workers: Workers) -> dict[str, float]:
+    """Times the meta-updates of one workload alone; all workers call this, and the chief ends first.
+
+    Args:
+        name, n_repeats: see `measure`.
+        n_blocks: how a batch is cut.
+        workers: who computes it.
+    """
+    seconds = _seconds(_find(name).trainer(n_blocks, workers).step, n_repeats)
+    return {"meta_update_seconds": float(np.median(seconds))}
 
 
 def _find(name):

@@ -25,6 +25,11 @@ object:
     peak_mb                 the most memory that the process had
     *_spread                least and largest median of the repeats
 
+With --workers=N it says how much faster N workers are instead, each on its
+share of the cores: milliseconds for a meta-update of one process on all cores,
+of N processes that know nothing of each other over N, and of N workers; the
+last column is what of the processes' speed the workers keep.
+
 With --scaling it doubles one size of `tabular` at a time instead, and prints
 how much time and memory that takes; a slope of 1 is a cost in proportion. With
 --host it times two-agent HalfCheetah outside of TensorFlow instead,
@@ -45,6 +50,7 @@ import time
 from absl import flags
 
 from tf_metamapg import checks
+from tf_metamapg.commands import cluster
 from tf_metamapg.commands import common
 from tf_metamapg.runs import files
 
@@ -53,6 +59,10 @@ flags.DEFINE_string("json", None, "Also write everything to this file, as one JS
 flags.DEFINE_integer("repeats", 5, "Medians that the median is taken of.", flag_values=FLAGS)
 flags.DEFINE_bool("scaling", False, "How the cost grows with T, K, tasks and L.", flag_values=FLAGS)
 flags.DEFINE_bool("host", False, "What environments outside of TensorFlow take, such as MuJoCo's.", flag_values=FLAGS)
+flags.DEFINE_integer("workers", 1, "How much faster so many workers are.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "blocks", None, "What the command passes to the processes of --workers: how a batch is cut.", flag_values=FLAGS
+)
 flags.DEFINE_float(
     "started", None, "What the command passes to the process of one workload: when it was started.", flag_values=FLAGS
 )
@@ -82,18 +92,23 @@ def run(argv: list[str]) -> int:
 
 def _run(program, names):
     checks.check_integer("--repeats", FLAGS.repeats, minimum=1)
+    checks.check_integer("--workers", FLAGS.workers, minimum=1)
     if FLAGS.started is not None:
         checks.check(len(names) == 1, "--started", FLAGS.started, "left to the command")
     if FLAGS.json is not None:
         path = pathlib.Path(common.path("--json", FLAGS.json)).absolute()
         is_writable = os.path.isdir(path.parent) and os.access(path.parent, os.W_OK)
         checks.check(is_writable and not os.path.isdir(path), "--json", FLAGS.json, "a file in a writable directory")
+    place = cluster.place()
     with common.importing():
         from tf_metamapg.commands import timing
+    if FLAGS.blocks is not None:
+        print(json.dumps(timing.measure_blocks_here(names[0], FLAGS.repeats, FLAGS.blocks, place)))
+        return
     if FLAGS.started is not None:
         print(json.dumps(timing.measure_here(names[0], FLAGS.started, FLAGS.repeats)))
         return
-    results = timing.measure_all(names, FLAGS, functools.partial(_measure_aside, program))
+    results = timing.measure_all(names, FLAGS, functools.partial(_measure_aside, program), _aside.append)
     if FLAGS.json is not None:
         files.write_json(path, results)
 

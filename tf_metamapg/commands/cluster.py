@@ -62,19 +62,12 @@ class LocalWorkers:
             arguments: the command and its arguments, such as ["train", "--gin_file=ipd.gin"].
             end: called from a thread, with what has happened, if one of them ends before its time.
         """
-        cluster = {"worker": [f"localhost:{port}" for port in _free_ports(n_workers)]}
-        for index in range(n_workers):
-            config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
-            own_cores = cores.share(index, n_workers)
-            if index == 0:
-                os.environ["TF_CONFIG"] = config
-                cores.keep_to(own_cores)
-                continue
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tf_metamapg.commands.job", own_cores, *arguments], text=True, errors="replace",
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                env={**os.environ, "TF_CONFIG": config}, start_new_session=True,
-            )
+        shares = [cores.share(index, n_workers) for index in range(n_workers)]
+        configs = tf_configs(n_workers)
+        os.environ["TF_CONFIG"] = configs[0]
+        cores.keep_to(shares[0])
+        for index in range(1, n_workers):
+            process = pinned(shares[index], arguments, configs[index], stderr=subprocess.STDOUT)
             self._processes.append(process)
             threading.Thread(target=self._watch, args=(index, process, end), daemon=True).start()
 
@@ -95,10 +88,28 @@ class LocalWorkers:
             end(f"worker {index} has ended with status {process.returncode}{said and ': '}{said}")
 
 
-def _free_ports(n_ports):
-    """Ports of this machine that nobody listens at now."""
-    with_ports = [socket.create_server(("localhost", 0)) for _ in range(n_ports)]
-    ports = [server.getsockname()[1] for server in with_ports]
-    for server in with_ports:
+def tf_configs(n_workers: int) -> list[str]:
+    """TF_CONFIG of each of some workers on this machine, at ports that nobody listens at now."""
+    servers = [socket.create_server(("localhost", 0)) for _ in range(n_workers)]
+    cluster = {"worker": [f"localhost:{server.getsockname()[1]}" for server in servers]}
+    for server in servers:
         server.close()
-    return ports
+    return [
+        json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}) for index in range(n_workers)
+    ]
+
+
+def pinned(own_cores: str, arguments: Sequence[str], tf_config: str, stderr: int) -> subprocess.Popen[str]:
+    """Starts a command that keeps to some cores, and ends with this process.
+
+    Args:
+        own_cores: see `cores.share`.
+        arguments: the command and its arguments.
+        tf_config: of the process; "" for one that works alone.
+        stderr: of `subprocess.Popen`.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "tf_metamapg.commands.job", own_cores, *arguments], text=True, errors="replace",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, "TF_CONFIG": tf_config},
+        start_new_session=True,
+    )

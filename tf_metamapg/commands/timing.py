@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import math
 import os
 import platform
+import subprocess
 from typing import Any
 
 from absl import flags
@@ -14,7 +15,10 @@ from tf_metamapg import checks
 from tf_metamapg.benchmarks import host_loop
 from tf_metamapg.benchmarks import reference_loop
 from tf_metamapg.benchmarks import workloads
+from tf_metamapg.commands import cluster
+from tf_metamapg.commands import side_by_side
 from tf_metamapg.runs import terminal
+from tf_metamapg.training import workers
 
 
 def measure_here(name: str, started: float, repeats: int) -> dict[str, Any]:
@@ -33,8 +37,22 @@ def measure_here(name: str, started: float, repeats: int) -> dict[str, Any]:
     return workloads.measure(name, started, repeats)
 
 
+def measure_blocks_here(name: str, repeats: int, n_blocks: int, place: cluster.Place) -> dict[str, float]:
+    """What a meta-update takes in this process, which may be one of several workers.
+
+    Args:
+        name: one of `workloads.WORKLOADS`.
+        repeats: medians that the median is taken of.
+        n_blocks: how a batch is cut.
+        place: which of the workers this is.
+    """
+    who = workers.ALONE if place.n_workers == 1 else workers.of_cluster(place.position)
+    return workloads.measure_update(name, repeats, n_blocks, who)
+
+
 def measure_all(
-    names: Sequence[str], flag_values: flags.FlagValues, measure_aside: Callable[[str], dict[str, Any]]
+    names: Sequence[str], flag_values: flags.FlagValues, measure_aside: Callable[[str], dict[str, Any]],
+    started: Callable[[subprocess.Popen], None] = lambda process: None,
 ) -> dict[str, Any]:
     """Measures and prints.
 
@@ -42,6 +60,7 @@ def measure_all(
         names: of workloads; by default all.
         flag_values: those of `bin/benchmark`.
         measure_aside: calls `measure_here` in a process of its own.
+        started: called with each process that has been started beside these.
 
     Returns:
         what can be written as JSON.
@@ -64,6 +83,8 @@ def measure_all(
     terminal.say(f"devices: {', '.join(devices)}; {os.cpu_count()} cores\n")
     if flag_values.scaling:
         results["scaling"] = _scaling(measure_aside)
+    elif flag_values.workers > 1:
+        results["workers"] = _side_by_side(names, flag_values, started)
     elif flag_values.host:
         results["host"] = _host(measure_aside)
     else:
@@ -105,6 +126,18 @@ def _scaling(measure_aside):
             terminal.say(
                 f"{name:<20}{measured['meta_update_ns']:>10.1f}{smaller:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}"
             )
+    return results
+
+
+def _side_by_side(names, flag_values, started):
+    results, n_workers = {}, flag_values.workers
+    titles = ("one process", f"{n_workers} apart", f"{n_workers} workers", "kept")
+    terminal.heading(f"{'workload':<12}{''.join(f'{title:>14}' for title in titles)}")
+    for name in names:
+        results[name] = seconds = side_by_side.measure(name, n_workers, flag_values.repeats, started)
+        cells = [f"{1e3 * seconds[column]:.1f} ms" for column in side_by_side.COLUMNS]
+        cells.append(f"{seconds['apart'] / seconds['workers']:.0%}")
+        terminal.say(f"{name:<12}{''.join(f'{cell:>14}' for cell in cells)}")
     return results
 
 
