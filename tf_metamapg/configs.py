@@ -144,14 +144,19 @@ class Config:
         """What is bound though nothing has read it according to `present_text`, as texts."""
         return list(gin_messages.unused(text, self._names_by_file, self._bound_names))
 
-    def set_blocks(self, n_blocks: int) -> None:
+    def set_blocks(self, choose: Callable[[], int]) -> None:
         """Binds into how many blocks batches are cut, where the config does not say so.
+
+        Args:
+            choose: says how many.
 
         Raises:
             InvalidInputError: if they cannot be.
         """
         with self.known():
-            if n_blocks != self.experiment.trainer.n_blocks and not gin_reader.is_bound("train.n_blocks"):
+            if gin_reader.is_bound("train.n_blocks"):
+                return
+            if (n_blocks := choose()) != self.experiment.trainer.n_blocks:
                 gin_reader.bind("train.n_blocks", n_blocks)
                 self._make()
 

@@ -43,7 +43,9 @@ def train(
         RunStopped: see `experiment.train`.
     """
     config = configs.Config(gin_files, bindings, directory.read_info()["jit_compile"] if resume else None)
-    config.set_blocks(directory.n_blocks() if resume else choices.blocks_for(config.experiment, workers.n_workers))
+    config.set_blocks(
+        directory.n_blocks if resume else lambda: choices.blocks_for(config.experiment, workers.n_workers)
+    )
     n_blocks = config.experiment.trainer.n_blocks
     checks.check(workers.n_workers <= n_blocks, "workers", workers.n_workers, f"at most train.n_blocks, {n_blocks}")
     with config.known():

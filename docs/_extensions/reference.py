@@ -28,11 +28,12 @@ OTHERS = {
     "contracts": {"tf_metamapg.contracts": tuple(tf_metamapg.contracts.__all__)},
     "training": {
         "tf_metamapg.training.settings": ("Problem", "TrainerSettings"),
-        "tf_metamapg.training.trainer": ("MetaTrainer", "Metrics"),
+        "tf_metamapg.training.trainer": ("MetaTrainer",),
+        "tf_metamapg.training.meta_update": ("Metrics", "MetaUpdate"),
         "tf_metamapg.training.learning": ("Learning", "evaluate", "Evaluation"),
     },
     "runs": {
-        "tf_metamapg.configs": ("train",),
+        "tf_metamapg.starts": ("train",),
         "tf_metamapg.loading": ("load_run", "Run"),
         "tf_metamapg.runs.callbacks": ("Callback", "EarlyStopping"),
         "tf_metamapg.runs.serving": ("export_learning_agent",),

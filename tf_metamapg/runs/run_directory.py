@@ -96,8 +96,9 @@ class RunDirectory:
         return info
 
     def n_blocks(self) -> int:
-        """Into how many blocks the run's batches are cut, as its config says."""
-        return int(bindings(self.config.read_text("utf-8")).get("train.n_blocks", "1"))
+        """Into how many blocks the run's batches are cut, as its config says; 1 if it says something else."""
+        said = bindings(self.config.read_text("utf-8")).get("train.n_blocks", "")
+        return int(said) if said.isdecimal() else 1
 
     def read_summary(self) -> dict[str, Any] | None:
         """What stands in summary.json if the run has ended as its config says now; None if it has not."""
