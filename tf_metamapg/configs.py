@@ -166,6 +166,10 @@ class Config:
         with self._state.known(), _refusals():
             yield
 
+    def running(self) -> contextlib.AbstractContextManager[None]:
+        """A context in which gin knows the config, and what goes wrong inside is not of the config."""
+        return self._state.known()
+
     def _make(self) -> None:
         made: tuple[Recipe, Experiment] = _make_experiment(stored_jit_compile=self._jit_compile)
         self.recipe, self.experiment = made

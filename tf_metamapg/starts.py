@@ -52,7 +52,7 @@ def train(
         built = course.build(config.experiment, workers)
         built.trace()
     text = config.present_text()
-    with config.known():
+    with config.running():
         if not workers.is_chief:
             experiment.follow(config.experiment, built, text, directory, resume)
             return None

@@ -17,6 +17,7 @@ from tests import command_line
 import tf_metamapg as mapg
 from tf_metamapg.commands import compare
 from tf_metamapg.commands import evaluate
+from tf_metamapg.commands import cores
 from tf_metamapg.commands import jobs
 from tf_metamapg.runs import claims
 
@@ -26,6 +27,7 @@ LONG = [f"--gin_file={command_line.GIN_CONFIGS / 'ipd.gin'}", *TINY, "--gin_para
 # Starts a job and waits for it.
 _STARTER = """
 import sys
+from tf_metamapg.commands import cores
 from tf_metamapg.commands import jobs
 jobs.Jobs().run([jobs.Job("long", sys.argv[1:])], 1)
 """
@@ -60,10 +62,10 @@ class JobsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_shares_of_cores(self):
         n_cores = len(os.sched_getaffinity(0))
-        shares = [jobs._share(index, n_cores) for index in range(n_cores)]
+        shares = [cores.share(index, n_cores) for index in range(n_cores)]
         self.assertCountEqual([int(core) for core in shares], os.sched_getaffinity(0))
-        self.assertEqual(jobs._share(n_cores, n_cores + 1), shares[0])
-        self.assertLen(jobs._share(0, 1).split(","), n_cores)
+        self.assertEqual(cores.share(n_cores, n_cores + 1), shares[0])
+        self.assertLen(cores.share(0, 1).split(","), n_cores)
 
     def test_a_job_keeps_to_its_cores(self):
         first = min(os.sched_getaffinity(0))
