@@ -16,8 +16,8 @@ import tensorflow as tf
 from tests import command_line
 import tf_metamapg as mapg
 from tf_metamapg.commands import compare
-from tf_metamapg.commands import evaluate
 from tf_metamapg.commands import cores
+from tf_metamapg.commands import evaluate
 from tf_metamapg.commands import jobs
 from tf_metamapg.runs import claims
 
