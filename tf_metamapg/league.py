@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import dataclasses
 import itertools
 import pathlib
 from typing import NamedTuple
@@ -82,7 +83,8 @@ class League:
         """The agents of a config without meta-agents, which start from policies as they are drawn."""
         problem = config.experiment.problem
         with config.known():
-            trainer = MetaTrainer(problem, config.experiment.trainer, self._seeds)
+            settings = dataclasses.replace(config.experiment.trainer, n_blocks=1)
+            trainer = MetaTrainer(problem, settings, self._seeds)
         values = trainer.meta_param_values()
         return Entrant(name, _both(lambda index: Player(
             name=name, agent=problem.agents[index], make_policy=config.policy_maker(index), meta_params=values[index],

@@ -47,14 +47,16 @@ def train(
         directory.n_blocks if resume else lambda: choices.blocks_for(config.experiment, workers.n_workers)
     )
     n_blocks = config.experiment.trainer.n_blocks
-    checks.check(workers.n_workers <= n_blocks, "workers", workers.n_workers, f"at most train.n_blocks, {n_blocks}")
+    checks.check(workers.n_workers <= n_blocks, "--workers", workers.n_workers, f"at most train.n_blocks, {n_blocks}")
     with config.known():
         built = course.build(config.experiment, workers)
+        # Looked at before workers compute anything together, and so before the chief can write one.
+        goes_on = resume and directory.has_checkpoints()
         built.trace()
     text = config.present_text()
     with config.running():
         if not workers.is_chief:
-            experiment.follow(config.experiment, built, text, directory, resume)
+            experiment.follow(config.experiment, built, text, directory, goes_on)
             return None
         return experiment.train(
             config.experiment, built, text, directory, started, resume, allow_other_versions,

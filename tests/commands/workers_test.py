@@ -94,9 +94,14 @@ class WorkersTest(tf.test.TestCase):
         outcome = command_line.finish(self.start("two", "--workers=2"))
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         self.assert_same("two")
-        # Whose blocks are in the config, also without workers.
+        # Its blocks are in the config, also without workers.
         ended = command_line.finish(self.start("two", "--resume"))
         self.assertIn("this run has ended", ended.stdout)
+        longer = command_line.finish(
+            self.start("two", "--resume", "--workers=2", "--gin_param=train.n_meta_updates = 8")
+        )
+        self.assertEqual((longer.status, longer.stderr), (0, ""))
+        self.assertIn("resumed after 6 of 8", longer.stdout)
 
     def test_a_killed_chief_takes_its_workers_along_and_one_process_goes_on(self):
         def start(*arguments):

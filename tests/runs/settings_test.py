@@ -1,6 +1,7 @@
 """Proves what a run may be: sizes that fit, what it is compared by, and that it is compiled where that pays."""
 
 import dataclasses
+import functools
 
 from absl.testing import parameterized
 import numpy as np
@@ -42,6 +43,26 @@ def experiment(own_problem, trainer=(), evaluation=(), run=()):
         problem=own_problem, trainer=TrainerSettings(**dict(trainer)),
         evaluation=EvaluationSettings(**dict(evaluation)), run=RunSettings(**dict(run)),
     )
+
+
+class BlocksTest(tf.test.TestCase):
+
+    def test_the_smallest_number_of_which_each_worker_has_one(self):
+        score_function = functools.partial(mapg.ScoreFunctionEstimator, n_trajectories=2, horizon=3)
+        for make_estimator, n_seeds, n_tasks, n_workers, n_blocks in (
+            (sampled(), 20, 8, 1, 1), (sampled(), 20, 8, 2, 2), (sampled(), 20, 8, 3, 4), (sampled(), 1, 8, 3, 4),
+            (score_function, 5, 8, 2, 5), (score_function, 20, 8, 3, 4),
+        ):
+            with self.subTest(n_seeds=n_seeds, n_workers=n_workers):
+                own = experiment(problem(make_estimator, AGENTS), {"n_tasks": n_tasks}, run={"n_seeds": n_seeds})
+                self.assertEqual(choices.blocks_for(own, n_workers), n_blocks)
+        own = experiment(problem(score_function, AGENTS), run={"n_seeds": 1})
+        with self.assertRaises(mapg.InvalidInputError) as caught:
+            choices.blocks_for(own, 2)
+        self.assertEqual(
+            str(caught.exception), "--workers = 2: needs train.n_blocks, which must be a divisor of n_seeds, 1, as the "
+            "current-policy term of sampled inner updates compares the tasks of a seed",
+        )
 
 
 class CompilingTest(tf.test.TestCase):

@@ -1,6 +1,7 @@
 """What `bin/benchmark` times: named workloads, and how one of them is measured."""
 
 from collections.abc import Callable
+import contextlib
 import itertools
 import resource
 import time
@@ -24,6 +25,7 @@ from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.training.blocks import Blocks
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
@@ -141,15 +143,28 @@ def measure(name: str, started: float, n_repeats: int) -> dict[str, Any]:
 
 
 def measure_update(name: str, n_repeats: int, n_blocks: int, workers: Workers) -> dict[str, float]:
-    """Times the meta-updates of one workload alone; all workers call this, and the chief ends first.
+    """Times the meta-updates of one workload alone. All workers call this, and only in the chief it ends.
 
     Args:
         name, n_repeats: see `measure`.
         n_blocks: how a batch is cut.
         workers: who computes it.
     """
-    seconds = _seconds(_find(name).trainer(n_blocks, workers).step, n_repeats)
+    trainer = _find(name).trainer(n_blocks, workers)
+    while not workers.is_chief:
+        trainer.step()
+    seconds = _seconds(trainer.step, n_repeats)
     return {"meta_update_seconds": float(np.median(seconds))}
+
+
+def cut_into(n_blocks: int) -> dict[str, Workload]:
+    """Those of `META_WORKLOADS` whose batches can be cut into so many blocks."""
+    found = {}
+    for name, workload in META_WORKLOADS.items():
+        with contextlib.suppress(checks.InvalidInputError):
+            Blocks(workload.n_seeds, workload.n_tasks, n_blocks)
+            found[name] = workload
+    return found
 
 
 def _find(name):

@@ -93,8 +93,11 @@ def run(argv: list[str]) -> int:
 def _run(program, names):
     checks.check_integer("--repeats", FLAGS.repeats, minimum=1)
     checks.check_integer("--workers", FLAGS.workers, minimum=1)
-    if FLAGS.started is not None:
-        checks.check(len(names) == 1, "--started", FLAGS.started, "left to the command")
+    for flag in ("started", "blocks"):
+        value = FLAGS[flag].value
+        checks.check(value is None or len(names) == 1, f"--{flag}", value, "left to the command")
+    others = [f"--{flag}" for flag in ("scaling", "host") if FLAGS[flag].value]
+    checks.check(FLAGS.workers == 1 or not others, "--workers", FLAGS.workers, f"1 with {' or '.join(others)}")
     if FLAGS.json is not None:
         path = pathlib.Path(common.path("--json", FLAGS.json)).absolute()
         is_writable = os.path.isdir(path.parent) and os.access(path.parent, os.W_OK)

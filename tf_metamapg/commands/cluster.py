@@ -1,21 +1,27 @@
 """Several processes that work on one run: as TF_CONFIG names them, or started on this machine."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 from typing import NamedTuple
 
 from tf_metamapg import checks
 from tf_metamapg.commands import cores
+from tf_metamapg.runs import stops
 
-# For how long the chief may say itself what is wrong, when a worker has ended that has something to say, too.
-_SECONDS_TO_SPEAK = 20.0
+# When a worker has ended that may have said why: for how long the chief may find the same.
+_SECONDS_TO_FIND = 20.0
+# When the chief cannot go on: for how long it may turn out that a worker has ended.
+_SECONDS_TO_HEAR = 5.0
 
 
 class Place(NamedTuple):
@@ -53,6 +59,7 @@ class LocalWorkers:
     def __init__(self) -> None:
         self._processes: list[subprocess.Popen[str]] = []
         self._is_ended = False
+        self._has_failed = threading.Event()
 
     def start(self, n_workers: int, arguments: Sequence[str], end: Callable[[str], Any]) -> None:
         """Starts all but the chief, and tells this process, too, who they are; TensorFlow must not be imported yet.
@@ -71,6 +78,22 @@ class LocalWorkers:
             self._processes.append(process)
             threading.Thread(target=self._watch, args=(index, process, end), daemon=True).start()
 
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """A context in which an error of the chief's leaves a worker that has ended before the time to say why.
+
+        Without it the others' collectives fail, and what they say of that is no reason.
+        """
+        try:
+            yield
+        except (checks.InvalidInputError, stops.RunStopped):
+            raise
+        except Exception:
+            if self._processes:
+                self._has_failed.set()
+                time.sleep(_SECONDS_TO_HEAR)
+            raise
+
     def kill(self) -> None:
         """Ends them; what they have computed so far is in the chief's checkpoints."""
         self._is_ended = True
@@ -81,8 +104,8 @@ class LocalWorkers:
         said = ""
         for line in filter(str.strip, process.stdout):
             said = line.rstrip()
-        if process.wait() > 0:  # The chief, too, has found what is wrong.
-            threading.Event().wait(_SECONDS_TO_SPEAK)
+        if process.wait() > 0:
+            self._has_failed.wait(_SECONDS_TO_FIND)
         if process.returncode != 0 and not self._is_ended:
             self.kill()
             end(f"worker {index} has ended with status {process.returncode}{said and ': '}{said}")

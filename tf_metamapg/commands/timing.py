@@ -46,8 +46,7 @@ def measure_blocks_here(name: str, repeats: int, n_blocks: int, place: cluster.P
         n_blocks: how a batch is cut.
         place: which of the workers this is.
     """
-    who = workers.ALONE if place.n_workers == 1 else workers.of_cluster(place.position)
-    return workloads.measure_update(name, repeats, n_blocks, who)
+    return workloads.measure_update(name, repeats, n_blocks, workers.of_cluster(*place))
 
 
 def measure_all(
@@ -68,9 +67,10 @@ def measure_all(
     Raises:
         InvalidInputError: if there is no such workload.
     """
-    names = names or list(workloads.WORKLOADS)
+    timed = workloads.WORKLOADS if flag_values.workers == 1 else workloads.cut_into(flag_values.workers)
+    names = names or list(timed)
     for name in names:
-        checks.check(name in workloads.WORKLOADS, "workload", name, f"one of {', '.join(workloads.WORKLOADS)}")
+        checks.check(name in timed, "workload", name, f"one of {', '.join(timed)}")
     devices = [device.device_type for device in tf.config.list_physical_devices()]
     results: dict[str, Any] = {
         "machine": {

@@ -81,25 +81,27 @@ def run(argv: list[str], started: float) -> int:
             return "nothing was written; start again"
 
         def work(arguments):
-            claim, place = _claim(arguments), cluster.place()
-            directories.append(claimed.enter_context(claim))
+            directories.append(claimed.enter_context(_claim(arguments)))
+            # Before `importing` turns stderr away.
+            errors = claimed.enter_context(open(os.dup(2), "wb", buffering=0))
             if FLAGS.workers > 1:
-                local.start(FLAGS.workers, _arguments_of_workers(directories[0]), lambda what: endings.end(
-                    f"stopped: {what}; {hint()}", 1, open(os.dup(2), "wb", buffering=0)
-                ))
-                place = cluster.place()
+                local.start(
+                    FLAGS.workers, _arguments_of_workers(directories[0]),
+                    lambda what: endings.end(f"stopped: {what}; {hint()}", 1, errors),
+                )
             with common.importing():
                 from tf_metamapg import starts
                 from tf_metamapg.training import workers
                 # Before TensorFlow computes anything.
-                who = workers.ALONE if place.n_workers == 1 else workers.of_cluster(place.position)
+                who = workers.of_cluster(*cluster.place())
             bindings = list(FLAGS.gin_param)
             if FLAGS.init_from is not None:
                 bindings.append(f"train.init_from = {common.path('--init_from', FLAGS.init_from)!r}")
-            starts.train(
-                [common.path("--gin_file", path) for path in FLAGS.gin_file], bindings, directories[0], FLAGS.resume,
-                FLAGS.allow_other_versions, started, gin_messages.tell_unused, who,
-            )
+            with local.heard():
+                starts.train(
+                    [common.path("--gin_file", path) for path in FLAGS.gin_file], bindings, directories[0],
+                    FLAGS.resume, FLAGS.allow_other_versions, started, gin_messages.tell_unused, who,
+                )
 
         return common.run(argv, sys.modules[__name__], work, hint)
 
@@ -118,7 +120,7 @@ def _claim(arguments):
     checks.check_integer("--workers", FLAGS.workers, minimum=1)
     place = cluster.place()
     allowed = "1, as TF_CONFIG says who works on the run"
-    checks.check(FLAGS.workers == 1 or "TF_CONFIG" not in os.environ, "--workers", FLAGS.workers, allowed)
+    checks.check(FLAGS.workers == 1 or not os.environ.get("TF_CONFIG"), "--workers", FLAGS.workers, allowed)
     if not FLAGS.gin_file:
         raise checks.InvalidInputError("--gin_file: name at least one, such as ipd.gin")
     for gin_file in FLAGS.gin_file:
@@ -126,11 +128,10 @@ def _claim(arguments):
         gin_reader.check_exists(path, f"--gin_file={path}")
     if place.n_workers > 1 and FLAGS.run_dir is None:
         raise checks.InvalidInputError("--run_dir: name the directory of the run, as TF_CONFIG names several workers")
-    if place.position > 0:
-        return contextlib.nullcontext(RunDirectory(FLAGS.run_dir))
     if FLAGS.run_dir is not None:
         checks.check(FLAGS.run_dir != "", "--run_dir", FLAGS.run_dir, "the name of a directory")
-        return claims.claim(common.path("--run_dir", FLAGS.run_dir), FLAGS.resume)
+        path = common.path("--run_dir", FLAGS.run_dir)
+        return contextlib.nullcontext(RunDirectory(path)) if place.position else claims.claim(path, FLAGS.resume)
     if FLAGS.resume:
         raise checks.InvalidInputError("--resume: name the run with --run_dir=DIRECTORY")
     return claims.claim_next("runs", pathlib.Path(FLAGS.gin_file[-1]).stem)

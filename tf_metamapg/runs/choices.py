@@ -44,7 +44,7 @@ def blocks_for(experiment: Experiment, n_workers: int) -> int:
     problem, trainer, n_seeds = experiment.problem, experiment.trainer, experiment.run.n_seeds
     if n_workers == 1:
         return 1
-    refusals = []
+    refusals: list[checks.InvalidInputError] = []
     for n_blocks in range(n_workers, max(n_workers, n_seeds * trainer.n_tasks) + 1):
         try:
             dataclasses.replace(trainer, n_blocks=n_blocks).blocks(problem, n_seeds)
@@ -52,4 +52,5 @@ def blocks_for(experiment: Experiment, n_workers: int) -> int:
             refusals.append(error)
         else:
             return n_blocks
-    raise refusals[0]
+    reason = str(refusals[0]).partition(": must be ")[2]
+    raise checks.InvalidInputError(f"--workers = {n_workers}: needs train.n_blocks, which must be {reason}")

@@ -70,21 +70,22 @@ def train(
     return summary
 
 
-def follow(experiment: Experiment, course: Course, config: str, directory: RunDirectory, resume: bool) -> None:
+def follow(experiment: Experiment, course: Course, config: str, directory: RunDirectory, goes_on: bool) -> None:
     """Takes part in a run as a worker that is not the chief, and writes nothing.
 
     Args:
-        experiment, course, config, resume: see `train`.
+        experiment, course, config: see `train`.
         directory: that of the run, which the chief has claimed.
+        goes_on: whether there is a checkpoint to go on from.
 
     Raises:
         RunStopped: see `train`.
     """
-    if resume and directory.read_summary() is not None:
+    if publication.finished(experiment, directory, config) is not None:
         return
     run = experiment.run
     digest = run_directory.digest(config, course.may_change, run.seeds, experiment.trainer.jit_compile)
-    checkpoint, _ = Checkpointer(directory.checkpoints, digest).find() if resume else (None, [])
+    checkpoint = Checkpointer(directory.checkpoints, digest).find()[0] if goes_on else None
     _take_up(course, checkpoint)
     course.run(Follower(directory, course.names, run.callbacks, checkpoint))
 

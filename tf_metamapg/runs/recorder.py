@@ -23,10 +23,8 @@ class Follower:
     """Follows a run, and writes nothing: what workers have that are not the chief.
 
     Attributes:
-        latest: the path of the last checkpoint, or None.
+        latest: where the chief's last checkpoint is.
     """
-
-    latest: Any = None
 
     def __init__(
         self, directory: RunDirectory, names: Sequence[str], callbacks: Sequence[Callback],
@@ -39,6 +37,7 @@ class Follower:
             callbacks: what may want to stop.
             checkpoint: what the run goes on from, if it does.
         """
+        self.latest: Any = directory.checkpoints
         self._directory, self._names, self._callbacks = directory, tuple(names), tuple(callbacks)
         self._n_updates = 0 if checkpoint is None else checkpoint.number
         self._measured: dict[str, np.ndarray] = {}
@@ -82,6 +81,7 @@ class Recorder(Follower):
     """Keeps what is written of a run in step with its last checkpoint.
 
     Attributes:
+        latest: the path of the last checkpoint, or None.
         started: when the run would have begun, in seconds since the epoch, had it not been interrupted.
     """
 
@@ -101,12 +101,8 @@ class Recorder(Follower):
         """
         super().__init__(directory, names, callbacks, checkpoint)
         self._checkpointer, self._log = checkpointer, log
+        self.latest = checkpointer.latest
         self.started = started - (0.0 if checkpoint is None else checkpoint.notes["wall_seconds"])
-
-    @property
-    def latest(self) -> Any:
-        """See above."""
-        return self._checkpointer.latest
 
     def write(self, number: int, table: np.ndarray) -> None:
         """Writes what an update has reported, [S, n_agents, number of columns]."""
@@ -134,6 +130,7 @@ class Recorder(Follower):
             "metrics_digest": self._log.flush(), "wall_seconds": time.time() - self.started,
             "validations": json.dumps(validations), **notes,
         })
+        self.latest = self._checkpointer.latest
         for callback in self._callbacks:
             callback.after_checkpoint(self.progress)
 

@@ -95,6 +95,10 @@ class RunDirectory:
             ) from error
         return info
 
+    def has_checkpoints(self) -> bool:
+        """Whether there are any."""
+        return any(self.checkpoints.glob("ckpt-*.npz"))
+
     def n_blocks(self) -> int:
         """Into how many blocks the run's batches are cut, as its config says; 1 if it says something else."""
         said = bindings(self.config.read_text("utf-8")).get("train.n_blocks", "")
@@ -126,10 +130,10 @@ class RunDirectory:
             InvalidInputError: if the directory holds another run, or one of other versions.
         """
         try:
-            stored = bindings(self.config.read_text("utf-8"))
+            stored = _telling_bindings(self.config.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise checks.InvalidInputError(f"{self.config}: cannot be read ({type(error).__name__})") from error
-        given = bindings(config)
+        given = _telling_bindings(config)
         for name in sorted(stored | given):
             if name not in may_change and stored.get(name) != given.get(name):
                 raise checks.InvalidInputError(
@@ -166,7 +170,7 @@ def digest(config: str, may_change: Sequence[str], seeds: Sequence[int], jit_com
         seeds: the run's seeds.
         jit_compile: whether XLA compiles.
     """
-    bound = {name: value for name, value in bindings(config).items() if name not in may_change}
+    bound = {name: value for name, value in _telling_bindings(config).items() if name not in may_change}
     text = json.dumps([bound, list(seeds), jit_compile], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
@@ -184,6 +188,11 @@ def bindings(config: str) -> dict[str, str]:
         if name is not None:
             found[name] += " ".join(line.replace("\\", "").split())
     return found
+
+
+def _telling_bindings(config):
+    """Those by which runs differ: one block is what runs of earlier versions have that bind none."""
+    return {name: value for name, value in bindings(config).items() if (name, value) != ("train.n_blocks", "1")}
 
 
 def versions(config: str) -> dict[str, str]:

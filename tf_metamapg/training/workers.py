@@ -10,6 +10,7 @@ from typing import runtime_checkable
 
 import tensorflow as tf
 
+from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Structure
 
@@ -63,13 +64,19 @@ class StrategyWorkers(descriptions.Described):
     Fewer blocks than workers are computed by everybody.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy, index: int) -> None:
+    def __init__(self, strategy: tf.distribute.Strategy, n_workers: int, index: int) -> None:
         """
         Args:
-            strategy: of one replica for each worker.
+            strategy: of these workers.
+            n_workers: how many there are.
             index: which of these this process is; the first is the chief.
+
+        Raises:
+            InvalidInputError: if the strategy has more than one device for each worker.
         """
-        self.n_workers = strategy.num_replicas_in_sync
+        allowed = f"{strategy.num_replicas_in_sync}, as there are so many devices; let each worker see one"
+        checks.check(n_workers == strategy.num_replicas_in_sync, "workers", n_workers, allowed)
+        self.n_workers = n_workers
         self.is_chief = index == 0
         self._strategy = strategy
         self._index = index
@@ -102,16 +109,19 @@ class StrategyWorkers(descriptions.Described):
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
 
-def of_cluster(index: int) -> StrategyWorkers:
-    """The workers that TF_CONFIG names; it waits for all of them.
+def of_cluster(n_workers: int, index: int) -> Workers:
+    """The workers that TF_CONFIG names; it waits for all of them. To be called before anything is computed.
 
     Args:
+        n_workers: how many there are.
         index: which of them this process is, the chief being the first.
     """
+    if n_workers == 1:
+        return ALONE
     # Rings of gRPC, which is there on every machine.
     ring = tf.distribute.experimental.CommunicationImplementation.RING
     options = tf.distribute.experimental.CommunicationOptions(implementation=ring)
-    return StrategyWorkers(tf.distribute.MultiWorkerMirroredStrategy(communication_options=options), index)
+    return StrategyWorkers(tf.distribute.MultiWorkerMirroredStrategy(communication_options=options), n_workers, index)
 
 
 def _as_integers(leaf: tf.Tensor) -> tf.Tensor:
