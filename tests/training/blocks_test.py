@@ -25,6 +25,7 @@ from tf_metamapg.training.blocks import Blocks
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 from tf_metamapg.training.trainer import MetaTrainer
+from tf_metamapg.training.workers import StrategyWorkers
 
 SEEDS = (0, 1, 2, 5)
 SAMPLED = functools.partial(LoadedDiceEstimator, n_trajectories=4, horizon=5)
@@ -137,6 +138,44 @@ class BlocksTest(tf.test.TestCase, parameterized.TestCase):
         )
         for leaf, other_leaf in zip(one, other, strict=True):
             self.assertAllEqual(leaf, other_leaf)
+
+
+class StrategyWorkersTest(tf.test.TestCase):
+
+    def test_bits_survive_the_exchange(self):
+        """Of numbers of all widths, of what is not a number and of both zeros."""
+        workers = StrategyWorkers(tf.distribute.get_strategy(), 1, 0)
+        own = [
+            {
+                "single": tf.constant([[1.5, -0.0], [np.nan, np.inf]], tf.float32), "none": (),
+                "double": tf.constant([-0.0, np.nan, 1.0 / 3.0], tf.float64), "whole": tf.constant(block - 2**40),
+            } for block in range(3)
+        ]
+        self.assertEqual([*workers.share(3)], [0, 1, 2])
+        for structure, other in zip(own, workers.gathered(own, 3), strict=True):
+            for leaf, other_leaf in zip(tf.nest.flatten(structure), tf.nest.flatten(other), strict=True):
+                self.assertEqual((leaf.dtype, leaf.shape), (other_leaf.dtype, other_leaf.shape))
+                self.assertEqual(leaf.numpy().tobytes(), other_leaf.numpy().tobytes())
+
+    def test_every_block_is_of_one_worker_and_few_are_of_all(self):
+        workers = [StrategyWorkers(Replicas(3), 3, index) for index in range(3)]
+        for n_blocks in (3, 4, 7):
+            self.assertEqual([block for worker in workers for block in worker.share(n_blocks)], [*range(n_blocks)])
+        self.assertEqual([[*worker.share(2)] for worker in workers], [[0, 1]] * 3)
+        self.assertEqual([worker.is_chief for worker in workers], [True, False, False])
+        with self.assertRaises(checks.InvalidInputError) as caught:
+            StrategyWorkers(Replicas(4), 2, 0)
+        self.assertEqual(
+            str(caught.exception),
+            "workers = 2: must be 4, as there are so many devices; let each worker see one",
+        )
+
+
+class Replicas:
+    """A strategy of so many devices, of which nothing else is asked."""
+
+    def __init__(self, number):
+        self.num_replicas_in_sync = number
 
 
 if __name__ == "__main__":
