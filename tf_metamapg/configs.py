@@ -29,6 +29,7 @@ from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.runs.settings import RunSettings
 from tf_metamapg.runs.settings import Stage
 from tf_metamapg.training.settings import TrainerSettings
+from tf_metamapg.training.workers import LOST
 
 for _folder in MEMBERS:
     for _name in _folder.__all__:
@@ -186,14 +187,14 @@ class Config:
 
 @contextlib.contextmanager
 def _refusals():
-    """What goes wrong in what a config names is `InvalidInputError`, but where a disk is full."""
+    """What goes wrong in what a config names is `InvalidInputError`, but where a disk is full or a worker lost."""
     try:
         yield
     except Exception as error:
         cause = gin_reader.cause(error)
         if isinstance(cause, checks.InvalidInputError):
             raise _named(cause) from None
-        if isinstance(error, export.DISK_ERRORS) and not gin_reader.calls(error):
+        if isinstance(error, (*export.DISK_ERRORS, *LOST)) and not gin_reader.calls(error):
             raise
         raise checks.InvalidInputError(f"config: {gin_messages.what_is_wrong(error)}") from error
 

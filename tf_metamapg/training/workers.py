@@ -14,6 +14,9 @@ from tf_metamapg import checks
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Structure
 
+# What an exchange raises when a worker has gone.
+LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+
 
 @runtime_checkable
 class Workers(Protocol):
