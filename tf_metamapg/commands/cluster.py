@@ -8,7 +8,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from typing import Any
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from tf_metamapg import checks
 from tf_metamapg.commands import cores
+from tf_metamapg.commands import jobs
 from tf_metamapg.runs import stops
 
 # When a worker has ended that may have said why: for how long the chief may find the same.
@@ -123,16 +123,12 @@ def tf_configs(n_workers: int) -> list[str]:
 
 
 def pinned(own_cores: str, arguments: Sequence[str], tf_config: str, stderr: int) -> subprocess.Popen[str]:
-    """Starts a command that keeps to some cores, and ends with this process.
+    """Starts a worker, or a process that works alone; see `jobs.start`.
 
     Args:
-        own_cores: see `cores.share`.
-        arguments: the command and its arguments.
+        own_cores, arguments: see there.
         tf_config: of the process; "" for one that works alone.
         stderr: of `subprocess.Popen`.
     """
-    return subprocess.Popen(
-        [sys.executable, "-m", "tf_metamapg.commands.job", own_cores, *arguments], text=True, errors="replace",
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, "TF_CONFIG": tf_config},
-        start_new_session=True,
-    )
+    environment = {**os.environ, "TF_CONFIG": tf_config}
+    return jobs.start(own_cores, arguments, stderr=stderr, env=environment, start_new_session=True)

@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 import types
+from typing import Any
 from typing import NamedTuple
 
 from absl import flags
@@ -117,11 +118,7 @@ class Jobs:
 
     def _run_one(self, job, shares):
         own_cores = shares.get()
-        arguments = [sys.executable, "-m", "tf_metamapg.commands.job", own_cores, *job.arguments]
-        with subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace",
-        ) as process:
+        with start(own_cores, job.arguments, stderr=subprocess.STDOUT) as process:
             self._processes.append(process)
             if self._is_ended:
                 process.kill()
@@ -132,3 +129,17 @@ class Jobs:
         shares.put(own_cores)
         if process.returncode != 0:
             raise ChildProcessError(f"{job.name} ended with status {process.returncode}: {said}")
+
+
+def start(own_cores: str, arguments: Sequence[str], **keywords: Any) -> subprocess.Popen[str]:
+    """Starts a command that keeps to some cores, and ends with this process.
+
+    Args:
+        own_cores: see `cores.share`.
+        arguments: the command and its arguments.
+        **keywords: others of `subprocess.Popen`.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "tf_metamapg.commands.job", own_cores, *arguments], text=True, errors="replace",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, **keywords,
+    )
