@@ -5,6 +5,7 @@ It is computed in blocks of seeds and tasks, and put together from all of them.
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import functools
 from typing import Any
 from typing import NamedTuple
 
@@ -12,10 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import contracts
 from tf_metamapg import descriptions
+from tf_metamapg import links
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.training import gradient_norms
 from tf_metamapg.training import link_work
@@ -79,8 +83,9 @@ class MetaUpdates:
         """
         self._problem, self._settings, self._draws, self._critic = problem, settings, draws, critic
         self._shared, self._blocks, self._compile_fn = shared, blocks, compile_fn
-        self._draw_tasks, self._draw_initial_params = compile_fn(draws.tasks), compile_fn(draws.initial_params)
-        self._draw_link_keys = compile_fn(random.link_keys)
+        # As few calls as there can be, each of which takes a tenth of a millisecond.
+        self._begin = compile_fn(self._draw)
+        self._report = compile_fn(functools.partial(_reports, problem.estimator))
 
     def of_block(self, learned: Learned, meta_update: tf.Tensor, block: tf.Tensor) -> Found:
         """What chains of a block say.
@@ -90,27 +95,33 @@ class MetaUpdates:
             meta_update: int64 tensor [], how many meta-updates there have been.
             block: int64 tensor [], which block it is.
         """
-        problem, n_tasks, blocks = self._problem, self._settings.n_tasks, self._blocks
-        keys = blocks.seeds_of(block, self._draws.keys(random.META_TRAIN, meta_update))
+        problem, blocks = self._problem, self._blocks
         learned = blocks.seeds_of(block, learned)
-        initial = tuple(own.initial for own in learned.meta_params)
-        drawn = (
-            self._draw_initial_params(initial, learned.pools, random.META_TRAIN, keys, n_tasks),
-            self._draw_tasks(keys, n_tasks),
-        )
-        initial_params, tasks = blocks.tasks_of(block, drawn)
-        keys = blocks.link_keys_of(block, keys)
+        initial_params, tasks, keys = self._begin(learned, meta_update, block)
         chain = adaptation.adapt(
-            problem.estimator, problem.agents, initial_params, tasks,
-            [self._draw_link_keys(keys, tf.constant(link)) for link in range(self._settings.chain_length + 1)],
+            problem.estimator, problem.agents, initial_params, tasks, keys,
             update_params=tuple(own.update for own in learned.meta_params),
             critic_params=adaptation.for_each_task(learned.critic, blocks.n_tasks), compile_fn=self._compile_fn,
         )
         return Found(
-            [link_work.report(problem.estimator, tasks, link) for link in chain.links],
+            self._report(tasks, chain.links),
             [agent.meta_gradients(chain, index) for index, agent in enumerate(problem.agents)],
             self._critic.gradients(chain.links, learned.critic, self._compile_fn),
         )
+
+    def _draw(self, learned: Learned, meta_update: tf.Tensor, block: tf.Tensor) -> Any:
+        """(initial parameters, tasks, the keys of each link) of a block, from what its seeds have learned."""
+        blocks, n_tasks = self._blocks, self._settings.n_tasks
+        keys = blocks.seeds_of(block, self._draws.keys(random.META_TRAIN, meta_update))
+        initial = tuple(own.initial for own in learned.meta_params)
+        drawn = (
+            self._draws.initial_params(initial, learned.pools, random.META_TRAIN, keys, n_tasks),
+            self._draws.tasks(keys, n_tasks),
+        )
+        initial_params, tasks = blocks.tasks_of(block, drawn)
+        keys = blocks.link_keys_of(block, keys)
+        by_link = [random.link_keys(keys, link) for link in range(self._settings.chain_length + 1)]
+        return initial_params, tasks, by_link
 
     def of_all(self, by_block: Sequence[Found]) -> MetaUpdate:
         """What is learned from what all blocks say."""
@@ -137,3 +148,9 @@ class MetaUpdates:
         )
         metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
         return MetaUpdate(gradients, critic_gradients, finite, metrics)
+
+
+def _reports(
+    estimator: contracts.Estimator, tasks: Structure, chain_links: Sequence[links.Link]
+) -> list[link_work.Report]:
+    return [link_work.report(estimator, tasks, link) for link in chain_links]
