@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import contextlib
+import functools
 import itertools
 import resource
 import time
@@ -16,6 +17,7 @@ from tf_metamapg import contracts
 from tf_metamapg.agents.lola_dice import LOLADiCE
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
+from tf_metamapg.benchmarks.cost_model import Size
 from tf_metamapg.estimators.loaded_dice import LoadedDiceEstimator
 from tf_metamapg.games import payoffs
 from tf_metamapg.games.coin_game import CoinGame
@@ -23,6 +25,7 @@ from tf_metamapg.games.coin_rules import lola_rules
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.games.tasks import PayoffNoise
 from tf_metamapg.numerics import random
+from tf_metamapg.policies.mlp import mlp_policy
 from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 from tf_metamapg.training.blocks import Blocks
@@ -61,7 +64,7 @@ class Workload(NamedTuple):
     def trainer(self, n_blocks: int = 1, workers: Workers = ALONE) -> MetaTrainer:
         """A new MetaTrainer of this size, in so many blocks, by some workers."""
         game = self.make_game()
-        policies = tuple(make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies))
+        policies = self._policies_of(game)
         problem = Problem(
             game=game, policies=policies, agents=tuple(make_agent() for make_agent in self.agents),
             estimator=LoadedDiceEstimator(game, policies, self.n_trajectories, self.horizon),
@@ -73,6 +76,15 @@ class Workload(NamedTuple):
     def n_steps(self) -> int:
         """Environment steps of one rollout: joint actions of all trajectories."""
         return self.n_seeds * self.n_tasks * self.n_trajectories * self.horizon
+
+    def size(self) -> Size:
+        """What its cost depends on."""
+        params = tf.nest.flatten([policy.reference_params for policy in self._policies_of(self.make_game())])
+        n_params = sum(int(tf.size(leaf)) for leaf in params)
+        return Size(self.n_seeds, self.n_tasks, self.n_trajectories, self.horizon, self.chain_length, n_params)
+
+    def _policies_of(self, game):
+        return tuple(make_policy(game, agent_index) for agent_index, make_policy in enumerate(self.policies))
 
 
 # One whole update of these is a meta-update, with L + 1 rollouts.
@@ -100,9 +112,26 @@ SCALING = {
     }
     for axis, sizes in (
         ("horizon", (150, 300, 600)), ("n_trajectories", (64, 128, 256)), ("n_tasks", (32, 64, 128)),
-        ("chain_length", (1, 3, 7)),
+        ("chain_length", (1, 3, 7)), ("n_seeds", (1, 2, 4)),
     )
 }
+# What the prices of a cost model are fitted to: small ones, these, and ones with more parameters.
+_SMALL = META_WORKLOADS["tabular"]._replace(n_tasks=1)
+FITTED = {
+    "n_tasks=1": _SMALL,
+    "n_tasks=1,horizon=600": _SMALL._replace(horizon=600),
+    "n_tasks=1,chain_length=3": _SMALL._replace(chain_length=3),
+    "tabular": META_WORKLOADS["tabular"],
+    # The first of each axis is `tabular` again.
+    **{name: sizes[name] for sizes in SCALING.values() for name in [*sizes][1:]},
+    **{
+        f"hidden_units={units}": META_WORKLOADS["tabular"]._replace(
+            policies=(functools.partial(mlp_policy, hidden_units=(units, units)),) * 2
+        ) for units in (32, 64, 128)
+    },
+}
+# What workers say to each other where they compute nothing: bytes of all of them together.
+EXCHANGES = {f"exchange={n_bytes}": n_bytes for n_bytes in (4_096, 262_144, 2_097_152)}
 
 
 def measure(name: str, started: float, n_repeats: int) -> dict[str, Any]:
@@ -138,23 +167,28 @@ def measure(name: str, started: float, n_repeats: int) -> dict[str, Any]:
         "meta_update_seconds_spread": [float(min(update_seconds)), float(max(update_seconds))],
         "first_update_seconds": first_update_seconds,
         "compile_seconds": first_call_seconds - float(np.median(update_seconds)),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": _peak_megabytes(),
     }
 
 
 def measure_update(name: str, n_repeats: int, n_blocks: int, workers: Workers) -> dict[str, float]:
-    """Times the meta-updates of one workload alone. All workers call this, and only in the chief it ends.
+    """Times the meta-updates of one workload alone, or an exchange. All workers call this; only in the chief it ends.
 
     Args:
-        name, n_repeats: see `measure`.
+        name: see `measure`, or one of `FITTED` or `EXCHANGES`.
+        n_repeats: see `measure`.
         n_blocks: how a batch is cut.
         workers: who computes it.
     """
-    trainer = _find(name).trainer(n_blocks, workers)
+    if name in EXCHANGES:
+        own = [tf.zeros([EXCHANGES[name] // 4 // n_blocks]) for _ in workers.share(n_blocks)]
+        update: Callable[[], Any] = functools.partial(workers.gathered, own, n_blocks)
+    else:
+        update = _find(name).trainer(n_blocks, workers).step
     while not workers.is_chief:
-        trainer.step()
-    seconds = _seconds(trainer.step, n_repeats)
-    return {"meta_update_seconds": float(np.median(seconds))}
+        update()
+    seconds = _seconds(update, n_repeats)
+    return {"meta_update_seconds": float(np.median(seconds)), "peak_mb": _peak_megabytes()}
 
 
 def cut_into(n_blocks: int) -> dict[str, Workload]:
@@ -168,9 +202,14 @@ def cut_into(n_blocks: int) -> dict[str, Workload]:
 
 
 def _find(name):
-    found = {**WORKLOADS, **dict(itertools.chain.from_iterable(sizes.items() for sizes in SCALING.values()))}
+    axes = itertools.chain.from_iterable(sizes.items() for sizes in SCALING.values())
+    found = {**WORKLOADS, **FITTED, **dict(axes)}
     checks.check(name in found, "workload", name, f"one of {', '.join(found)}")
     return found[name]
+
+
+def _peak_megabytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _seconds(function, n_repeats):

@@ -30,13 +30,18 @@ share of the cores: milliseconds for a meta-update of one process on all cores,
 of N processes that know nothing of each other over N, and of N workers; the
 last column is what of the processes' speed the workers keep.
 
-With --scaling it doubles one size of `tabular` at a time instead, and prints
-how much time and memory that takes; a slope of 1 is a cost in proportion. With
---host it times two-agent HalfCheetah outside of TensorFlow instead,
-microseconds per step of one environment: a bare Python loop over MaMuJoCo's
-environments with NumPy's random actions, and `HostSimulator` with two policies
-that act, in these environments and with MuJoCo's own batch. Where the package
-is installed, tf-metamapg-benchmark is the same.
+With --scaling it doubles one size of `tabular` at a time instead, and the
+workers of `wide`, and prints how much time and memory that takes; a slope of 1
+is a cost in proportion, and one of -1 a time that workers halve. With
+--cost_model, which takes a quarter of an hour, it fits what a meta-update costs
+to measurements of processes on one core and of exchanges between up to eight
+workers that compute nothing, says how far that is off for other runs, and what
+1,000 seeds would take on many cores. With --host it times two-agent HalfCheetah
+outside of TensorFlow instead, microseconds per step of one environment: a bare
+Python loop over MaMuJoCo's environments with NumPy's random actions, and
+`HostSimulator` with two policies that act, in these environments and with
+MuJoCo's own batch. Where the package is installed, tf-metamapg-benchmark is the
+same.
 """
 
 import functools
@@ -57,7 +62,8 @@ from tf_metamapg.runs import files
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("json", None, "Also write everything to this file, as one JSON object.", flag_values=FLAGS)
 flags.DEFINE_integer("repeats", 5, "Medians that the median is taken of.", flag_values=FLAGS)
-flags.DEFINE_bool("scaling", False, "How the cost grows with T, K, tasks and L.", flag_values=FLAGS)
+flags.DEFINE_bool("scaling", False, "How the cost grows with T, K, tasks, L, seeds and workers.", flag_values=FLAGS)
+flags.DEFINE_bool("cost_model", False, "What meta-updates cost on many cores, by a model.", flag_values=FLAGS)
 flags.DEFINE_bool("host", False, "What environments outside of TensorFlow take, such as MuJoCo's.", flag_values=FLAGS)
 flags.DEFINE_integer("workers", 1, "How much faster so many workers are.", flag_values=FLAGS)
 flags.DEFINE_integer(
@@ -67,6 +73,8 @@ flags.DEFINE_float(
     "started", None, "What the command passes to the process of one workload: when it was started.", flag_values=FLAGS
 )
 
+# Flags that say what is measured instead of workloads.
+_KINDS = ("scaling", "cost_model", "host")
 # The process that measures a workload, if there is one now.
 _aside: list[subprocess.Popen] = []
 
@@ -96,8 +104,9 @@ def _run(program, names):
     for flag in ("started", "blocks"):
         value = FLAGS[flag].value
         checks.check(value is None or len(names) == 1, f"--{flag}", value, "left to the command")
-    others = [f"--{flag}" for flag in ("scaling", "host") if FLAGS[flag].value]
+    others = [f"--{flag}" for flag in _KINDS if FLAGS[flag].value]
     checks.check(FLAGS.workers == 1 or not others, "--workers", FLAGS.workers, f"1 with {' or '.join(others)}")
+    checks.check(len(others) < 2, others[-1] if others else "", True, f"left out with {' and '.join(others[:-1])}")
     if FLAGS.json is not None:
         path = pathlib.Path(common.path("--json", FLAGS.json)).absolute()
         is_writable = os.path.isdir(path.parent) and os.access(path.parent, os.W_OK)

@@ -4,9 +4,14 @@ import os
 import sys
 
 
+def count() -> int:
+    """How many this process may use."""
+    return len(_cores())
+
+
 def share(index: int, n_shares: int) -> str:
     """The cores of one of several processes, as text; where there are more processes than cores, they share these."""
-    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
+    cores = _cores()
     return ",".join(map(str, cores[index::n_shares] or [cores[index % len(cores)]]))
 
 
@@ -15,3 +20,7 @@ def keep_to(cores: str) -> None:
     # Other systems have no such call, and processes share all cores.
     if sys.platform == "linux":
         os.sched_setaffinity(0, map(int, cores.split(",")))
+
+
+def _cores() -> list[int]:
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))

@@ -1,4 +1,4 @@
-"""What workers make of a workload, beside one process and beside as many processes that know nothing of each other."""
+"""What processes that are pinned to cores of their own make of a workload: workers, and those that work alone."""
 
 from collections.abc import Callable
 import json
@@ -11,8 +11,11 @@ from tf_metamapg.commands import cores
 
 COLUMNS = ("one process", "apart", "workers")
 
+# What is called with each process that is started.
+Started = Callable[[subprocess.Popen], None]
 
-def measure(name: str, n_workers: int, n_repeats: int, started: Callable[[subprocess.Popen], None]) -> dict[str, float]:
+
+def measure(name: str, n_workers: int, n_repeats: int, started: Started) -> dict[str, float]:
     """Seconds for one meta-update of a workload, of one process after the others.
 
     Args:
@@ -28,19 +31,45 @@ def measure(name: str, n_workers: int, n_repeats: int, started: Callable[[subpro
     Raises:
         ChildProcessError: if one of them fails.
     """
-    shares = [cores.share(index, n_workers) for index in range(n_workers)]
-    arguments = ["benchmark", name, f"--repeats={n_repeats}", "--blocks"]
-    alone = _seconds([cluster.pinned(cores.share(0, 1), [*arguments, "1"], "", subprocess.DEVNULL)], 1, started)
-    apart = [cluster.pinned(own, [*arguments, "1"], "", subprocess.DEVNULL) for own in shares]
-    rates = 1.0 / np.array(_seconds(apart, n_workers, started))
+    alone = of_one_process(name, 1, n_repeats, started)
+    apart = [_alone(name, index, n_workers, n_repeats) for index in range(n_workers)]
+    rates = 1.0 / np.array([measured["meta_update_seconds"] for measured in _measured(apart, n_workers, started)])
+    together = of_workers(name, n_workers, n_repeats, started)
+    seconds = (alone["meta_update_seconds"], float(1.0 / rates.sum()), together["meta_update_seconds"])
+    return dict(zip(COLUMNS, seconds))
+
+
+def of_one_process(name: str, n_shares: int, n_repeats: int, started: Started) -> dict[str, float]:
+    """What `workloads.measure_update` says in a process on one of so many shares of the cores; see `measure`."""
+    return _measured([_alone(name, 0, n_shares, n_repeats)], 1, started)[0]
+
+
+def of_workers(name: str, n_workers: int, n_repeats: int, started: Started) -> dict[str, float]:
+    """What it says in the first of some workers, which have a block each; see `measure`."""
+    arguments = _arguments(name, n_repeats, n_workers)
     together = [
-        cluster.pinned(own, [*arguments, str(n_workers)], tf_config, subprocess.DEVNULL)
-        for own, tf_config in zip(shares, cluster.tf_configs(n_workers))
+        cluster.pinned(cores.share(index, n_workers), arguments, tf_config, subprocess.DEVNULL)
+        for index, tf_config in enumerate(cluster.tf_configs(n_workers))
     ]
-    return dict(zip(COLUMNS, (alone[0], float(1.0 / rates.sum()), _seconds(together, 1, started)[0])))
+    return _measured(together, 1, started)[0]
 
 
-def _seconds(processes, n_asked, started):
+def of_pinned(name: str, n_workers: int, n_repeats: int, started: Started) -> dict[str, float]:
+    """What it says in one process on one core, or in workers on a core each; see `measure`."""
+    if n_workers == 1:
+        return of_one_process(name, cores.count(), n_repeats, started)
+    return of_workers(name, n_workers, n_repeats, started)
+
+
+def _alone(name, index, n_shares, n_repeats):
+    return cluster.pinned(cores.share(index, n_shares), _arguments(name, n_repeats, 1), "", subprocess.DEVNULL)
+
+
+def _arguments(name, n_repeats, n_blocks):
+    return ["benchmark", name, f"--repeats={n_repeats}", f"--blocks={n_blocks}"]
+
+
+def _measured(processes, n_asked, started):
     """What the first of some processes say; all have ended then."""
     for process in processes:
         started(process)
@@ -56,4 +85,4 @@ def _seconds(processes, n_asked, started):
     for process in processes[:n_asked]:
         if process.returncode != 0:
             raise ChildProcessError(f"a process of the benchmark ended with status {process.returncode}")
-    return [json.loads(text.splitlines()[-1])["meta_update_seconds"] for text in said]
+    return [json.loads(text.splitlines()[-1]) for text in said]

@@ -16,6 +16,8 @@ from tf_metamapg.benchmarks import host_loop
 from tf_metamapg.benchmarks import reference_loop
 from tf_metamapg.benchmarks import workloads
 from tf_metamapg.commands import cluster
+from tf_metamapg.commands import cores
+from tf_metamapg.commands import costs
 from tf_metamapg.commands import side_by_side
 from tf_metamapg.runs import terminal
 from tf_metamapg.training import workers
@@ -82,7 +84,9 @@ def measure_all(
     }
     terminal.say(f"devices: {', '.join(devices)}; {os.cpu_count()} cores\n")
     if flag_values.scaling:
-        results["scaling"] = _scaling(measure_aside)
+        results["scaling"] = _scaling(flag_values.repeats, measure_aside, started)
+    elif flag_values.cost_model:
+        results["cost_model"] = costs.measure(flag_values.repeats, started)
     elif flag_values.workers > 1:
         results["workers"] = _side_by_side(names, flag_values, started)
     elif flag_values.host:
@@ -111,7 +115,7 @@ def _time_workloads(names, results, measure_aside):
     )
 
 
-def _scaling(measure_aside):
+def _scaling(n_repeats, measure_aside, started):
     results = {}
     terminal.heading(
         f"{'':<20}{'update':>10}{'update':>11}{'slope':>8}{'peak':>8}\n"
@@ -126,7 +130,21 @@ def _scaling(measure_aside):
             terminal.say(
                 f"{name:<20}{measured['meta_update_ns']:>10.1f}{smaller:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}"
             )
+    terminal.heading(f"\n{'wide, a core each':<20}{'':>10}{'seconds':>11}{'slope':>8}{'MB':>8}")
+    alone = None
+    for n_workers in _powers_of_two(cores.count()):
+        name = f"workers={n_workers}"
+        results[name] = measured = side_by_side.of_pinned("wide", n_workers, n_repeats, started)
+        seconds = measured["meta_update_seconds"]
+        slope = "" if alone is None else f"{math.log2(seconds / alone) / math.log2(n_workers):.2f}"
+        alone = seconds if alone is None else alone
+        terminal.say(f"{name:<30}{seconds:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}")
     return results
+
+
+def _powers_of_two(most):
+    """1, 2, 4, up to a number."""
+    return [2**exponent for exponent in range(most.bit_length())]
 
 
 def _side_by_side(names, flag_values, started):
