@@ -18,9 +18,12 @@ import tf_metamapg as mapg
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.agents.naive import PolicyGradient
 from tf_metamapg.benchmarks import host_loop
+from tf_metamapg.benchmarks import measuring
 from tf_metamapg.benchmarks import reference_loop
 from tf_metamapg.benchmarks import workloads
 from tf_metamapg.commands import benchmark
+from tf_metamapg.commands import cores
+from tf_metamapg.commands import side_by_side
 from tf_metamapg.policies.recurrent import lstm_policy
 from tf_metamapg.policies.tabular import tabular_policy
 
@@ -39,9 +42,9 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
         started = time.time() - 100.0
         with (
             mock.patch.dict(table, {name: workload}), mock.patch.dict(workloads.WORKLOADS, {name: workload}),
-            mock.patch.object(workloads, "_SECONDS_PER_REPEAT", 0.01),
+            mock.patch.object(measuring, "_SECONDS_PER_REPEAT", 0.01),
         ):
-            measured = workloads.measure(name, started, n_repeats=2)
+            measured = measuring.measure(name, started, n_repeats=2)
         self.assertEqual(measured["env_steps_per_update"], n_rollouts * 2 * 4 * 5)
         self.assertAllClose(
             measured["meta_update_ns"], 1e9 * measured["meta_update_seconds"] / measured["env_steps_per_update"]
@@ -117,7 +120,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
 
     def run_command(self, *arguments):
-        for name in ("json", "repeats", "started", "scaling", "host"):
+        for name in ("json", "repeats", "started", "scaling", "cost_model", "host", "workers"):
             benchmark.FLAGS[name].unparse()
         with (
             contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.redirect_stderr(io.StringIO()) as stderr
@@ -150,16 +153,29 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
             seconds = {"n_tasks": float(size), "horizon": float(size) ** 0.5}.get(axis, 1.0)
             return {"meta_update_ns": 48.5, "meta_update_seconds": seconds, "peak_mb": 812.0}
 
-        with mock.patch.object(benchmark, "_measure_aside", measure_aside):
+        def of_pinned(name, n_workers, n_repeats, started):
+            del n_repeats, started
+            self.assertEqual(name, "wide")
+            return {"meta_update_seconds": 3.072 / n_workers, "peak_mb": 900.0}
+
+        with (
+            mock.patch.object(benchmark, "_measure_aside", measure_aside),
+            mock.patch.object(side_by_side, "of_pinned", of_pinned), mock.patch.object(cores, "count", return_value=5),
+        ):
             outcome = self.run_command("--scaling", f"--json={self.directory / 'scaling.json'}")
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
-        rows = {line.split()[0]: line.split()[1:] for line in outcome.stdout.splitlines() if "=" in line}
+        lines = (line.replace("wide, ", "") for line in outcome.stdout.splitlines() if "=" in line)
+        rows = {line.split()[0]: line.split()[1:] for line in lines}
         self.assertEqual(rows["n_tasks=32"], ["48.5", "32.0000", "812"])
         self.assertEqual(rows["n_tasks=64"], ["48.5", "64.0000", "1.00", "812"])
         self.assertEqual(rows["horizon=600"][2], "0.50")
         self.assertEqual(rows["chain_length=7"][2], "0.00")
         written = json.loads((self.directory / "scaling.json").read_text("utf-8"))
-        self.assertCountEqual(written["scaling"], rows)
+        self.assertCountEqual([name.removeprefix("wide, ") for name in written["scaling"]], rows)
+        # 3,072,000 environment steps, half as long with twice as many workers.
+        self.assertEqual(rows["workers=1"], ["1000.0", "3.0720", "900"])
+        self.assertEqual(rows["workers=4"], ["250.0", "0.7680", "-1.00", "900"])
+        self.assertNotIn("workers=8", rows)
         doubled = workloads.SCALING["n_tasks"]["n_tasks=64"]
         self.assertEqual(doubled, workloads.WORKLOADS["tabular"]._replace(n_tasks=64))
 
@@ -184,6 +200,8 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         (("tabular", "--json=/"), "--json = '/': must be a file in a writable directory"),
         (("tabular", "--json="), "--json = '': must be a file in a writable directory"),
         (("--no_such_flag",), "Unknown command line flag"),
+        (("--host", "--scaling"), "--scaling and --host: choose one of them"),
+        (("--workers=2", "--cost_model"), "--workers = 2: must be 1 with --cost_model"),
         (("--started=0",), "--started = 0.0: must be left to the command"),
         (("no_such", "--started=0"), "workload = 'no_such': must be one of tabular, wide"),
     )

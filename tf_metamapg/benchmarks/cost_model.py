@@ -1,15 +1,19 @@
-"""What meta-updates cost, as a function of their sizes: numbers of things, each of which has a price.
+"""What meta-updates cost, as a function of their sizes: a sum of numbers of things, each with a price.
 
 Prices are fitted to what has been measured, so that they hold for the machine on which that was done, for the iterated
-prisoner's dilemma and for two Meta-MAPG agents. `bin/benchmark --cost_model` does both.
+prisoner's dilemma, for two Meta-MAPG agents, and for sizes that are not far from those. `bin/benchmark --cost_model`
+does all of it.
 """
 
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import itertools
 from typing import NamedTuple
 
 import numpy as np
+
+from tf_metamapg.training.blocks import Blocks
 
 
 class Size(NamedTuple):
@@ -28,13 +32,13 @@ class Size(NamedTuple):
         return self.chain_length + 1
 
     @property
-    def n_steps(self) -> int:
-        """Environment steps of all links."""
+    def n_env_steps(self) -> int:
+        """Of all links."""
         return self.n_seeds * self.n_tasks * self.n_trajectories * self.horizon * self.n_links
 
     @property
     def n_bytes(self) -> int:
-        """What workers exchange: the three terms of all seeds, and the rewards of two agents in all tasks and links."""
+        """What a block says: the three terms of its seeds, and the rewards of two agents in its tasks and all links."""
         return 4 * self.n_seeds * (3 * self.n_params + 2 * self.n_tasks * self.n_links)
 
 
@@ -45,67 +49,69 @@ class Exchange(NamedTuple):
     n_bytes: int  # of all of them together
 
 
-class Counts(NamedTuple):
-    """How often things are there, by name: functions of a case."""
-
-    by_name: Mapping[str, Callable[..., float]]
-
-    def of(self, case: Size | Exchange) -> np.ndarray:
-        """The counts of a case."""
-        return np.array([count(case) for count in self.by_name.values()], np.float64)
-
+# How often each thing is there that has a price, by name: functions of a case.
+Features = Mapping[str, Callable[..., float]]
 
 # Seconds of one process on one core.
-COMPUTATION = Counts({
+COMPUTATION: Features = {
     "a meta-update": lambda size: 1,
     "a link": lambda size: size.n_links,
     "a step of time": lambda size: size.n_links * size.horizon,
-    "an environment step": lambda size: size.n_steps,
+    "an environment step": lambda size: size.n_env_steps,
     "a parameter of a task": lambda size: size.n_links * size.n_seeds * size.n_tasks * size.n_params,
-})
+}
 # Megabytes of one process.
-MEMORY = Counts({"a process": lambda size: 1, "an environment step": lambda size: size.n_steps})
-# Seconds of an exchange; in a ring of W workers each byte goes through 2 (W − 1) / W of it.
-EXCHANGE = Counts({
+MEMORY: Features = {
+    "a process": lambda size: 1,
+    **{name: COMPUTATION[name] for name in ("an environment step", "a parameter of a task")},
+}
+# Seconds of an exchange, a reduction in a ring of W workers, each of which sends 2 (W − 1) / W of all bytes.
+EXCHANGE: Features = {
     "an exchange": lambda exchange: 1,
     "a worker more": lambda exchange: exchange.n_workers - 1,
     "a byte": lambda exchange: 2 * exchange.n_bytes * (exchange.n_workers - 1) / exchange.n_workers,
-})
+}
 
 
 class Prices(NamedTuple):
     """What each of some things costs."""
 
-    counts: Counts
-    values: np.ndarray  # in the order of the counts
+    features: Features
+    values: np.ndarray  # in the order of the features
 
     def cost(self, case: Size | Exchange) -> float:
         """What a case costs."""
-        return float(self.counts.of(case) @ self.values)
+        return float(_numbers(self.features, case) @ self.values)
 
     def by_name(self) -> dict[str, float]:
         """The prices by what they are of."""
-        return dict(zip(self.counts.by_name, map(float, self.values)))
+        return dict(zip(self.features, map(float, self.values)))
 
 
-def fitted(counts: Counts, measured: Sequence[tuple[Size | Exchange, float]]) -> Prices:
+def fitted(features: Features, measured: Sequence[tuple[Size | Exchange, float]]) -> Prices:
     """The prices with the least squares of relative errors, none of them negative.
 
     Args:
-        counts: what has a price.
+        features: what has a price.
         measured: cases and what they cost.
     """
     costs = np.array([cost for _, cost in measured])
-    rows = np.stack([counts.of(case) for case, _ in measured]) / costs[:, np.newaxis]
+    rows = np.stack([_numbers(features, case) for case, _ in measured]) / costs[:, np.newaxis]
     scales = rows.max(axis=0)  # from nanoseconds to seconds
-    values, remaining = np.zeros(rows.shape[1]), np.arange(rows.shape[1])
-    while remaining.size:
-        solution = np.linalg.lstsq(rows[:, remaining] / scales[remaining], np.ones(len(costs)), rcond=None)[0]
-        if solution.min() >= 0.0:
-            values[remaining] = solution / scales[remaining]
-            break
-        remaining = np.delete(remaining, solution.argmin())
-    return Prices(counts, values)
+    best, least = np.zeros(len(scales)), np.inf
+    # The best of those that only some prices differ from zero in.
+    for n_prices in range(1, len(scales) + 1):
+        for chosen in map(list, itertools.combinations(range(len(scales)), n_prices)):
+            values = np.zeros(len(scales))
+            values[chosen] = np.linalg.lstsq(rows[:, chosen] / scales[chosen], np.ones(len(costs)), rcond=None)[0]
+            error = np.sum((rows @ (values / scales) - 1.0) ** 2)
+            if values.min() >= 0.0 and error < least:
+                best, least = values / scales, error
+    return Prices(features, best)
+
+
+def _numbers(features: Features, case: Size | Exchange) -> np.ndarray:
+    return np.array([feature(case) for feature in features.values()], np.float64)
 
 
 class Cost(NamedTuple):
@@ -117,26 +123,28 @@ class Cost(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Both."""
+        """Of the computation and the exchange."""
         return self.computation + self.exchange
 
 
 class CostModel(NamedTuple):
-    """The prices of everything."""
+    """The prices of what a process computes and holds, and of what workers exchange."""
 
     computation: Prices
     memory: Prices
     exchange: Prices
 
     def predicted(self, size: Size, n_workers: int) -> Cost:
-        """What a meta-update costs that is cut by seeds, a block for each worker with a core of its own.
+        """What a meta-update costs where each worker has one block and a core of its own.
 
         Args:
             size: of the whole batch.
-            n_workers: a divisor of its seeds, or of these and of the tasks of each, see `training/blocks.py`.
+            n_workers: such that `Blocks` can cut it.
+
+        Raises:
+            InvalidInputError: if it cannot be cut.
         """
-        n_seed_parts = np.gcd(size.n_seeds, n_workers)
-        n_tasks = size.n_tasks * n_seed_parts // n_workers
-        block = size._replace(n_seeds=int(size.n_seeds // n_seed_parts), n_tasks=int(n_tasks))
-        exchange = self.exchange.cost(Exchange(n_workers, size.n_bytes)) if n_workers > 1 else 0.0
+        blocks = Blocks(size.n_seeds, size.n_tasks, n_workers)
+        block = size._replace(n_seeds=blocks.n_seeds, n_tasks=blocks.n_tasks)
+        exchange = self.exchange.cost(Exchange(n_workers, n_workers * block.n_bytes)) if n_workers > 1 else 0.0
         return Cost(self.computation.cost(block), exchange, self.memory.cost(block))

@@ -3,6 +3,7 @@
     bin/benchmark
     bin/benchmark tabular wide --json=benchmark.json
     bin/benchmark --scaling
+    bin/benchmark --cost_model
     bin/benchmark --host
 
 Workloads are tabular, wide, chain, long, authors, coin, dice_128, dice_1024
@@ -106,7 +107,8 @@ def _run(program, names):
         checks.check(value is None or len(names) == 1, f"--{flag}", value, "left to the command")
     others = [f"--{flag}" for flag in _KINDS if FLAGS[flag].value]
     checks.check(FLAGS.workers == 1 or not others, "--workers", FLAGS.workers, f"1 with {' or '.join(others)}")
-    checks.check(len(others) < 2, others[-1] if others else "", True, f"left out with {' and '.join(others[:-1])}")
+    if len(others) > 1:
+        raise checks.InvalidInputError(f"{' and '.join(others)}: choose one of them")
     if FLAGS.json is not None:
         path = pathlib.Path(common.path("--json", FLAGS.json)).absolute()
         is_writable = os.path.isdir(path.parent) and os.access(path.parent, os.W_OK)

@@ -31,34 +31,39 @@ def measure(name: str, n_workers: int, n_repeats: int, started: Started) -> dict
     Raises:
         ChildProcessError: if one of them fails.
     """
-    alone = of_one_process(name, 1, n_repeats, started)
+    alone = _measured([_alone(name, 0, 1, n_repeats)], 1, started)[0]
     apart = [_alone(name, index, n_workers, n_repeats) for index in range(n_workers)]
     rates = 1.0 / np.array([measured["meta_update_seconds"] for measured in _measured(apart, n_workers, started)])
-    together = of_workers(name, n_workers, n_repeats, started)
+    together = _of_workers(name, n_workers, n_workers, n_repeats, started)
     seconds = (alone["meta_update_seconds"], float(1.0 / rates.sum()), together["meta_update_seconds"])
     return dict(zip(COLUMNS, seconds))
 
 
-def of_one_process(name: str, n_shares: int, n_repeats: int, started: Started) -> dict[str, float]:
-    """What `workloads.measure_update` says in a process on one of so many shares of the cores; see `measure`."""
-    return _measured([_alone(name, 0, n_shares, n_repeats)], 1, started)[0]
+def of_pinned(name: str, n_workers: int, n_repeats: int, started: Started) -> dict[str, float]:
+    """What `measuring.measure_update` returns in one process on one core, or in the chief of workers on a core each.
+
+    Args:
+        name: see `measuring.measure_update`.
+        n_workers: how many there are; where there are more than cores, they take turns.
+        n_repeats, started: see `measure`.
+
+    Raises:
+        ChildProcessError: if one of them fails.
+    """
+    n_shares = max(n_workers, cores.count())
+    if n_workers == 1:
+        return _measured([_alone(name, 0, n_shares, n_repeats)], 1, started)[0]
+    return _of_workers(name, n_workers, n_shares, n_repeats, started)
 
 
-def of_workers(name: str, n_workers: int, n_repeats: int, started: Started) -> dict[str, float]:
-    """What it says in the first of some workers, which have a block each; see `measure`."""
+def _of_workers(name, n_workers, n_shares, n_repeats, started):
+    """What the first of some workers says, which have a block each, on the first of so many shares of the cores."""
     arguments = _arguments(name, n_repeats, n_workers)
     together = [
-        cluster.pinned(cores.share(index, n_workers), arguments, tf_config, subprocess.DEVNULL)
+        cluster.pinned(cores.share(index, n_shares), arguments, tf_config, subprocess.DEVNULL)
         for index, tf_config in enumerate(cluster.tf_configs(n_workers))
     ]
     return _measured(together, 1, started)[0]
-
-
-def of_pinned(name: str, n_workers: int, n_repeats: int, started: Started) -> dict[str, float]:
-    """What it says in one process on one core, or in workers on a core each; see `measure`."""
-    if n_workers == 1:
-        return of_one_process(name, cores.count(), n_repeats, started)
-    return of_workers(name, n_workers, n_repeats, started)
 
 
 def _alone(name, index, n_shares, n_repeats):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg.benchmarks import host_loop
+from tf_metamapg.benchmarks import measuring
 from tf_metamapg.benchmarks import reference_loop
 from tf_metamapg.benchmarks import workloads
 from tf_metamapg.commands import cluster
@@ -36,19 +37,19 @@ def measure_here(name: str, started: float, repeats: int) -> dict[str, Any]:
     """
     if name in host_loop.SIZES:
         return host_loop.measure(name, repeats)
-    return workloads.measure(name, started, repeats)
+    return measuring.measure(name, started, repeats)
 
 
 def measure_blocks_here(name: str, repeats: int, n_blocks: int, place: cluster.Place) -> dict[str, float]:
     """What a meta-update takes in this process, which may be one of several workers.
 
     Args:
-        name: one of `workloads.WORKLOADS`.
+        name: see `measuring.measure_update`.
         repeats: medians that the median is taken of.
         n_blocks: how a batch is cut.
         place: which of the workers this is.
     """
-    return workloads.measure_update(name, repeats, n_blocks, workers.of_cluster(*place))
+    return measuring.measure_update(name, repeats, n_blocks, workers.of_cluster(*place))
 
 
 def measure_all(
@@ -116,35 +117,36 @@ def _time_workloads(names, results, measure_aside):
 
 
 def _scaling(n_repeats, measure_aside, started):
-    results = {}
     terminal.heading(
         f"{'':<20}{'update':>10}{'update':>11}{'slope':>8}{'peak':>8}\n"
         f"{'':<20}{'ns/step':>10}{'seconds':>11}{'':>8}{'MB':>8}"
     )
+    results: dict[str, Any] = {}
     for names in workloads.SCALING.values():
-        smaller = None
-        for name in names:
-            results[name] = measured = measure_aside(name)
-            slope = "" if smaller is None else f"{math.log2(measured['meta_update_seconds'] / smaller):.2f}"
-            smaller = measured["meta_update_seconds"]
-            terminal.say(
-                f"{name:<20}{measured['meta_update_ns']:>10.1f}{smaller:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}"
-            )
-    terminal.heading(f"\n{'wide, a core each':<20}{'':>10}{'seconds':>11}{'slope':>8}{'MB':>8}")
-    alone = None
-    for n_workers in _powers_of_two(cores.count()):
-        name = f"workers={n_workers}"
-        results[name] = measured = side_by_side.of_pinned("wide", n_workers, n_repeats, started)
+        results |= _doubled(names, measure_aside)
+    # Workers on a core each, as many as there are cores, and blocks.
+    workers = {f"wide, workers={n_workers}": n_workers for n_workers in (1, 2, 4, 8) if n_workers <= cores.count()}
+    n_steps = workloads.WORKLOADS["wide"].size().n_env_steps
+
+    def measure_workers(name):
+        measured = side_by_side.of_pinned("wide", workers[name], n_repeats, started)
+        return {**measured, "meta_update_ns": 1e9 * measured["meta_update_seconds"] / n_steps}
+
+    return results | _doubled(workers, measure_workers)
+
+
+def _doubled(names, measure):
+    """What is measured of one size after the other, by name; each is twice the one before it."""
+    results, before = {}, None
+    for name in names:
+        results[name] = measured = measure(name)
         seconds = measured["meta_update_seconds"]
-        slope = "" if alone is None else f"{math.log2(seconds / alone) / math.log2(n_workers):.2f}"
-        alone = seconds if alone is None else alone
-        terminal.say(f"{name:<30}{seconds:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}")
+        slope = "" if before is None else f"{math.log2(seconds / before):.2f}"
+        before = seconds
+        terminal.say(
+            f"{name:<20}{measured['meta_update_ns']:>10.1f}{seconds:>11.4f}{slope:>8}{measured['peak_mb']:>8.0f}"
+        )
     return results
-
-
-def _powers_of_two(most):
-    """1, 2, 4, up to a number."""
-    return [2**exponent for exponent in range(most.bit_length())]
 
 
 def _side_by_side(names, flag_values, started):

@@ -18,7 +18,7 @@ class Blocks:
 
     Attributes:
         n_blocks: B.
-        n_tasks: how many tasks a block has.
+        n_seeds, n_tasks: how many seeds a block has, and how many tasks of each.
         cuts_tasks: whether tasks of one seed are in different blocks.
     """
 
@@ -36,14 +36,14 @@ class Blocks:
         self.cuts_tasks = self._n_task_parts > 1
         allowed = f"a number that cuts {n_seeds} seeds, or these and {n_tasks} tasks of each, into equal parts"
         checks.check(n_tasks % self._n_task_parts == 0, "n_blocks", n_blocks, allowed)
-        self._n_seeds, self.n_tasks = n_seeds // n_parts, n_tasks // self._n_task_parts  # of a block
+        self.n_seeds, self.n_tasks = n_seeds // n_parts, n_tasks // self._n_task_parts  # of a block
 
     def seeds_of(self, block: tf.Tensor, structure: Structure) -> Structure:
         """Leaves [S, ...] → those of the seeds of a block, which is an integer tensor []."""
         if self.n_blocks == 1:
             return structure
-        start = block // self._n_task_parts * self._n_seeds
-        return tf.nest.map_structure(lambda leaf: _slice(leaf, start, self._n_seeds, axis=0), structure)
+        start = block // self._n_task_parts * self.n_seeds
+        return tf.nest.map_structure(lambda leaf: _slice(leaf, start, self.n_seeds, axis=0), structure)
 
     def tasks_of(self, block: tf.Tensor, structure: Structure) -> Structure:
         """Leaves [seeds of a block, N, ...] → those of the tasks of the block."""

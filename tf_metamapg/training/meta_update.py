@@ -13,13 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metamapg import adaptation
-from tf_metamapg import contracts
 from tf_metamapg import descriptions
-from tf_metamapg import links
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
-from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.training import gradient_norms
 from tf_metamapg.training import link_work
@@ -83,9 +80,9 @@ class MetaUpdates:
         """
         self._problem, self._settings, self._draws, self._critic = problem, settings, draws, critic
         self._shared, self._blocks, self._compile_fn = shared, blocks, compile_fn
-        # As few calls as there can be, each of which takes a tenth of a millisecond.
-        self._begin = compile_fn(self._draw)
-        self._report = compile_fn(functools.partial(_reports, problem.estimator))
+        # As one call, as each takes a tenth of a millisecond.
+        self._drawn = compile_fn(self._draw)
+        self._report = compile_fn(functools.partial(link_work.report, problem.estimator))
 
     def of_block(self, learned: Learned, meta_update: tf.Tensor, block: tf.Tensor) -> Found:
         """What chains of a block say.
@@ -97,14 +94,14 @@ class MetaUpdates:
         """
         problem, blocks = self._problem, self._blocks
         learned = blocks.seeds_of(block, learned)
-        initial_params, tasks, keys = self._begin(learned, meta_update, block)
+        initial_params, tasks, keys = self._drawn(learned, meta_update, block)
         chain = adaptation.adapt(
             problem.estimator, problem.agents, initial_params, tasks, keys,
             update_params=tuple(own.update for own in learned.meta_params),
             critic_params=adaptation.for_each_task(learned.critic, blocks.n_tasks), compile_fn=self._compile_fn,
         )
         return Found(
-            self._report(tasks, chain.links),
+            [self._report(tasks, link) for link in chain.links],
             [agent.meta_gradients(chain, index) for index, agent in enumerate(problem.agents)],
             self._critic.gradients(chain.links, learned.critic, self._compile_fn),
         )
@@ -148,9 +145,3 @@ class MetaUpdates:
         )
         metrics = Metrics(mean_reward, tf.stack(term_norms, axis=1), game_metrics)
         return MetaUpdate(gradients, critic_gradients, finite, metrics)
-
-
-def _reports(
-    estimator: contracts.Estimator, tasks: Structure, chain_links: Sequence[links.Link]
-) -> list[link_work.Report]:
-    return [link_work.report(estimator, tasks, link) for link in chain_links]
