@@ -186,10 +186,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(
             _users(lambda node: isinstance(node, ast.keyword) and node.arg in ("jit_compile", "reduce_retracing")),
-            {
-                "training.trainer", "training.compiler", "training.workers", "configs", "benchmarks.measuring",
-                "testing.modes",
-            }
+            {"training.trainer", "training.compiler", "configs", "benchmarks.measuring", "testing.modes"}
             | {f"reproductions.{name}" for name in "dice_ipd exact_ipd gradient_quality later_ipd protocols".split()}
             | {"reproductions.coin_game_learners", "reproductions.coin_game_exact_learners"}
             | {"reproductions.ipd_courses", "reproductions.two_quadratics"},

@@ -85,10 +85,6 @@ class StrategyWorkers(descriptions.Described):
         self._index = index
         # Outside of a function it takes a tenth of a second.
         self._summed = tf.function(self._sum, autograph=False)
-        # Each is one call, where many small operations would take longer than the sum; XLA compiles it in any case, as
-        # it only moves bits.
-        self._packed = tf.function(_packed, autograph=False, jit_compile=True)
-        self._unpacked = tf.function(_unpacked, autograph=False, jit_compile=True)
 
     def share(self, n_blocks: int) -> Sequence[int]:
         """See `Workers.share`."""
@@ -100,10 +96,17 @@ class StrategyWorkers(descriptions.Described):
         """See `Workers.gathered`."""
         if n_blocks < self.n_workers:
             return list(own)
-        share = self.share(n_blocks)
+        leaves = tf.nest.flatten(own[0])
         # As integers, and those of the other workers as zeros: their sum is exact, in whatever order it is made.
-        summed = self._summed(tf.pad(self._packed(own), [[share[0], n_blocks - 1 - share[-1]], [0, 0]]))
-        return self._unpacked(summed, own[0])
+        rows = [tf.concat([_as_integers(leaf) for leaf in tf.nest.flatten(structure)], axis=0) for structure in own]
+        share = self.share(n_blocks)
+        summed = self._summed(tf.pad(tf.stack(rows), [[share[0], n_blocks - 1 - share[-1]], [0, 0]]))
+        sizes = [leaf.shape.num_elements() * (leaf.dtype.size // 4) for leaf in leaves]
+        return [
+            tf.nest.pack_sequence_as(own[0], [
+                _from_integers(part, leaf) for part, leaf in zip(tf.split(row, sizes), leaves)
+            ]) for row in tf.unstack(summed)
+        ]
 
     def _sum(self, values: tf.Tensor) -> tf.Tensor:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
@@ -124,23 +127,8 @@ def of_cluster(n_workers: int, index: int) -> Workers:
     return StrategyWorkers(tf.distribute.MultiWorkerMirroredStrategy(communication_options=options), n_workers, index)
 
 
-def _packed(structures: Sequence[Structure]) -> tf.Tensor:
-    """Structures of tensors as integers with the same bits: int32 [number of structures, size]."""
-    return tf.stack([
-        tf.concat([tf.reshape(tf.bitcast(leaf, tf.int32), [-1]) for leaf in tf.nest.flatten(structure)], axis=0)
-        for structure in structures
-    ])
-
-
-def _unpacked(rows: tf.Tensor, like: Structure) -> list[Structure]:
-    """The structures that `_packed` has made rows of; all are like one of them."""
-    leaves = tf.nest.flatten(like)
-    sizes = [leaf.shape.num_elements() * (leaf.dtype.size // 4) for leaf in leaves]
-    return [
-        tf.nest.pack_sequence_as(like, [
-            _from_integers(part, leaf) for part, leaf in zip(tf.split(row, sizes), leaves)
-        ]) for row in tf.unstack(rows)
-    ]
+def _as_integers(leaf: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(tf.bitcast(leaf, tf.int32), [-1])
 
 
 def _from_integers(part: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
