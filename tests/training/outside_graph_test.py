@@ -26,29 +26,31 @@ class OutsideSimulator(mapg.InGraphSimulator):
         return super().sample(joint_params, tasks, keys)
 
 
-def trainer(simulator, jit_compile, agents, critic):
+def trainer(simulator, jit_compile, agents, critic, n_blocks):
     game = mapg.IteratedMatrixGame(mapg.prisoners_dilemma(), dtype="float64")
     policies = [mapg.tabular_policy(game, agent) for agent in range(2)]
     problem = Problem(
         game=game, policies=policies, agents=agents, task_distribution=mapg.PayoffNoise(game),
         estimator=mapg.LoadedDiceEstimator(game, policies, 4, 5, critic=critic, simulator=simulator),
     )
-    return MetaTrainer(problem, TrainerSettings(chain_length=2, n_tasks=2, jit_compile=jit_compile), [0, 3])
+    settings = TrainerSettings(chain_length=2, n_tasks=2, jit_compile=jit_compile, n_blocks=n_blocks)
+    return MetaTrainer(problem, settings, [0, 3])
 
 
 class OutsideGraphTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
-        (False, (mapg.MetaMAPG(0.5), mapg.PolicyGradient(0.5, mapg.Adam(epsilon=0.1))), mapg.LeaveOneOutBaseline),
-        (True, (mapg.MetaMAPG(mapg.LearnedRates(0.5)), mapg.LOLATaylor(0.5, 0.3)), mapg.ValueNetwork),
+        (False, (mapg.MetaMAPG(0.5), mapg.PolicyGradient(0.5, mapg.Adam(epsilon=0.1))), mapg.LeaveOneOutBaseline, 1),
+        # Each task of each seed is a block of its own.
+        (True, (mapg.MetaMAPG(mapg.LearnedRates(0.5)), mapg.LOLATaylor(0.5, 0.3)), mapg.ValueNetwork, 4),
         # Who plays while looking ahead is not compiled.
-        (True, (mapg.LOLADiCE(0.5, 0.3, 2), mapg.PolicyGradient(0.5)), mapg.NoBaseline),
-        (False, (mapg.MetaMAPG(0.5), mapg.LOLADiCE(0.5, 0.3)), mapg.LeaveOneOutBaseline),
+        (True, (mapg.LOLADiCE(0.5, 0.3, 2), mapg.PolicyGradient(0.5)), mapg.NoBaseline, 2),
+        (False, (mapg.MetaMAPG(0.5), mapg.LOLADiCE(0.5, 0.3)), mapg.LeaveOneOutBaseline, 2),
     )
-    def test_meta_updates_and_evaluation_are_the_same(self, jit_compile, agents, critic):
+    def test_meta_updates_and_evaluation_are_the_same(self, jit_compile, agents, critic, n_blocks):
         results = []
         for simulator in (mapg.InGraphSimulator, OutsideSimulator):
-            one = trainer(simulator, jit_compile, agents, critic)
+            one = trainer(simulator, jit_compile, agents, critic, n_blocks)
             one.trace()
             metrics = [one.step() for _ in range(2)]
             evaluation = learning.evaluate(one, mapg.random.META_TEST, 3, 2).mean_reward
