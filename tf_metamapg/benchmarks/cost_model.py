@@ -81,7 +81,7 @@ class Prices(NamedTuple):
 
     def cost(self, case: Size | Exchange) -> float:
         """What a case costs."""
-        return float(_numbers(self.features, case) @ self.values)
+        return float(np.dot(_numbers(self.features, case), self.values))
 
     def by_name(self) -> dict[str, float]:
         """The prices by what they are of."""
@@ -104,7 +104,7 @@ def fitted(features: Features, measured: Sequence[tuple[Size | Exchange, float]]
         for chosen in map(list, itertools.combinations(range(len(scales)), n_prices)):
             values = np.zeros(len(scales))
             values[chosen] = np.linalg.lstsq(rows[:, chosen] / scales[chosen], np.ones(len(costs)), rcond=None)[0]
-            error = np.sum((rows @ (values / scales) - 1.0) ** 2)
+            error = np.sum((np.dot(rows, values / scales) - 1.0) ** 2)
             if values.min() >= 0.0 and error < least:
                 best, least = values / scales, error
     return Prices(features, best)
