@@ -42,7 +42,6 @@ class WorkloadsTest(tf.test.TestCase, parameterized.TestCase):
         started = time.time() - 100.0
         with (
             mock.patch.dict(table, {name: workload}), mock.patch.dict(workloads.WORKLOADS, {name: workload}),
-            mock.patch.dict(workloads.FITTED, {name: workload}),
             mock.patch.object(measuring, "_SECONDS_PER_REPEAT", 0.01),
         ):
             measured = measuring.measure(name, started, n_repeats=2)

@@ -113,8 +113,8 @@ FITTED = {
     "n_tasks=1": _SMALL,
     "n_tasks=1,horizon=600": _SMALL._replace(horizon=600),
     "n_tasks=1,chain_length=3": _SMALL._replace(chain_length=3),
-    "tabular": META_WORKLOADS["tabular"],
-    # The first of each axis is `tabular` again.
+    **SCALING["horizon"],
+    # The first of each axis is `tabular`.
     **{name: sizes[name] for sizes in SCALING.values() for name in [*sizes][1:]},
     **{
         f"hidden_units={units}": META_WORKLOADS["tabular"]._replace(

@@ -17,7 +17,7 @@ _CHECKED = (("wide", 1), ("chain", 1), ("long", 1), ("tabular", 2), ("wide", 2),
 _LARGE = Size(n_seeds=1000, n_tasks=32, n_trajectories=64, horizon=150, chain_length=1, n_params=10)
 _N_WORKERS_OF_LARGE = (16, 64, 256, 1000)
 # How prices are printed: the unit, and how many of it a second or a megabyte has.
-_UNITS = {"computation": ("µs", 1e6), "exchange": ("µs", 1e6), "memory": ("kB", 1e3)}
+_UNITS = {"computation": ("µs", 1e6), "memory": ("kB", 1e3), "exchange": ("µs", 1e6)}
 
 
 def measure(n_repeats: int, started: side_by_side.Started) -> dict[str, Any]:
@@ -61,10 +61,11 @@ def _fitted(updates, exchanges):
 
 
 def _show_prices(model):
-    by_part = {part: getattr(model, part).by_name() for part in _UNITS}
+    by_part = {part: prices.by_name() for part, prices in model._asdict().items()}
     terminal.heading("\nprices")
-    for part, (unit, n_units) in _UNITS.items():
-        for name, price in by_part[part].items():
+    for part, by_name in by_part.items():
+        unit, n_units = _UNITS[part]
+        for name, price in by_name.items():
             terminal.say(f"{f'{part}: {name}':<36}{n_units * price:>12.4g} {unit}")
     return by_part
 

@@ -17,6 +17,7 @@ from tf_metamapg import descriptions
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import MetaGradients
 from tf_metamapg.contracts import MetaParams
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import random
 from tf_metamapg.training import gradient_norms
 from tf_metamapg.training import link_work
@@ -106,7 +107,9 @@ class MetaUpdates:
             self._critic.gradients(chain.links, learned.critic, self._compile_fn),
         )
 
-    def _draw(self, learned: Learned, meta_update: tf.Tensor, block: tf.Tensor) -> Any:
+    def _draw(
+        self, learned: Learned, meta_update: tf.Tensor, block: tf.Tensor
+    ) -> tuple[JointParams, Structure, list[tf.Tensor]]:
         """(initial parameters, tasks, the keys of each link) of a block, from what its seeds have learned."""
         blocks, n_tasks = self._blocks, self._settings.n_tasks
         keys = blocks.seeds_of(block, self._draws.keys(random.META_TRAIN, meta_update))
