@@ -1,4 +1,4 @@
-"""Which tests are `fast`: all that take less than a fifth of a second, as `seconds.json` has it.
+"""Which tests are `fast`: all that take less than a tenth of a second, as `seconds.json` has it.
 
     pytest -m "" --measure
 
@@ -16,7 +16,7 @@ import sys
 import pytest
 
 SECONDS = pathlib.Path(__file__).parent / "seconds.json"
-LONGEST = 0.2
+LONGEST = 0.1
 
 _measured, _set_up = {}, collections.defaultdict(float)
 
