@@ -92,7 +92,8 @@ class CarriedTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         mapg.Fixed(), mapg.PolicyGradient(0.5, mapg.Adam(), entropy_bonus=0.1), mapg.PPO(0.5, n_epochs=3),
-        mapg.PolicyGradient(0.5, mapg.SGD(max_gradient_norm=0.1)),
+        mapg.PolicyGradient(0.5, mapg.SGD(max_gradient_norm=0.1)), mapg.AdvantageAlignment(0.5), mapg.MeVa(0.5),
+        mapg.JointActionActorCritic(0.5), mapg.MultiagentSoftQLearning(0.5, mapg.Adam()),
     )
     def test_no_gradient_climbs_it(self, agent):
         """What its update makes of the parameters leaves alone what is carried, which the policy writes behind it."""
@@ -100,7 +101,8 @@ class CarriedTest(tf.test.TestCase, parameterized.TestCase):
             chain = self._chain(agent, make_policy, 3)
             policy, (_, before, after) = chain.estimator.policies[0], chain.links
             objectives = links.Objectives(chain.estimator, chain.tasks, before)
-            updated = agent.update(before.agent_states[0], objectives, 0, ()).params
+            step_params = adaptation.at_step(chain.update_params[0], 1)
+            updated = agent.update(before.agent_states[0], objectives, 0, step_params).params
             params, following = before.agent_states[0].params, after.agent_states[0].params
             n_others = len(params) - policy.n_carried
             for leaf, own in zip(updated[n_others:], params[n_others:], strict=True):

@@ -74,13 +74,15 @@ class EvolvedAgent(descriptions.Described, abc.ABC):
     def meta_gradients(self, chain: adaptation.Chain, agent_index: int) -> MetaGradients:
         """See `contracts.Agent.meta_gradients`."""
         adaptation.check_chain(chain, agent_index)
+        parameter = f"{type(self).__name__}.value_weights"
+        weights = theorem.chain_weights(parameter, self._value_weights, len(chain.links) - 1)
         own = MetaParams(
             tuple(leaf[:, 0] for leaf in chain.links[0].agent_states[agent_index].params),
             tuple(leaf[:, 0] for leaf in chain.update_params[agent_index]),
         )
         noise = self.noise(chain.links[0].keys, own, agent_index)  # leaves [S, M, ...]
         shifts = tf.nest.map_structure(lambda leaf: self._stddev * tf.concat([leaf, -leaf], axis=1), noise)
-        above, below = tf.split(self._meta_values(chain, agent_index, shifts), 2, axis=1)
+        above, below = tf.split(self._meta_values(chain, agent_index, shifts, weights), 2, axis=1)
         slopes = (above - below) / (2.0 * self._stddev * self._n_perturbations)  # [S, M]
         initial, update = tf.nest.map_structure(lambda leaf: tf.einsum("sm,sm...->s...", slopes, leaf), noise)
         initial = carrying.without_carried(chain.estimator.policies[agent_index], initial)
@@ -102,8 +104,13 @@ class EvolvedAgent(descriptions.Described, abc.ABC):
             tf.reshape(part, [*part.shape[:2], *leaf.shape[1:]]) for part, leaf in zip(parts, leaves)
         ])
 
-    def _meta_values(self, chain: adaptation.Chain, agent_index: int, shifts: MetaParams) -> tf.Tensor:
-        """F of each shift of the meta-parameters, leaves [S, m, ...]: [S, m]. All are side by side as seeds."""
+    def _meta_values(
+        self, chain: adaptation.Chain, agent_index: int, shifts: MetaParams, weights: Sequence[float]
+    ) -> tf.Tensor:
+        """F of each shift of the meta-parameters, leaves [S, m, ...], with weights w_0..w_L of its links: [S, m].
+
+        All are side by side as seeds.
+        """
         n_seeds, n_shifts = tf.nest.flatten(shifts)[0].shape[:2]
 
         def repeated(structure: Structure) -> Structure:
@@ -126,8 +133,7 @@ class EvolvedAgent(descriptions.Described, abc.ABC):
             compile_fn=chain.compile_fn,
         )
         total = tf.zeros([], chain.estimator.spec.dtype)
-        parameter = f"{type(self).__name__}.value_weights"
-        for weight, link in zip(theorem.chain_weights(parameter, self._value_weights, len(found) - 1), found):
+        for weight, link in zip(weights, found):
             if weight:
                 total += weight * chain.estimator.values(link.joint_params, tasks, link.sample)[agent_index]
         return tf.reshape(tf.reduce_mean(total, axis=1), [n_seeds, n_shifts])

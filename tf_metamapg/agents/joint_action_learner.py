@@ -5,6 +5,7 @@ import weakref
 
 import tensorflow as tf
 
+from tf_metamapg import carrying
 from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import links
@@ -111,7 +112,8 @@ class JointActionLearner(GradientAgent):
             tape.watch(params)
             policy, seen = objectives.estimator.policies[agent_index], trajectory.observations[agent_index]
             log_probs = joint_actions.log_probs(policy, params, seen, actions[agent_index])
-        return tape.gradient(log_probs, params, output_gradients=weights, unconnected_gradients="zero")
+        gradients = tape.gradient(log_probs, params, output_gradients=weights, unconnected_gradients="zero")
+        return carrying.without_carried(policy, gradients)
 
     def update(
         self, state: AgentState, objectives: links.Objectives, agent_index: int, step_params: Structure

@@ -66,13 +66,14 @@ def log_probs(policy: contracts.Policy, params: Params, observations: tf.Tensor,
     """
     n_seeds, n_tasks, n_trajectories, horizon = axes.sizes(observations)[:4]
     n_actions = axes.sizes(actions)[1]
-    seen = tf.repeat(observations, n_actions, axis=2)
-    done = actions[:, tf.newaxis, tf.newaxis, :, tf.newaxis]
-    done = tf.broadcast_to(done, [n_seeds, n_tasks, n_trajectories, n_actions, horizon, *actions.shape[2:]])
-    done = tf.reshape(done, [n_seeds, n_tasks, n_trajectories * n_actions, horizon, *actions.shape[2:]])
+    # Each joint action as a task of its own, as a policy may carry something for each of its K trajectories.
+    params, seen = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, n_actions, axis=1), (params, observations))
+    done = tf.tile(actions, [1, n_tasks, *[1] * (len(actions.shape) - 2)])[:, :, tf.newaxis, tf.newaxis]
+    done = tf.broadcast_to(done, [n_seeds, n_tasks * n_actions, n_trajectories, horizon, *actions.shape[2:]])
     stepping = contracts.checked_kind("policy", policy, contracts.StepPolicy, "one that acts step by step")
     found = stepping.log_probs(params, seen, done)
-    return tf.reshape(found, [n_seeds, n_tasks, n_trajectories, n_actions, horizon])
+    found = tf.reshape(found, [n_seeds, n_tasks, n_actions, n_trajectories, horizon])
+    return tf.transpose(found, [0, 1, 3, 2, 4])
 
 
 class JointActionNetwork:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tf_metamapg import adaptation
+from tf_metamapg import carrying
 from tf_metamapg import checks
 from tf_metamapg import links
 from tf_metamapg.agents.joint_network import JointNetwork
@@ -69,7 +70,9 @@ class MeVa(JointNetworkAgent, PolicyGradient):
         with tf.GradientTape() as tape:
             tape.watch(joint_params[agent_index])
             ahead = self._network(objectives.estimator, joint_params, agent_index, step_params)
-        ahead_gradients = tape.gradient(ahead, joint_params[agent_index])
+        ahead_gradients = carrying.without_carried(
+            objectives.estimator.policies[agent_index], tape.gradient(ahead, joint_params[agent_index])
+        )
         gradients = tuple(map(tf.add, self.gradients(objectives, agent_index), ahead_gradients))
         return self.stepped_along(gradients, state, ())
 
