@@ -21,6 +21,7 @@ from absl import flags
 from tf_metamapg import checks
 from tf_metamapg.commands import endings
 from tf_metamapg.commands import help
+from tf_metamapg.commands import memory
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import terminal
@@ -83,6 +84,7 @@ def importing() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Several runs share a card: each takes of its memory what it needs, not all of it.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    memory.keep()
     try:
         held_back = tempfile.TemporaryFile()
     except OSError:  # There is no directory for it.
