@@ -1,5 +1,6 @@
 """Agents that weigh joint actions: each against its formula in NumPy, and in expectation, by enumeration."""
 
+import functools
 import itertools
 
 from absl.testing import parameterized
@@ -15,6 +16,7 @@ from tf_metamapg import checks
 from tf_metamapg import links
 from tf_metamapg.agents import joint_actions
 from tf_metamapg.numerics import random
+from tf_metamapg.testing import random_values
 
 # Alone whoever leaves the second or third action loses 12; together the first is worth 8.
 OVERGENERALISED = np.array([[8.0, -12.0, -12.0], [-12.0, 0.0, 0.0], [-12.0, 0.0, 0.0]])
@@ -229,6 +231,24 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
                 expected = network.taken(critic, trajectory._replace(actions=done))
                 np.testing.assert_allclose(values[:, :, :, number], expected, rtol=1e-12)
             self.assertGreater(np.ptp(values[0, 0, 0, :, 0]), 1e-3)
+
+    @parameterized.parameters(
+        mapg.tabular_policy, functools.partial(mapg.gru_policy, units=3),
+        functools.partial(mapg.carried_state_policy, n_trajectories=3, make_policy=mapg.gru_policy),
+        functools.partial(mapg.opponent_features_policy, make_policy=mapg.mlp_policy),
+    )
+    def test_log_probs_are_those_of_one_joint_action_after_another(self, make_policy):
+        """Of every seed, task and trajectory, with what is carried for it."""
+        policy = make_policy(mapg.IteratedMatrixGame(mapg.prisoners_dilemma(), dtype="float64"), 0)
+        params, rng = random_values.params(policy, [2, 2]), np.random.default_rng(1)
+        observations = tf.constant(rng.integers(5, size=[2, 2, 3, 4]), tf.int32)
+        actions = tf.constant(rng.integers(2, size=[2, 5]), tf.int32)
+        found = joint_actions.log_probs(policy, params, observations, actions)
+        self.assertEqual(found.shape, [2, 2, 3, 5, 4])
+        for index in range(5):
+            own = tf.broadcast_to(actions[:, index, tf.newaxis, tf.newaxis, tf.newaxis], observations.shape)
+            expected = policy.log_probs(params, observations, own)
+            np.testing.assert_allclose(found[:, :, :, index], expected, rtol=1e-12, atol=1e-12)
 
     def test_joint_actions(self):
         keys = random.root_keys([3, 4])

@@ -9,28 +9,42 @@ import unittest
 from absl.testing import absltest
 from absl.testing import parameterized
 
-# What of 200 MB, which a thread has taken, touched and given back, the process still has.
+# What two threads, which have taken, touched and given back 200 MB each, leave to a process that runs a command, or to
+# another one.
 _KEPT = """
-import ctypes, resource, sys, threading
-from tf_metamapg.commands import memory
+import ctypes, resource, sys, threading, types
+from absl import flags
+from tf_metamapg.commands import common
 
 def megabytes():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize() / 1e6
 
 def use():
-    library.free(library.memset(library.malloc(size), 1, size))
+    taken.wait()
+    place = library.memset(library.malloc(size), 1, size)
+    taken.wait()
+    library.free(place)
 
-if sys.argv[1] == "keep":
-    memory.keep()
+def work(arguments):
+    before = megabytes()
+    threads = [threading.Thread(target=use) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(megabytes() - before)
+
+taken = threading.Barrier(2)
 library, size = ctypes.CDLL(None), ctypes.c_size_t(200_000_000)
 library.malloc.restype = library.memset.restype = ctypes.c_void_p
 library.free.argtypes, library.memset.argtypes = [ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-before = megabytes()
-thread = threading.Thread(target=use)
-thread.start()
-thread.join()
-print(megabytes() - before)
+if sys.argv[1] == "command":
+    command = types.ModuleType("command")
+    command.FLAGS = flags.FlagValues()
+    common.run(sys.argv[:1], command, work, lambda: "")
+else:
+    work([])
 """
 
 
@@ -38,15 +52,18 @@ print(megabytes() - before)
 class MemoryTest(parameterized.TestCase):
 
     @parameterized.parameters(
-        ("keep", {}, True), ("leave", {}, False), ("keep", {"MALLOC_ARENA_MAX": "4"}, False),
-        ("keep", {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4"}, False),
+        ("command", {}, True), ("other", {}, False), ("command", {"MALLOC_ARENA_MAX": "4"}, False),
+        ("command", {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4"}, False),
     )
-    def test_what_a_thread_had_is_kept(self, what, variables, expected):
+    def test_what_threads_had_is_kept(self, what, variables, expected):
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
         result = subprocess.run(
             [sys.executable, "-c", _KEPT, what], env=kept | variables, check=True, stdout=subprocess.PIPE, text=True
         )
-        (self.assertGreater if expected else self.assertLess)(float(result.stdout), 100.0)
+        if expected:
+            self.assertGreater(float(result.stdout), 390.0)
+        else:
+            self.assertLess(float(result.stdout), 100.0)
 
 
 if __name__ == "__main__":

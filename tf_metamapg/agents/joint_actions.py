@@ -66,14 +66,23 @@ def log_probs(policy: contracts.Policy, params: Params, observations: tf.Tensor,
     """
     n_seeds, n_tasks, n_trajectories, horizon = axes.sizes(observations)[:4]
     n_actions = axes.sizes(actions)[1]
-    # Each joint action as a task of its own, as a policy may carry something for each of its K trajectories.
-    params, seen = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, n_actions, axis=1), (params, observations))
-    done = tf.tile(actions, [1, n_tasks, *[1] * (len(actions.shape) - 2)])[:, :, tf.newaxis, tf.newaxis]
-    done = tf.broadcast_to(done, [n_seeds, n_tasks * n_actions, n_trajectories, horizon, *actions.shape[2:]])
     stepping = contracts.checked_kind("policy", policy, contracts.StepPolicy, "one that acts step by step")
-    found = stepping.log_probs(params, seen, done)
-    found = tf.reshape(found, [n_seeds, n_tasks, n_actions, n_trajectories, horizon])
-    return tf.transpose(found, [0, 1, 3, 2, 4])
+    done_shape = actions.shape[2:]
+    if isinstance(policy, contracts.CarryingPolicy):
+        # Each joint action as a task of its own, since something may be carried for each of the K trajectories.
+        params, seen = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, n_actions, axis=1), (params, observations))
+        done = actions[:, tf.newaxis, :, tf.newaxis, tf.newaxis]
+        done = tf.broadcast_to(done, [n_seeds, n_tasks, n_actions, n_trajectories, horizon, *done_shape])
+        done = tf.reshape(done, [n_seeds, n_tasks * n_actions, n_trajectories, horizon, *done_shape])
+        found = stepping.log_probs(params, seen, done)
+        found = tf.reshape(found, [n_seeds, n_tasks, n_actions, n_trajectories, horizon])
+        return tf.transpose(found, [0, 1, 3, 2, 4])
+    # As a trajectory of its own.
+    done = actions[:, tf.newaxis, tf.newaxis, :, tf.newaxis]
+    done = tf.broadcast_to(done, [n_seeds, n_tasks, n_trajectories, n_actions, horizon, *done_shape])
+    done = tf.reshape(done, [n_seeds, n_tasks, n_trajectories * n_actions, horizon, *done_shape])
+    found = stepping.log_probs(params, tf.repeat(observations, n_actions, axis=2), done)
+    return tf.reshape(found, [n_seeds, n_tasks, n_trajectories, n_actions, horizon])
 
 
 class JointActionNetwork:

@@ -4,9 +4,9 @@ For every other agent j an encoder f and an imitator g learn, after every link o
 
     mean over k, t of log g(a^j_kt | o^j_kt, e^j_{k-1}),    e^j_k = mean over t of f(o^j_kt, a^j_kt),
 
-so that what an episode says of an agent must help to tell what it does in another one. Before the first stands the
-last; of K = 1 there is no other one, and imitators are told what they shall tell. What the agent's policy is given is
-the mean of e^j_k over the K episodes, see `embedding_policy`. Grover et al. also have embeddings tell agents apart
+with e^j_{-1} = e^j_{K-1}, so that what an episode says of an agent must help to tell what it does in another one. (With
+K = 1 the imitator is given the embedding of the very episode that it has to predict.) What the agent's policy is given
+is the mean of e^j_k over the K episodes, see `embedding_policy`. Grover et al. also have embeddings tell agents apart
 (identification); here an agent meets one of a kind in every task, and there is nobody to tell it apart from.
 """
 

@@ -45,6 +45,7 @@ def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], N
         exit status: 0, 1 if a run had to stop or nobody reads what it says, 2 for input that cannot be used. SIGHUP,
         SIGINT and SIGTERM end the process, with 128 and the number of the signal.
     """
+    memory.keep()
     if hasattr(sys.stdout, "reconfigure"):
         # A locale need not have every letter that is printed.
         sys.stdout.reconfigure(errors="replace")
@@ -84,7 +85,6 @@ def importing() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Several runs share a card: each takes of its memory what it needs, not all of it.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    memory.keep()
     try:
         held_back = tempfile.TemporaryFile()
     except OSError:  # There is no directory for it.

@@ -1,8 +1,8 @@
 """How the processes of commands take memory from the system: once, and not anew for every meta-update.
 
 What is compiled takes its buffers from the C library when it starts, and gives them back when it ends. By default the
-GNU C library hands large ones back to the system, which has to clear every page of them the next time: a quarter of
-what a meta-update takes where they are hundreds of megabytes.
+GNU C library hands large ones back to the system, which has to clear every page of them the next time;
+`docs/performance.md` says what that takes. In return a process holds what it has had at its peak until it ends.
 """
 
 import ctypes
@@ -15,9 +15,10 @@ _OPTIONS = {-1: -1, -4: 0, -8: 1}
 
 
 def keep() -> None:
-    """Has this process keep the memory that it has had, unless its environment says how memory is taken.
+    """Has this process keep the memory that it has had; not if a variable is set that says how memory is taken.
 
-    To be called before there are threads. Other C libraries than GNU's are left as they are.
+    Such as MALLOC_ARENA_MAX or GLIBC_TUNABLES. To be called before there are threads, as those that are there already
+    have heaps of their own. Other C libraries than GNU's are left as they are.
     """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return

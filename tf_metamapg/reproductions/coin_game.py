@@ -97,9 +97,9 @@ def _text(learned):
             "work. With recurrent policies Advantage Alignment had two short trials, Adam's steps 0.005 and weight 1,",
             "and 0.002 and 0.2: players learned to avoid coins, or nothing changed.",
             "Numbers of updates were fixed before. Own coins while they learn, in the mean over seeds, at the most, at",
-            "the least after that, and at last:", "; ".join(_turns(name, learned) for name in ADVANTAGES) + ".",
-            "Means that fall and rise again are those of learners that are not steady. What moves them is not",
-            "known: with exact values Advantage Alignment was steady, and LOQA was not.",
+            "the least after that, and before the last update:",
+            "; ".join(_turns(name, learned) for name in ADVANTAGES) + ".",
+            "What moves them is not known: with exact values Advantage Alignment was steady, and LOQA was not.",
         )
         + results.markdown_table(
             ["learner", "policy", "updates", "environment steps", "own coins", "of each seed", "reward",

@@ -106,7 +106,7 @@ class MetricsLog:
                 for agent_index, agent_means in enumerate(means) for name, mean in zip(self._names, agent_means)
                 if not np.isnan(mean)
             ]
-        # As one event with all values: of one for each, writing takes as long as a small meta-update.
+        # One event with all values: one for each would take as long to write as a small meta-update.
         with self._events.as_default(step=int(rows[0][0])):
             tf.summary.experimental.write_raw_pb(b"".join(event.SerializeToString() for event in events))
 
