@@ -94,7 +94,7 @@ REPRODUCTIONS = {
     "half_cheetah": Reproduction(
         "Learning among learning teammates in two-agent HalfCheetah",
         "after the protocol of Kim et al. 2021, with fewer samples and meta-updates",
-        "40 min",
+        "30 min",
     ),
     "coala_ipd": Reproduction(
         "COALA-PG shapes naive learners in the iterated prisoner's dilemma",

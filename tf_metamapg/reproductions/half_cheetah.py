@@ -77,10 +77,6 @@ def _text(curves: Mapping[str, np.ndarray], remarks: Mapping[str, Sequence[Any]]
             "from initial policies as they are drawn; their inner step is the best of", ", ".join(map(str, RATES)),
             "in meta-validation, and the time is that of all of these. All seeds meet the same teammates.",
         )
-        + results.paragraph(
-            "Inner updates this short change little: what sets methods apart here are initial policies, which the two",
-            "meta-agents have learned and the others have not. Longer ones drown the opponent-shaping term in noise.",
-        )
         + results.markdown_table(
             ["method", "area", *map(str, range(n_links)), "inner step", "meta-updates", "time"], table
         )

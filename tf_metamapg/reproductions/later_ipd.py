@@ -126,9 +126,8 @@ def _text(learned, n_seeds):
             "which remember all of it; the columns need not agree.",
         )
         + results.paragraph(
-            "How they cooperate is another thing than how much: with who has just defected on them (CD), fewer than",
-            f"every second time: {', '.join(_retaliating(learned)) or 'nobody'}. Where cooperation pays all the same,",
-            "it is no tit for tat.",
+            "Fewer than every second time, in the mean, cooperate with who has just defected on them (CD):",
+            f"{', '.join(_retaliating(learned)) or 'nobody'}.",
         )
     )
 

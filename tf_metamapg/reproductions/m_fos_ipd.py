@@ -89,8 +89,7 @@ def _text(courses, n_warm):
         )
         + results.paragraph(
             "Published: Lu et al. 2022, of the same game and learner, by a meta-policy of another kind. Of self-play",
-            "they say that it leads to cooperation; the figure was not looked up. From new meta-policies, evolution",
-            "strategies find mutual defection here.",
+            "they say that it leads to cooperation; the figure was not looked up.",
         )
         + results.markdown_table(
             ["case", "reward of M-FOS", "reward of the other", "mean of both, over seeds", "published"], table

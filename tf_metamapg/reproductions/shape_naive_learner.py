@@ -73,8 +73,7 @@ def _text(curves):
             "interval over seeds; held-out learners, exact gradients, γ = 0.96. Everything is as",
             "`shape_naive_learner.gin` says, but for the agent; one that learns no initial policy has a new one,",
             "θ ~ N(0, 1), in every task, and a step of 1. LOLA (a) is `LOLAShaping`, LOLA (b) `LOLATaylor`. No policy",
-            "can make a learner that looks after itself give more than −0.5 for good; what is above that comes from",
-            "updates that follow the gradient too far.",
+            "can make a learner that looks after itself give more than −0.5 for good.",
         )
         + results.paragraph(
             "Published: the shaper's reward / the learner's, of the same game, steps and initial policies. LOLA is the",

@@ -136,7 +136,7 @@ def _text(climbs, n_seeds, n_updates):
             "anonymous submission on factorised soft values (FSV, 2020), has MADDPG, deterministic policies with",
             "joint-action critics, at the narrow top in 2 of 20 runs and at the wide one in 18. The temperature's",
             "start and fall, K and the size of Q were chosen for soft Q-learning by a few trials with seeds 0 to 9,",
-            "which are among those of the table; others give other fractions. The other agents were not tuned.",
+            "which are among those of the table. The other agents were not tuned.",
         )
     ).rstrip() + "\n"
 
