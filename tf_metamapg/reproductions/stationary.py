@@ -126,9 +126,9 @@ def _text(curves: Mapping[tuple[str, str], np.ndarray], steps, rates):
             f"{', '.join(f'{rate:g}' for rate in rates)} in meta-validation. The first six take what the others will",
             "do for given, though critics of the joint action and opponent features know what they have done; the",
             "others look ahead, shape or meta-learn. Critics that learn within the chain make a step of Adam for each",
-            "update, from where they are drawn; LookAhead and LOLA-DiCE assume steps of 1 of the others. K = 64 and",
-            "T = 50 throughout. Intervals cover seeds and tasks, not where critics begin, which is the same for all seeds,",
-            "and not the choice of personas.",
+            "update, from where they are drawn; LookAhead and LOLA-DiCE assume steps of 1 of the others. K = 64 and T",
+            "= 50 throughout. Intervals cover seeds and tasks, not where critics begin, which is the same for all",
+            "seeds, and not the choice of personas.",
         )
         + results.markdown_table(
             ["setting", "method", "inner step", "start", "after 1", "after 3", "at the end", "mean"], table,
