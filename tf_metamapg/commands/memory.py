@@ -1,8 +1,8 @@
-"""How the processes of commands take memory from the system: once, and not anew for every meta-update.
+"""Settings of malloc, by which a process keeps memory that is freed, and need not map it again.
 
-What is compiled takes its buffers from the C library when it starts, and gives them back when it ends. By default the
-GNU C library hands large ones back to the system, which has to clear every page of them the next time;
-`docs/performance.md` says what that takes. In return a process holds what it has had at its peak until it ends.
+Compiled functions allocate their buffers at each call, and free them at its end. By default the GNU C library returns
+large ones to the system, and each of their pages is a page fault at the next call; `docs/performance.md` has what that
+takes. In return a process holds its peak until it ends.
 """
 
 import ctypes
@@ -15,10 +15,11 @@ _OPTIONS = {-1: -1, -4: 0, -8: 1}
 
 
 def keep() -> None:
-    """Has this process keep the memory that it has had; not if a variable is set that says how memory is taken.
+    """Lets this process keep memory that is freed.
 
-    Such as MALLOC_ARENA_MAX or GLIBC_TUNABLES. To be called before there are threads, as those that are there already
-    have heaps of their own. Other C libraries than GNU's are left as they are.
+    If the environment has settings of malloc (MALLOC_... or GLIBC_TUNABLES), these hold instead. To be called before
+    there are threads, as those that there are already have heaps of their own. Other C libraries than GNU's are left
+    as they are.
     """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return
