@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import functools
+import importlib
 import io
 import itertools
 import json
@@ -636,7 +637,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
 
     def run_command(self, *arguments):
-        for name in ("list", "output_dir"):
+        for name in ("list", "output_dir", "jobs"):
             reproduce.FLAGS[name].unparse()
         with (
             contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.redirect_stderr(io.StringIO()) as stderr
@@ -648,7 +649,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         outcome = self.run_command("--list")
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         for name, result in reproduce.REPRODUCTIONS.items():
-            for part in (name, *result):
+            for part in (name, result.title, result.source, result.duration):
                 self.assertIn(part, outcome.stdout)
 
     def test_help(self):
@@ -676,6 +677,38 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(f"`bin/reproduce figure_1 --output_dir={output_dir}`", report)
         self.assertIn(f"## {catalogue.REPRODUCTIONS['figure_1'].title}", report)
         self.assertNotIn(catalogue.REPRODUCTIONS["figure_2"].title, report)
+
+    def test_what_is_made_of_runs(self):
+        for name, result in catalogue.REPRODUCTIONS.items():
+            module = importlib.import_module(f"tf_metamapg.reproductions.{name}")
+            self.assertEqual(hasattr(module, "runs"), result.has_runs, name)
+            if result.has_runs:
+                runs = [*module.runs().values()]
+                self.assertGreater(len(runs), 1)
+                self.assertLen({run.name for run in runs}, len(runs))
+                for run in runs:
+                    self.assertTrue(run.gin_file().exists())
+
+    @mock.patch.object(figure_3, "METHODS", {"LOLA-DiCE": "ipd_lola", "Meta-MAPG": "ipd_exact"})
+    @mock.patch.object(figure_3, "BINDINGS", (*command_line.TINY, "train.jit_compile = False"))
+    @pytest.mark.slow
+    def test_runs_of_a_result_side_by_side(self):
+        """They are what the result is made of, bit for bit, and a result that is not made of runs is one job."""
+        numbers = []
+        for n_jobs in (1, 2):
+            output_dir = self.directory / f"{n_jobs}"
+            outcome = self.run_command("figure_3", "figure_1", f"--output_dir={output_dir}", f"--jobs={n_jobs}")
+            self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+            numbers.append([(output_dir / name / "numbers.csv").read_bytes() for name in ("figure_3", "figure_1")])
+            report = (output_dir / "RESULTS.md").read_text("utf-8")
+            for name in ("figure_3", "figure_1"):
+                self.assertIn(f"({name}/figure.png)", report)
+        self.assertEqual(*numbers)
+        for job in (*(f"figure_3, {config}" for config in figure_3.METHODS.values()), "figure_1"):
+            self.assertIn(f"\n{job}: ", f"\n{outcome.stdout}")
+        # Afterwards there is nothing left to train.
+        _, afterwards = outcome.stdout.split("\nfigure_3: Learning to learn")
+        self.assertEqual(afterwards.count("this run has ended; nothing is computed"), 2)
 
     @parameterized.parameters(
         ((), "name what to reproduce, one of figure_1"), (("figure_9",), "name = 'figure_9': must be one of figure_1"),

@@ -2,12 +2,14 @@
 
     bin/reproduce --list
     bin/reproduce figure_3
+    bin/reproduce personas_ipd --jobs=2
     bin/reproduce figure_1 exact_ipd --output_dir=results
 
 The first line says what there is and how long it takes; the last replaces what
 the repository holds in results/. Without --output_dir nothing there is
-touched. RESULTS.md has all that was reproduced. Where the package is
-installed, tf-metamapg-reproduce is the same.
+touched. RESULTS.md has all that was reproduced. With --jobs=2, two of the runs
+that a result is made of are trained at once. Where the package is installed,
+tf-metamapg-reproduce is the same.
 """
 
 import importlib
@@ -29,7 +31,7 @@ flags.DEFINE_string(
     "Where a directory for each result, and RESULTS.md about all of them, go; what is there already is replaced.",
     flag_values=FLAGS,
 )
-jobs.define_flag(FLAGS, "results")
+jobs.define_flag(FLAGS, "runs, or results that are not made of runs,")
 
 
 def run(argv: list[str]) -> int:
@@ -56,18 +58,31 @@ def _run(names, processes):
     output_dir = common.directory("--output_dir", FLAGS.output_dir)
     for name in names:
         common.directory("--output_dir", str(output_dir / name))
-    if FLAGS.jobs > 1 and len(names) > 1:
-        processes.run([jobs.Job(name, ["reproduce", name, f"--output_dir={output_dir}"]) for name in names], FLAGS.jobs)
+    if FLAGS.jobs > 1:
+        processes.run([job for name in names for job in _jobs(name, output_dir)], FLAGS.jobs)
         files.write_text(output_dir / "RESULTS.md", _report(output_dir))
-        return
+        names = [name for name in names if REPRODUCTIONS[name].has_runs]
     for name in names:
         terminal.say(f"{name}: {REPRODUCTIONS[name].title}, about {REPRODUCTIONS[name].duration}")
-        with common.importing():
-            module = importlib.import_module(f"tf_metamapg.reproductions.{name}")
-        module.reproduce(output_dir / name)
+        _module(name).reproduce(output_dir / name)
         terminal.markdown(f"\n{(output_dir / name / 'table.md').read_text('utf-8')}")
         files.write_text(output_dir / "RESULTS.md", _report(output_dir))
         terminal.say(f"figure, numbers and table: {output_dir / name}; all results: {output_dir / 'RESULTS.md'}")
+
+
+def _module(name):
+    with common.importing():
+        return importlib.import_module(f"tf_metamapg.reproductions.{name}")
+
+
+def _jobs(name, output_dir):
+    """What is trained for a result, if that is made of runs; otherwise all of it."""
+    if not REPRODUCTIONS[name].has_runs:
+        return [jobs.Job(name, ["reproduce", name, f"--output_dir={output_dir}"])]
+    return [
+        job for run in _module(name).runs().values()
+        for job in jobs.training(f"{name}, {run.name}", str(run.gin_file()), run.bindings, run.path(output_dir / name))
+    ]
 
 
 def _listing():

@@ -17,6 +17,16 @@ SHAPERS = {
 COLOURS = dict(zip(SHAPERS, ("C0", "C3", "C7")))
 
 
+def runs(bindings: Sequence[str] = ()) -> dict[str, protocols.Run]:
+    """What is trained, by the agent's name; see `reproduce`."""
+    return {
+        name: protocols.Run(
+            name.lower().translate(str.maketrans(" -", "__")), "ipd_coala", (*own_bindings, *bindings)
+        )
+        for name, own_bindings in SHAPERS.items()
+    }
+
+
 def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
     """Trains and evaluates the agent as `ipd_coala.gin` says, and with a part of it left out; writes the results.
 
@@ -24,12 +34,7 @@ def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
         directory: where to.
         bindings: gin bindings that come after those of the protocol.
     """
-    curves = {}
-    for name, own_bindings in SHAPERS.items():
-        run = name.lower().translate(str.maketrans(" -", "__"))
-        curves[name] = protocols.meta_test_curves(
-            protocols.train_config(directory, run, "ipd_coala", (*own_bindings, *bindings))
-        )
+    curves = protocols.meta_test_curves(protocols.train(directory, runs(bindings)))
     rows = [
         [name, seed, update, *(f"{value:.9g}" for value in rewards[seed, update])]
         for name, rewards in curves.items()

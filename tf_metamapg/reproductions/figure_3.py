@@ -16,6 +16,11 @@ PUBLISHED = {"naive": "near −2", "LOLA-DiCE": "many updates", "Meta-PG": "−2
 SHOWN = (0, 1, 2, 5, 10, 30, 100, 300)
 
 
+def runs(bindings: Sequence[str] = ()) -> dict[str, protocols.Run]:
+    """What is trained, by the method's name; see `reproduce`."""
+    return {name: protocols.Run(config, config, (*BINDINGS, *bindings)) for name, config in METHODS.items()}
+
+
 def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
     """Trains and evaluates all methods as their gin configs say, and writes the results.
 
@@ -25,12 +30,7 @@ def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
         directory: where to.
         bindings: gin bindings that come after those of the protocol.
     """
-    curves = {
-        name: protocols.meta_test_curves(
-            protocols.train_config(directory, config, config, (*BINDINGS, *bindings))
-        )
-        for name, config in METHODS.items()
-    }
+    curves = protocols.meta_test_curves(protocols.train(directory, runs(bindings)))
     rows = [
         [name, seed, update, *(f"{value:.9g}" for value in values)]
         for name, rewards in curves.items()

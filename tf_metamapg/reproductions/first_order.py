@@ -18,6 +18,17 @@ N_INNER_UPDATES = 10
 SHOWN = (0, 1, 2, 3, 5, 10)
 
 
+def runs(lengths: Sequence[int] = LENGTHS, bindings: Sequence[str] = ()) -> dict[tuple[str, int], protocols.Run]:
+    """What is trained, by the agent's name and L; see `reproduce`."""
+    return {
+        (name, length): protocols.Run(f"{agent}_{length}", CONFIG, (
+            f"train.agents = [@{agent}(), @{agent}()]", f"{agent}.inner_learning_rate = 2.0",
+            f"train.chain_length = {length}", f"train.n_inner_updates = {N_INNER_UPDATES}", *bindings,
+        ))
+        for length in lengths for name, agent in AGENTS.items()
+    }
+
+
 def reproduce(directory: files.PathLike, lengths: Sequence[int] = LENGTHS, bindings: Sequence[str] = ()) -> None:
     """Trains and evaluates all agents in self-play as the config says, and writes the results.
 
@@ -26,16 +37,7 @@ def reproduce(directory: files.PathLike, lengths: Sequence[int] = LENGTHS, bindi
         lengths: L, the inner updates that are trained for.
         bindings: gin bindings that come after those of the protocol.
     """
-    curves = {}
-    for length in lengths:
-        for name, agent in AGENTS.items():
-            curves[name, length] = protocols.meta_test_curves(protocols.train_config(
-                directory, f"{agent}_{length}", CONFIG,
-                (
-                    f"train.agents = [@{agent}(), @{agent}()]", f"{agent}.inner_learning_rate = 2.0",
-                    f"train.chain_length = {length}", f"train.n_inner_updates = {N_INNER_UPDATES}", *bindings,
-                ),
-            ))
+    curves = protocols.meta_test_curves(protocols.train(directory, runs(lengths, bindings)))
     rows = [
         [name, length, seed, update, *(f"{value:.9g}" for value in rewards[seed, update])]
         for (name, length), rewards in curves.items() for seed, update in np.ndindex(rewards.shape[:2])

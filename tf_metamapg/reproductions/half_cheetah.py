@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -29,12 +28,14 @@ def reproduce(
         bindings: gin bindings that come after those of `half_cheetah.gin`.
         teammates_bindings: the same of `half_cheetah_teammates.gin`.
     """
-    teammates = protocols.train_config(directory, "teammates", "half_cheetah_teammates", teammates_bindings)
-    snapshots = pathlib.Path(directory) / "runs" / "teammates" / "snapshots" / "agent_1"
+    run = protocols.Run("teammates", "half_cheetah_teammates", tuple(teammates_bindings))
+    teammates = protocols.train(directory, {run.name: run})[run.name]
+    snapshots = run.path(directory) / "snapshots" / "agent_1"
     bindings = (f"Snapshots.directory = {str(snapshots)!r}", *SHARED, *bindings)
     curves, remarks = {}, {}
     for method in personas.METHODS:
-        summary, *others = personas.outcome(directory, "mlp", "half_cheetah", method, bindings, RATES)
+        own_runs = personas.method_runs("mlp", "half_cheetah", method, bindings, RATES)
+        summary, *others = personas.train_and_choose(directory, own_runs)
         curves[method] = personas.own_rewards(summary["meta_test"])
         remarks[method] = [others[0], summary["meta_updates"], f"{others[1]:.0f}"]
     rows = [

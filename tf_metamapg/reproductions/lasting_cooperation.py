@@ -1,7 +1,7 @@
 """How long cooperation lasts between two meta-agents, by how many inner updates they are trained for."""
 
 from collections.abc import Sequence
-import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -36,21 +36,22 @@ def reproduce(
     """
     if stages is None:
         stages = configs.Config([gin_reader.SHIPPED / f"{CONFIG}.gin"], [], None).experiment.stages
-    curves = {}
+    summaries: dict[tuple[str, float, int], dict[str, Any]] = {}
     for kind in kinds:
         for inner_step in inner_steps:
             started_from = None
             for stage in stages:
                 name = f"{kind}_{inner_step:g}_{stage.chain_length}"
-                summary = protocols.train_config(directory, name, CONFIG, (
+                run = protocols.Run(name, CONFIG, (
                     "train.earlier_stages = []", f"train.chain_length = {stage.chain_length}",
                     f"train.n_meta_updates = {stage.n_meta_updates}",
                     f"train.meta_learning_rate = {stage.meta_learning_rate}",
                     f"MetaMAPG.inner_learning_rate = {inner_step}", f"train.init_from = {started_from!r}",
                     *KINDS[kind], *bindings,
                 ))
-                curves[kind, inner_step, stage.chain_length] = protocols.meta_test_curves(summary)
-                started_from = str(pathlib.Path(directory) / "runs" / name)
+                summaries |= protocols.train(directory, {(kind, inner_step, stage.chain_length): run})
+                started_from = str(run.path(directory))
+    curves = protocols.meta_test_curves(summaries)
     rows = [
         [kind, inner_step, length, seed, update, *(f"{value:.9g}" for value in rewards[seed, update])]
         for (kind, inner_step, length), rewards in curves.items() for seed, update in np.ndindex(rewards.shape[:2])

@@ -34,6 +34,15 @@ HEADER = (
 )
 
 
+def runs(configs: Mapping[str, str], bindings: Sequence[str] = ()) -> dict[tuple[str, str, str], protocols.Run]:
+    """What is trained, by the policy, the method and the inner step; see `reproduce`."""
+    return {
+        (policy, method, inner_step): run
+        for policy, config in configs.items() for method in METHODS
+        for inner_step, run in method_runs(policy, config, method, bindings).items()
+    }
+
+
 def reproduce(directory: files.PathLike, configs: Mapping[str, str], bindings: Sequence[str] = ()) -> None:
     """Trains and evaluates all methods with every policy, and writes the results.
 
@@ -45,7 +54,8 @@ def reproduce(directory: files.PathLike, configs: Mapping[str, str], bindings: S
     rows: list[list[Any]] = []
     for policy, config in configs.items():
         for method in METHODS:
-            summary, inner_step, seconds = outcome(directory, policy, config, method, bindings)
+            own_runs = method_runs(policy, config, method, bindings)
+            summary, inner_step, seconds = train_and_choose(directory, own_runs)
             curves = own_rewards(summary["meta_test"])
             rows.extend(
                 [policy, method, inner_step, summary["meta_updates"], f"{seconds:.0f}", seed, update, f"{value:.9g}"]
@@ -74,70 +84,82 @@ def write(directory: files.PathLike, configs: Mapping[str, str], rows: Sequence[
     results.save(directory, _figure(curves), HEADER, rows, _text(configs, curves, remarks))
 
 
-def outcome(
-    directory: files.PathLike, policy: str, config: str, method: str, bindings: Sequence[str],
-    rates: Sequence[float] | None = None,
-) -> tuple[dict[str, Any], str, float]:
-    """Trains and evaluates one method.
+def method_runs(
+    policy: str, config: str, method: str, bindings: Sequence[str], rates: Sequence[float] | None = None,
+) -> dict[str, protocols.Run]:
+    """What is trained for one method, by its inner step, which is 'learned' for a meta-agent.
 
     Args:
-        directory: of the reproduction.
         policy: what the meta-agent's policy is called.
         config: the name of a gin config.
         method: one of `METHODS`.
         bindings: gin bindings that come last.
         rates: inner steps for agents that choose no initial policy; by default `RATES`.
-
-    Returns:
-        (summary, its inner step or 'learned', seconds of all runs that it took).
     """
     name = f"{policy}_{method}".lower().replace("-", "_").replace(" ", "_")
     if method in META_AGENTS:
-        summary = protocols.train_config(directory, name, config, (*META_AGENTS[method], *bindings))
-        return summary, "learned", summary["wall_seconds"]
-    return best_of_rates(directory, name, config, ORDINARY_AGENTS[method], bindings, RATES if rates is None else rates)
+        return {"learned": protocols.Run(name, config, (*META_AGENTS[method], *bindings))}
+    return rate_runs(name, config, ORDINARY_AGENTS[method], bindings, RATES if rates is None else rates)
 
 
-def best_of_rates(
-    directory: files.PathLike, name: str, config: str, templates: Sequence[str], bindings: Sequence[str],
-    rates: Sequence[float], agents: Sequence[int] = (0,),
-) -> tuple[dict[str, Any], str, float]:
-    """Lets agents learn with several inner steps that choose no initial policy; the best in meta-validation counts.
+def rate_runs(
+    name: str, config: str, templates: Sequence[str], bindings: Sequence[str], rates: Sequence[float]
+) -> dict[str, protocols.Run]:
+    """Runs of agents that choose no initial policy, by the inner step.
 
     Args:
-        directory: of the reproduction.
         name: of the runs, before the inner step.
         config: the name of a gin config.
         templates: gin bindings with {} where an inner step is to stand.
         bindings: gin bindings that come last.
         rates: inner steps.
+    """
+    return {
+        f"{rate:g}": protocols.Run(
+            f"{name}_{rate}", config, (*(template.format(rate) for template in templates), *bindings)
+        )
+        for rate in rates
+    }
+
+
+def train_and_choose(
+    directory: files.PathLike, runs_by_step: Mapping[str, protocols.Run], agents: Sequence[int] = (0,)
+) -> tuple[dict[str, Any], str, float]:
+    """Trains with each inner step; where there are several, the best in meta-validation counts.
+
+    Args:
+        directory: of the reproduction.
+        runs_by_step: what is trained, by the inner step.
         agents: indices of those whose mean reward counts.
 
     Returns:
         (summary, the inner step, seconds of all runs that it took).
     """
-    summaries = {
-        rate: protocols.train_config(
-            directory, f"{name}_{rate}", config, (*(template.format(rate) for template in templates), *bindings)
-        )
-        for rate in rates
-    }
-    validated = {
-        rate: protocols.meta_validation_curves(directory, f"{name}_{rate}", summary)[..., [*agents]].mean(axis=-1)
-        for rate, summary in summaries.items()
-    }
-    best = max(rates, key=lambda rate: area(validated[rate]).mean())
-    return summaries[best], f"{best:g}", sum(summary["wall_seconds"] for summary in summaries.values())
+    summaries = protocols.train(directory, runs_by_step)
+    best, *others = runs_by_step
+    if others:
+        areas = {
+            step: area(_mean_over(
+                protocols.meta_validation_curves(directory, run, summaries[step]), agents
+            )).mean()
+            for step, run in runs_by_step.items()
+        }
+        best = max(areas, key=areas.__getitem__)
+    return summaries[best], best, sum(summary["wall_seconds"] for summary in summaries.values())
 
 
 def own_rewards(evaluation: Mapping[str, Any], agents: Sequence[int] = (0,)) -> np.ndarray:
     """The mean reward of some agents, by default of the meta-agent: array [S, L + 1]."""
-    return np.array(evaluation["average_reward"])[..., [*agents]].mean(axis=-1)
+    return _mean_over(np.array(evaluation["average_reward"]), agents)
 
 
 def area(curves: np.ndarray) -> np.ndarray:
     """Under the curve from the first update on, per update: what the meta-value weighs. [S, L + 1] → [S]."""
     return curves[:, 1:].mean(axis=1)
+
+
+def _mean_over(rewards, agents):
+    return rewards[..., [*agents]].mean(axis=-1)
 
 
 def _text(configs, curves, remarks):

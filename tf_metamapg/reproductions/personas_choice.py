@@ -5,10 +5,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_metamapg.reproductions import personas
+from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 
 CONFIGS = {"prisoner's dilemma": "personas_ipd_tabular", "rock-paper-scissors": "personas_rps_tabular"}
+
+
+def runs(
+    n_populations: int = 10, n_seeds: int = 4, bindings: Sequence[str] = ()
+) -> dict[tuple[str, str, int], protocols.Run]:
+    """What is trained, by the game, the method and the population; see `reproduce`."""
+    return {
+        (game, method, population): run
+        for game, config in CONFIGS.items() for method in personas.META_AGENTS for population in range(n_populations)
+        for run in personas.method_runs(
+            f"{config}_{population}", config, method,
+            (f"Personas.seed = {population}", f"train.n_seeds = {n_seeds}", *bindings),
+        ).values()
+    }
 
 
 def reproduce(
@@ -22,9 +37,12 @@ def reproduce(
         n_seeds: seeds of each run, whose mean is taken.
         bindings: gin bindings that come last.
     """
+    summaries = protocols.train(directory, runs(n_populations, n_seeds, bindings))
+    # Means over seeds of what the meta-agent gets before and after each update: [populations, L + 1].
     curves = {
         (game, method): np.array([
-            _mean_curve(directory, game, method, population, n_seeds, bindings) for population in range(n_populations)
+            personas.own_rewards(summaries[game, method, population]["meta_test"]).mean(axis=0)
+            for population in range(n_populations)
         ])
         for game in CONFIGS for method in personas.META_AGENTS
     }
@@ -37,16 +55,6 @@ def reproduce(
         directory, _figure(curves), ["game", "method", "population", "inner_updates", "average_reward"], rows,
         _text(curves, n_seeds),
     )
-
-
-def _mean_curve(directory, game, method, population, n_seeds, bindings):
-    """The mean over seeds of what the meta-agent gets before and after each update: array [L + 1]."""
-    config = CONFIGS[game]
-    summary, _, _ = personas.outcome(
-        directory, f"{config}_{population}", config, method,
-        (f"Personas.seed = {population}", f"train.n_seeds = {n_seeds}", *bindings),
-    )
-    return personas.own_rewards(summary["meta_test"]).mean(axis=0)
 
 
 def _text(curves, n_seeds):

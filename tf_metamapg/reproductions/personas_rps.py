@@ -4,6 +4,7 @@ import functools
 
 from tf_metamapg.reproductions import personas
 
-reproduce = functools.partial(
-    personas.reproduce, configs={"tabular": "personas_rps_tabular", "LSTM-64": "personas_rps"}
-)
+CONFIGS = {"tabular": "personas_rps_tabular", "LSTM-64": "personas_rps"}
+
+runs = functools.partial(personas.runs, CONFIGS)
+reproduce = functools.partial(personas.reproduce, configs=CONFIGS)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 import pathlib
 from typing import Any
 from typing import NamedTuple
@@ -29,23 +28,36 @@ from tf_metamapg.training.trainer import MetaTrainer
 _NAME_OF_FILE = str.maketrans(" ", "_", "(),'")
 
 
-def train_config(directory: files.PathLike, name: str, config: str, bindings: Sequence[str]) -> dict[str, Any]:
-    """Trains and evaluates as a gin config says, or goes on where that was killed.
+class Run(NamedTuple):
+    """One run of a reproduction."""
+
+    name: str
+    config: str  # of this package, without its ending
+    bindings: tuple[str, ...] = ()  # of gin, which come after it
+
+    def gin_file(self) -> pathlib.Path:
+        """Where its config is."""
+        return gin_reader.SHIPPED / f"{self.config}.gin"
+
+    def path(self, directory: files.PathLike) -> pathlib.Path:
+        """Its run directory, in that of the reproduction."""
+        return pathlib.Path(directory) / "runs" / self.name
+
+
+def train(directory: files.PathLike, runs: Mapping[Any, Run]) -> dict[Any, dict[str, Any]]:
+    """Trains and evaluates runs, one after the other; what was killed goes on, and what has ended is not done again.
 
     Args:
-        directory: of the reproduction; the run directory is `runs/name` in it.
-        name: of the run.
-        config: which config of this package, without its ending.
-        bindings: gin bindings that come after it.
+        directory: of the reproduction.
+        runs: by what tells them apart.
 
     Returns:
-        the summary, see `experiment.train`.
+        the summaries by the same, see `experiment.train`.
 
     Raises:
-        InvalidInputError: if the run directory cannot be used.
+        InvalidInputError: if a run directory cannot be used.
     """
-    path = pathlib.Path(directory) / "runs" / name
-    return starts.train_once(path, [gin_reader.SHIPPED / f"{config}.gin"], bindings)
+    return {key: starts.train_once(run.path(directory), [run.gin_file()], run.bindings) for key, run in runs.items()}
 
 
 def computed_once(
@@ -79,31 +91,32 @@ class Curves(NamedTuple):
     mean_reward: np.ndarray  # [S, updates + 1, n_agents]
 
 
-def meta_validation_curves(directory: files.PathLike, name: str, summary: Mapping[str, Any]) -> np.ndarray:
+def meta_validation_curves(directory: files.PathLike, run: Run, summary: Mapping[str, Any]) -> np.ndarray:
     """The mean rewards in meta-validation of a run without meta-agents, which computes none itself.
 
     Args:
         directory: of the reproduction.
-        name: of the run.
-        summary: what the run has returned.
+        run: which.
+        summary: what it has returned.
 
     Returns:
         array [S, updates + 1, n_agents].
     """
-    runs = pathlib.Path(directory) / "runs"
+    path = run.path(directory)
 
     def evaluate() -> Curves:
-        run = loading.load_run(str(runs / name))
-        n_inner_updates = run.experiment.evaluation.n_inner_updates
-        show = progress.inner_updates(n_inner_updates, what=f"{name}, meta-validation, update")
-        return Curves(run.evaluate(phase=random.META_VALIDATION, report=show).mean_reward)
+        loaded = loading.load_run(str(path))
+        n_inner_updates = loaded.experiment.evaluation.n_inner_updates
+        show = progress.inner_updates(n_inner_updates, what=f"{run.name}, meta-validation, update")
+        return Curves(loaded.evaluate(phase=random.META_VALIDATION, report=show).mean_reward)
 
-    return computed_once(runs, f"{name} meta-validation", summary["config_digest"], evaluate, Curves).mean_reward
+    what = f"{run.name} meta-validation"
+    return computed_once(path.parent, what, summary["config_digest"], evaluate, Curves).mean_reward
 
 
-def meta_test_curves(summary: Mapping[str, Any]) -> np.ndarray:
-    """The mean rewards of a run in meta-testing: array [S, updates + 1, n_agents]."""
-    return np.array(summary["meta_test"]["average_reward"])
+def meta_test_curves(summaries: Mapping[Any, Mapping[str, Any]]) -> dict[Any, np.ndarray]:
+    """The mean rewards of runs in meta-testing: a dict of arrays [S, updates + 1, n_agents]."""
+    return {key: np.array(summary["meta_test"]["average_reward"]) for key, summary in summaries.items()}
 
 
 def prisoners_dilemma(initial_stddev: float, dtype: str) -> tuple[IteratedMatrixGame, list[TabularPolicy]]:

@@ -37,6 +37,19 @@ _STYLES = {"exact": "-", "sampled": "--"}
 _MARKERS = {"exact": "s", "sampled": "x"}
 
 
+def runs(
+    players: Sequence[int] = PLAYERS, estimators: Sequence[str] = tuple(ESTIMATORS), bindings: Sequence[str] = (),
+) -> dict[tuple[int, str, str], protocols.Run]:
+    """What is trained, by how many players there are, the estimator and the group; see `reproduce`."""
+    return {
+        (n_players, estimator, group): protocols.Run(
+            f"{n_players}_{estimator}_{group.replace(' ', '_')}", "public_goods_five",
+            (*PROTOCOL, *_bindings(n_players, agents(n_players)), *ESTIMATORS[estimator], *bindings),
+        )
+        for n_players in players for estimator in estimators for group, agents in GROUPS.items()
+    }
+
+
 def reproduce(
     directory: files.PathLike, players: Sequence[int] = PLAYERS, estimators: Sequence[str] = tuple(ESTIMATORS),
     bindings: Sequence[str] = (),
@@ -49,15 +62,7 @@ def reproduce(
         estimators: which of `ESTIMATORS`.
         bindings: gin bindings that come after those of the protocol.
     """
-    curves = {}
-    for n_players in players:
-        for estimator in estimators:
-            for group, agents in GROUPS.items():
-                summary = protocols.train_config(
-                    directory, f"{n_players}_{estimator}_{group.replace(' ', '_')}", "public_goods_five",
-                    (*PROTOCOL, *_bindings(n_players, agents(n_players)), *ESTIMATORS[estimator], *bindings),
-                )
-                curves[n_players, estimator, group] = protocols.meta_test_curves(summary)
+    curves = protocols.meta_test_curves(protocols.train(directory, runs(players, estimators, bindings)))
     rows = [
         [*key, seed, update, player, f"{reward:.9g}"]
         for key, rewards in curves.items() for (seed, update, player), reward in np.ndenumerate(rewards)

@@ -26,6 +26,17 @@ SHAPERS = {
 }
 
 
+def runs(bindings: Sequence[str] = ()) -> dict[str, protocols.Run]:
+    """What is trained, by the shaper's name; see `reproduce`."""
+    return {
+        name: protocols.Run(
+            name.lower().translate(str.maketrans(" ", "_", "(),")), "shape_naive_learner",
+            (f"train.agents = [{agent}, @PolicyGradient()]", *own_bindings, *bindings),
+        )
+        for name, (agent, own_bindings, _) in SHAPERS.items()
+    }
+
+
 def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
     """Trains and evaluates all shapers as `shape_naive_learner.gin` says, and writes the results.
 
@@ -33,13 +44,7 @@ def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
         directory: where to.
         bindings: gin bindings that come after those of the protocol.
     """
-    curves = {}
-    for name, (agent, own_bindings, _) in SHAPERS.items():
-        run = name.lower().translate(str.maketrans(" ", "_", "(),"))
-        agents = f"train.agents = [{agent}, @PolicyGradient()]"
-        curves[name] = protocols.meta_test_curves(protocols.train_config(
-            directory, run, "shape_naive_learner", (agents, *own_bindings, *bindings)
-        ))
+    curves = protocols.meta_test_curves(protocols.train(directory, runs(bindings)))
     rows = [
         [name, seed, update, *(f"{value:.9g}" for value in rewards[seed, update])]
         for name, rewards in curves.items()

@@ -55,6 +55,17 @@ _COLOURS = {
 PROTOCOL = ("train.n_seeds = 10",)
 
 
+def runs(
+    methods: Sequence[str] = (*ORDINARY, *META), rates: Sequence[float] = RATES, bindings: Sequence[str] = ()
+) -> dict[tuple[str, str, str], protocols.Run]:
+    """What is trained, by the setting, the method and the inner step; see `reproduce`."""
+    return {
+        (setting, method, inner_step): run
+        for setting in SETTINGS for method in methods
+        for inner_step, run in _method_runs(setting, method, rates, bindings).items()
+    }
+
+
 def reproduce(
     directory: files.PathLike, methods: Sequence[str] = (*ORDINARY, *META), rates: Sequence[float] = RATES,
     bindings: Sequence[str] = (),
@@ -68,22 +79,10 @@ def reproduce(
         bindings: gin bindings that come after those of the protocol.
     """
     curves, steps = {}, {}
-    for setting, (config, other, counted, own_bindings) in SETTINGS.items():
+    for setting, (_, _, counted, _) in SETTINGS.items():
         for method in methods:
-            name = f"{config}_{method}".lower().translate(str.maketrans(" -.,()", "______"))
-            last = (*own_bindings, *PROTOCOL, *bindings)
-            if method in META:
-                agent = META[method]
-                summary = protocols.train_config(directory, name, config, (*_agents(f"@{agent}()", other), *(
-                    () if agent == "MetaMAPG" else _as_meta_mapg(agent, other)
-                ), *last))
-                steps[setting, method] = "learned" if other else "2"
-            else:
-                agent, templates, policy = ORDINARY[method]
-                more = _policies(policy, other) if policy else ()
-                summary, steps[setting, method], _ = personas.best_of_rates(
-                    directory, name, config, (*_agents(agent, other), *templates, *more), last, rates, counted
-                )
+            own_runs = _method_runs(setting, method, rates, bindings)
+            summary, steps[setting, method], _ = personas.train_and_choose(directory, own_runs, counted)
             curves[setting, method] = personas.own_rewards(summary["meta_test"], counted)
     rows = [
         [setting, method, steps[setting, method], seed, update, f"{value:.9g}"]
@@ -91,6 +90,22 @@ def reproduce(
     ]
     header = ["setting", "method", "inner_step", "seed", "inner_updates", "average_reward"]
     results.save(directory, _figure(curves), header, rows, _text(curves, steps, rates))
+
+
+def _method_runs(setting, method, rates, bindings):
+    """What is trained for one method, by its inner step."""
+    config, other, _, own_bindings = SETTINGS[setting]
+    name = f"{config}_{method}".lower().translate(str.maketrans(" -.,()", "______"))
+    last = (*own_bindings, *PROTOCOL, *bindings)
+    if method in META:
+        agent = META[method]
+        steps = () if agent == "MetaMAPG" else _as_meta_mapg(agent, other)
+        return {
+            "learned" if other else "2": protocols.Run(name, config, (*_agents(f"@{agent}()", other), *steps, *last))
+        }
+    agent, templates, policy = ORDINARY[method]
+    more = _policies(policy, other) if policy else ()
+    return personas.rate_runs(name, config, (*_agents(agent, other), *templates, *more), last, rates)
 
 
 def _agents(own, other):
