@@ -83,7 +83,7 @@ class CostModelTest(tf.test.TestCase, parameterized.TestCase):
     def test_sizes_of_workloads(self):
         wide = workloads.META_WORKLOADS["wide"].size()
         self.assertEqual(wide, Size(20, 8, 64, 150, 1, n_params=10))
-        self.assertEqual(wide.n_env_steps, 2 * workloads.META_WORKLOADS["wide"].n_steps())
+        self.assertEqual(wide.n_env_steps, 2 * 20 * 8 * 64 * 150)
         # Two networks of 5 observations, two layers of 32 units, and two logits.
         self.assertEqual(workloads.FITTED["hidden_units=32"].size().n_params, 2 * (6 * 32 + 33 * 32 + 33 * 2))
 

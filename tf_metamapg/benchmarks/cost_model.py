@@ -34,7 +34,12 @@ class Size(NamedTuple):
     @property
     def n_env_steps(self) -> int:
         """Of all links."""
-        return self.n_seeds * self.n_tasks * self.n_trajectories * self.horizon * self.n_links
+        return self.n_links * self.n_rollout_steps
+
+    @property
+    def n_rollout_steps(self) -> int:
+        """Of one link: joint actions of all trajectories."""
+        return self.n_seeds * self.n_tasks * self.n_trajectories * self.horizon
 
     @property
     def n_bytes(self) -> int:

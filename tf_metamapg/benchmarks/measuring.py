@@ -40,7 +40,7 @@ def measure(name: str, started: float, n_repeats: int) -> dict[str, Any]:
     first_update_seconds = time.time() - started
     first_call_seconds = time.time() - before
     update_seconds = _seconds(update, n_repeats)
-    n_steps = workload.n_steps()
+    n_steps = workload.size().n_rollout_steps
     rollout_seconds = _seconds(_rollout(trainer, workload), n_repeats)
     return {
         "env_steps_per_update": n_rollouts * n_steps,

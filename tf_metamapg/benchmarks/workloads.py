@@ -65,10 +65,6 @@ class Workload(NamedTuple):
         settings = TrainerSettings(chain_length=self.chain_length, n_tasks=self.n_tasks, n_blocks=n_blocks)
         return MetaTrainer(problem, settings, range(self.n_seeds), workers)
 
-    def n_steps(self) -> int:
-        """Environment steps of one rollout: joint actions of all trajectories."""
-        return self.n_seeds * self.n_tasks * self.n_trajectories * self.horizon
-
     def size(self) -> Size:
         """What its cost depends on."""
         params = tf.nest.flatten([policy.reference_params for policy in self._policies_of(self.make_game())])
