@@ -13,6 +13,7 @@ from tf_metamapg.runs import choices
 from tf_metamapg.runs import claims
 from tf_metamapg.runs import course
 from tf_metamapg.runs import experiment
+from tf_metamapg.runs import publication
 from tf_metamapg.runs.run_directory import RunDirectory
 from tf_metamapg.training.workers import ALONE
 from tf_metamapg.training.workers import Workers
@@ -52,7 +53,9 @@ def train(
         built = course.build(config.experiment, workers)
         # Looked at before workers compute anything together, and so before the chief can write one.
         goes_on = resume and directory.has_checkpoints()
-        built.trace()
+        has_ended = resume and publication.finished(config.experiment, directory, config.present_text()) is not None
+        if not has_ended:
+            built.trace()
     text = config.present_text()
     with config.running():
         if not workers.is_chief:

@@ -81,7 +81,7 @@ class JobsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_a_job_that_fails_ends_the_others(self):
         long = jobs.Job("long", ["train", *LONG, f"--run_dir={self.directory / 'long'}"])
-        with self.assertRaisesRegex(ChildProcessError, "bad ended with status 2: error: --gin_file: name"):
+        with self.assertRaisesRegex(mapg.InvalidInputError, "^bad: --gin_file: name"):
             self.run_jobs([long, jobs.Job("bad", ["train"]), jobs.Job("never", ["train", "--help"])], 2)
         with claims.claim(self.directory / "later", resume=False):
             pass

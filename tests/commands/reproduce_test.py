@@ -552,7 +552,7 @@ class StoredResultsTest(tf.test.TestCase, parameterized.TestCase):
             header, *rows = csv.reader(file)
         self.assertEqual(header, list(personas.HEADER))
         directory = pathlib.Path(self.get_temp_dir())
-        personas.write(directory, module.reproduce.keywords["configs"], rows)
+        personas.write(directory, module.CONFIGS, rows)
         for file in ("table.md", "numbers.csv"):
             self.assertEqual((directory / file).read_bytes(), (RESULTS / name / file).read_bytes())
 
@@ -681,8 +681,8 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
     def test_what_is_made_of_runs(self):
         for name, result in catalogue.REPRODUCTIONS.items():
             module = importlib.import_module(f"tf_metamapg.reproductions.{name}")
-            self.assertEqual(hasattr(module, "runs"), result.has_runs, name)
-            if result.has_runs:
+            self.assertEqual(hasattr(module, "runs"), result.has_independent_runs, name)
+            if result.has_independent_runs:
                 runs = [*module.runs().values()]
                 self.assertGreater(len(runs), 1)
                 self.assertLen({run.name for run in runs}, len(runs))

@@ -4,6 +4,7 @@ import csv
 import json
 import pathlib
 import signal
+from unittest import mock
 
 from absl.testing import parameterized
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from tests import command_line
 import tf_metamapg as mapg
+from tf_metamapg.runs import inner_learning
 from tf_metamapg.runs import publication
 
 N_UPDATES = 8
@@ -93,7 +95,8 @@ class InnerLearningTest(tf.test.TestCase, parameterized.TestCase):
         outcome = command_line.run(*arguments(shorter), "--resume")
         self.assertIn(f"resumed after 5 of {N_UPDATES} inner updates\n", outcome.stdout)
         self.assert_same_run(shorter)
-        outcome = command_line.run(*arguments(shorter), "--resume")
+        with mock.patch.object(inner_learning.InnerLearning, "trace", side_effect=AssertionError("nothing is played")):
+            outcome = command_line.run(*arguments(shorter), "--resume")
         self.assertIn("nothing is computed\n", outcome.stdout)
         outcome = command_line.run(*arguments(shorter, "train.n_inner_updates = 7"), "--resume")
         self.assertEqual(outcome.stderr, "error: train.n_inner_updates = 7: must be ≥ 8, as many are done\n")

@@ -21,8 +21,8 @@ from absl import flags
 from tf_metamapg import checks
 from tf_metamapg.commands import endings
 from tf_metamapg.commands import help
-from tf_metamapg.commands import memory
 from tf_metamapg.runs import files
+from tf_metamapg.runs import memory
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import terminal
 from tf_metamapg.runs.run_directory import RunDirectory
@@ -30,6 +30,9 @@ from tf_metamapg.runs.stops import RunStopped
 
 if TYPE_CHECKING:
     from tf_metamapg import contracts
+
+# The exit status for input that cannot be used.
+REFUSED = 2
 
 
 def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], None], hint: Callable[[], str]) -> int:
@@ -58,7 +61,7 @@ def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], N
             sys.stdout.flush()
         return 0
     except checks.InvalidInputError as error:
-        status, line = 2, f"error: {error}"
+        status, line = REFUSED, f"error: {error}"
     except RunStopped as error:
         status, line = 1, f"stopped: {error}"
     except BrokenPipeError:

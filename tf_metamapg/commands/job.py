@@ -9,7 +9,7 @@ import sys
 import threading
 
 from tf_metamapg.commands import cores
-from tf_metamapg.commands import memory
+from tf_metamapg.runs import memory
 import tf_metamapg_commands
 
 

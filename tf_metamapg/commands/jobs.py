@@ -91,11 +91,15 @@ class Jobs:
 
         Args:
             jobs: in the order in which they start.
-            n_at_once: how many at once, ≥ 1.
+            n_at_once: how many at once, at most, ≥ 1; fewer jobs than that have larger shares of the cores.
 
         Raises:
             ChildProcessError: says what the first that failed has said last; the others have been killed.
+            InvalidInputError: the same, if it has refused what it was told.
         """
+        if not jobs:
+            return
+        n_at_once = min(n_at_once, len(jobs))
         shares: queue.SimpleQueue[str] = queue.SimpleQueue()
         for index in range(n_at_once):
             shares.put(cores.share(index, n_at_once))
@@ -105,7 +109,7 @@ class Jobs:
             try:
                 for job in futures.as_completed(running):
                     job.result()
-            except OSError:
+            except (OSError, checks.InvalidInputError):
                 threads.shutdown(wait=False, cancel_futures=True)
                 self.kill()
                 raise
@@ -127,6 +131,8 @@ class Jobs:
                 said = line.rstrip()
                 terminal.say(f"{job.name}: {said}")
         shares.put(own_cores)
+        if process.returncode == common.REFUSED:
+            raise checks.InvalidInputError(f"{job.name}: {said.removeprefix('error: ')}")
         if process.returncode != 0:
             raise ChildProcessError(f"{job.name} ended with status {process.returncode}: {said}")
 

@@ -8,8 +8,9 @@
 The first line says what there is and how long it takes; the last replaces what
 the repository holds in results/. Without --output_dir nothing there is
 touched. RESULTS.md has all that was reproduced. With --jobs=2, two of the runs
-that a result is made of are trained at once. Where the package is installed,
-tf-metamapg-reproduce is the same.
+that a result is made of are trained at once, each on half of the cores; their
+last digits may differ then, where networks are not compiled, and their times
+do. Where the package is installed, tf-metamapg-reproduce is the same.
 """
 
 import importlib
@@ -31,7 +32,7 @@ flags.DEFINE_string(
     "Where a directory for each result, and RESULTS.md about all of them, go; what is there already is replaced.",
     flag_values=FLAGS,
 )
-jobs.define_flag(FLAGS, "runs, or results that are not made of runs,")
+jobs.define_flag(FLAGS, "independent runs of results, or results that have none,")
 
 
 def run(argv: list[str]) -> int:
@@ -53,21 +54,22 @@ def _run(names, processes):
     allowed = f"one of {', '.join(REPRODUCTIONS)}"
     if not names:
         raise checks.InvalidInputError(f"name what to reproduce, {allowed}; see --list")
+    names = [*dict.fromkeys(names)]
     for name in names:
         checks.check(name in REPRODUCTIONS, "name", name, allowed)
     output_dir = common.directory("--output_dir", FLAGS.output_dir)
     for name in names:
         common.directory("--output_dir", str(output_dir / name))
-    if FLAGS.jobs > 1:
-        processes.run([job for name in names for job in _jobs(name, output_dir)], FLAGS.jobs)
-        files.write_text(output_dir / "RESULTS.md", _report(output_dir))
-        names = [name for name in names if REPRODUCTIONS[name].has_runs]
     for name in names:
         terminal.say(f"{name}: {REPRODUCTIONS[name].title}, about {REPRODUCTIONS[name].duration}")
+    if FLAGS.jobs > 1:
+        processes.run([job for name in names for job in _jobs(name, output_dir)], FLAGS.jobs)
+        names = [name for name in names if REPRODUCTIONS[name].has_independent_runs]
+    for name in names:
         _module(name).reproduce(output_dir / name)
         terminal.markdown(f"\n{(output_dir / name / 'table.md').read_text('utf-8')}")
-        files.write_text(output_dir / "RESULTS.md", _report(output_dir))
         terminal.say(f"figure, numbers and table: {output_dir / name}; all results: {output_dir / 'RESULTS.md'}")
+        files.write_text(output_dir / "RESULTS.md", _report(output_dir))
 
 
 def _module(name):
@@ -76,8 +78,8 @@ def _module(name):
 
 
 def _jobs(name, output_dir):
-    """What is trained for a result, if that is made of runs; otherwise all of it."""
-    if not REPRODUCTIONS[name].has_runs:
+    """The independent runs of a result; if it has none, all of it."""
+    if not REPRODUCTIONS[name].has_independent_runs:
         return [jobs.Job(name, ["reproduce", name, f"--output_dir={output_dir}"])]
     return [
         job for run in _module(name).runs().values()
@@ -87,7 +89,8 @@ def _jobs(name, output_dir):
 
 def _listing():
     return "\n".join(
-        f"{name:<22}{result.title}\n{'':<22}about {result.duration} on two cores; {result.source}"
+        f"{name:<22}{result.title}\n{'':<22}about {result.duration} on two cores"
+        f"{', less with --jobs' if result.has_independent_runs else ''}; {result.source}"
         for name, result in REPRODUCTIONS.items()
     )
 

@@ -9,8 +9,8 @@ class Reproduction(NamedTuple):
     title: str
     source: str  # where in the literature it is
     duration: str  # on two cores
-    # Whether its module has a function `runs`, of what it trains first: runs that need not wait for each other.
-    has_runs: bool = False
+    # Whether it is made of runs, in `runs()` of its module, none of which needs another.
+    has_independent_runs: bool = False
 
 
 REPRODUCTIONS = {
@@ -20,7 +20,7 @@ REPRODUCTIONS = {
         "Learning to learn in the iterated prisoner's dilemma",
         "Figure 3 of Kim et al. 2020",
         "2 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
     "exact_ipd": Reproduction(
         "Agents with exact gradients in the iterated prisoner's dilemma",
@@ -53,25 +53,25 @@ REPRODUCTIONS = {
         "Learning among learning personas in the iterated prisoner's dilemma",
         "after the protocol of Kim et al. 2021, with fewer time steps and meta-updates",
         "45 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
     "personas_rps": Reproduction(
         "Learning among learning personas in iterated rock-paper-scissors",
         "after the protocol of Kim et al. 2021, with fewer time steps and meta-updates",
         "65 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
     "personas_choice": Reproduction(
         "The choice of personas",
         "what the intervals of the two results above leave out",
         "25 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
     "shape_naive_learner": Reproduction(
         "Shaping a naive learner for long in the iterated prisoner's dilemma",
         "protocol and published figures of Lu et al. 2022, Model-Free Opponent Shaping",
         "20 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
     "lasting_cooperation": Reproduction(
         "Cooperation that lasts in the iterated prisoner's dilemma",
@@ -82,7 +82,7 @@ REPRODUCTIONS = {
         "Meta-gradients of first order in the iterated prisoner's dilemma",
         "the idea of FOMAML (Finn et al. 2017) in Eq. 4 and 7 of Kim et al. 2020; nobody has published it",
         "6 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
     "coin_game_exact": Reproduction(
         "The coin game with exact gradients",
@@ -98,7 +98,7 @@ REPRODUCTIONS = {
         "Public goods among three, four and five players",
         "Theorem 1 of Kim et al. 2020 with more than two agents; the paper has no figure of it",
         "30 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
     "half_cheetah": Reproduction(
         "Learning among learning teammates in two-agent HalfCheetah",
@@ -109,7 +109,7 @@ REPRODUCTIONS = {
         "COALA-PG shapes naive learners in the iterated prisoner's dilemma",
         "Meulemans et al. 2024, Multi-agent cooperation through learning-aware policy gradients",
         "10 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
     "two_quadratics": Reproduction("Which hill agents climb in the max of two quadratics", "Wei et al. 2018", "3 min"),
     "m_fos_ipd": Reproduction(
@@ -126,6 +126,6 @@ REPRODUCTIONS = {
         "Who takes others for stationary, beside who learns that they learn",
         "the families that Kim et al. 2020 place Meta-MAPG among, and their claim that stationary assumptions fail",
         "15 min",
-        has_runs=True,
+        has_independent_runs=True,
     ),
 }

@@ -34,13 +34,21 @@ HEADER = (
 )
 
 
-def runs(configs: Mapping[str, str], bindings: Sequence[str] = ()) -> dict[tuple[str, str, str], protocols.Run]:
-    """What is trained, by the policy, the method and the inner step; see `reproduce`."""
+# What is trained, by what is compared, and for each of these by the inner steps of which the best one counts.
+Choices = Mapping[tuple[str, str], Mapping[str, protocols.Run]]
+
+
+def choices(configs: Mapping[str, str], bindings: Sequence[str] = ()) -> Choices:
+    """What is trained, by the policy and the method, and by the inner step; see `reproduce`."""
     return {
-        (policy, method, inner_step): run
+        (policy, method): method_runs(policy, config, method, bindings)
         for policy, config in configs.items() for method in METHODS
-        for inner_step, run in method_runs(policy, config, method, bindings).items()
     }
+
+
+def all_runs(of: Choices) -> dict[tuple[str, str, str], protocols.Run]:
+    """Those of all choices."""
+    return {(*key, inner_step): run for key, by_step in of.items() for inner_step, run in by_step.items()}
 
 
 def reproduce(directory: files.PathLike, configs: Mapping[str, str], bindings: Sequence[str] = ()) -> None:
@@ -52,15 +60,13 @@ def reproduce(directory: files.PathLike, configs: Mapping[str, str], bindings: S
         bindings: gin bindings that come after those of the protocol.
     """
     rows: list[list[Any]] = []
-    for policy, config in configs.items():
-        for method in METHODS:
-            own_runs = method_runs(policy, config, method, bindings)
-            summary, inner_step, seconds = train_and_choose(directory, own_runs)
-            curves = own_rewards(summary["meta_test"])
-            rows.extend(
-                [policy, method, inner_step, summary["meta_updates"], f"{seconds:.0f}", seed, update, f"{value:.9g}"]
-                for (seed, update), value in np.ndenumerate(curves)
-            )
+    for (policy, method), by_step in choices(configs, bindings).items():
+        summary, inner_step, seconds = train_and_choose(directory, by_step)
+        curves = own_rewards(summary["meta_test"])
+        rows.extend(
+            [policy, method, inner_step, summary["meta_updates"], f"{seconds:.0f}", seed, update, f"{value:.9g}"]
+            for (seed, update), value in np.ndenumerate(curves)
+        )
     write(directory, configs, rows)
 
 
@@ -123,28 +129,26 @@ def rate_runs(
 
 
 def train_and_choose(
-    directory: files.PathLike, runs_by_step: Mapping[str, protocols.Run], agents: Sequence[int] = (0,)
+    directory: files.PathLike, by_step: Mapping[str, protocols.Run], agents: Sequence[int] = (0,)
 ) -> tuple[dict[str, Any], str, float]:
     """Trains with each inner step; where there are several, the best in meta-validation counts.
 
     Args:
         directory: of the reproduction.
-        runs_by_step: what is trained, by the inner step.
+        by_step: what is trained, by the inner step.
         agents: indices of those whose mean reward counts.
 
     Returns:
-        (summary, the inner step, seconds of all runs that it took).
+        (summary, the inner step or 'learned', seconds of all runs that it took).
     """
-    summaries = protocols.train(directory, runs_by_step)
-    best, *others = runs_by_step
-    if others:
-        areas = {
-            step: area(_mean_over(
-                protocols.meta_validation_curves(directory, run, summaries[step]), agents
-            )).mean()
-            for step, run in runs_by_step.items()
-        }
-        best = max(areas, key=areas.__getitem__)
+    summaries = protocols.train(directory, by_step)
+
+    def validated(step: str) -> float:
+        curves = protocols.meta_validation_curves(directory, by_step[step], summaries[step])
+        return float(area(_mean_over(curves, agents)).mean())
+
+    # What meta-learns has one run, in which it validates itself.
+    best = max(by_step, key=validated) if len(by_step) > 1 else next(iter(by_step))
     return summaries[best], best, sum(summary["wall_seconds"] for summary in summaries.values())
 
 

@@ -1,6 +1,7 @@
 """How much it matters which personas there are: tabular meta-agents, trained and tested with other populations."""
 
 from collections.abc import Sequence
+import itertools
 
 import numpy as np
 
@@ -11,23 +12,25 @@ from tf_metamapg.runs import files
 
 CONFIGS = {"prisoner's dilemma": "personas_ipd_tabular", "rock-paper-scissors": "personas_rps_tabular"}
 
+N_POPULATIONS, N_SEEDS = 10, 4
+
 
 def runs(
-    n_populations: int = 10, n_seeds: int = 4, bindings: Sequence[str] = ()
+    n_populations: int = N_POPULATIONS, n_seeds: int = N_SEEDS, bindings: Sequence[str] = ()
 ) -> dict[tuple[str, str, int], protocols.Run]:
     """What is trained, by the game, the method and the population; see `reproduce`."""
-    return {
-        (game, method, population): run
-        for game, config in CONFIGS.items() for method in personas.META_AGENTS for population in range(n_populations)
-        for run in personas.method_runs(
-            f"{config}_{population}", config, method,
-            (f"Personas.seed = {population}", f"train.n_seeds = {n_seeds}", *bindings),
-        ).values()
-    }
+    found = {}
+    for game, config in CONFIGS.items():
+        for method, population in itertools.product(personas.META_AGENTS, range(n_populations)):
+            [found[game, method, population]] = personas.method_runs(
+                f"{config}_{population}", config, method,
+                (f"Personas.seed = {population}", f"train.n_seeds = {n_seeds}", *bindings),
+            ).values()
+    return found
 
 
 def reproduce(
-    directory: files.PathLike, n_populations: int = 10, n_seeds: int = 4, bindings: Sequence[str] = ()
+    directory: files.PathLike, n_populations: int = N_POPULATIONS, n_seeds: int = N_SEEDS, bindings: Sequence[str] = ()
 ) -> None:
     """Trains and evaluates both meta-agents with every population, and writes the results.
 

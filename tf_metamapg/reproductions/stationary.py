@@ -55,35 +55,40 @@ _COLOURS = {
 PROTOCOL = ("train.n_seeds = 10",)
 
 
-def runs(
-    methods: Sequence[str] = (*ORDINARY, *META), rates: Sequence[float] = RATES, bindings: Sequence[str] = ()
-) -> dict[tuple[str, str, str], protocols.Run]:
-    """What is trained, by the setting, the method and the inner step; see `reproduce`."""
+METHODS = (*ORDINARY, *META)
+
+
+def choices(
+    methods: Sequence[str] = METHODS, rates: Sequence[float] = RATES, bindings: Sequence[str] = ()
+) -> personas.Choices:
+    """What is trained, by the setting and the method, and by the inner step; see `reproduce`."""
     return {
-        (setting, method, inner_step): run
-        for setting in SETTINGS for method in methods
-        for inner_step, run in _method_runs(setting, method, rates, bindings).items()
+        (setting, method): _method_runs(setting, method, rates, bindings) for setting in SETTINGS for method in methods
     }
 
 
+def runs() -> dict[tuple[str, str, str], protocols.Run]:
+    """What is trained, by the setting, the method and the inner step."""
+    return personas.all_runs(choices())
+
+
 def reproduce(
-    directory: files.PathLike, methods: Sequence[str] = (*ORDINARY, *META), rates: Sequence[float] = RATES,
+    directory: files.PathLike, methods: Sequence[str] = METHODS, rates: Sequence[float] = RATES,
     bindings: Sequence[str] = (),
 ) -> None:
     """Lets all methods learn in both settings, and writes the results.
 
     Args:
         directory: where to; the runs are kept beside the results.
-        methods: which of `ORDINARY` and `META`.
+        methods: which of `METHODS`.
         rates: inner steps of those that choose no initial policy, of which the best in meta-validation counts.
         bindings: gin bindings that come after those of the protocol.
     """
     curves, steps = {}, {}
-    for setting, (_, _, counted, _) in SETTINGS.items():
-        for method in methods:
-            own_runs = _method_runs(setting, method, rates, bindings)
-            summary, steps[setting, method], _ = personas.train_and_choose(directory, own_runs, counted)
-            curves[setting, method] = personas.own_rewards(summary["meta_test"], counted)
+    for (setting, method), by_step in choices(methods, rates, bindings).items():
+        _, _, counted, _ = SETTINGS[setting]
+        summary, steps[setting, method], _ = personas.train_and_choose(directory, by_step, counted)
+        curves[setting, method] = personas.own_rewards(summary["meta_test"], counted)
     rows = [
         [setting, method, steps[setting, method], seed, update, f"{value:.9g}"]
         for (setting, method), values in curves.items() for (seed, update), value in np.ndenumerate(values)

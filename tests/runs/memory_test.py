@@ -10,11 +10,12 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 # What two threads, which have taken, touched and given back 200 MB each, leave to a process that runs a command, or to
-# another one.
+# another one, or in `apart` within a command.
 _KEPT = """
-import ctypes, resource, sys, threading, types
+import contextlib, ctypes, resource, sys, threading, types
 from absl import flags
 from tf_metamapg.commands import common
+from tf_metamapg.runs import memory
 
 def megabytes():
     with open("/proc/self/statm") as file:
@@ -33,13 +34,14 @@ def work(arguments):
         thread.start()
     for thread in threads:
         thread.join()
-    print(megabytes() - before)
+    with memory.apart() if sys.argv[1] == "apart" else contextlib.nullcontext():
+        print(megabytes() - before)
 
 taken = threading.Barrier(2)
 library, size = ctypes.CDLL(None), ctypes.c_size_t(200_000_000)
 library.malloc.restype = library.memset.restype = ctypes.c_void_p
 library.free.argtypes, library.memset.argtypes = [ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-if sys.argv[1] == "command":
+if sys.argv[1] in ("command", "apart"):
     command = types.ModuleType("command")
     command.FLAGS = flags.FlagValues()
     common.run(sys.argv[:1], command, work, lambda: "")
@@ -52,7 +54,8 @@ else:
 class MemoryTest(parameterized.TestCase):
 
     @parameterized.parameters(
-        ("command", {}, True), ("other", {}, False), ("command", {"MALLOC_ARENA_MAX": "4"}, False),
+        ("command", {}, True), ("apart", {}, False), ("other", {}, False),
+        ("command", {"MALLOC_ARENA_MAX": "4"}, False),
         ("command", {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4"}, False),
     )
     def test_what_threads_had_is_kept(self, what, variables, expected):
