@@ -22,7 +22,6 @@ from tf_metamapg import checks
 from tf_metamapg.commands import endings
 from tf_metamapg.commands import help
 from tf_metamapg.runs import files
-from tf_metamapg.runs import memory
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import terminal
 from tf_metamapg.runs.run_directory import RunDirectory
@@ -48,7 +47,6 @@ def run(argv: list[str], module: types.ModuleType, work: Callable[[list[str]], N
         exit status: 0, 1 if a run had to stop or nobody reads what it says, 2 for input that cannot be used. SIGHUP,
         SIGINT and SIGTERM end the process, with 128 and the number of the signal.
     """
-    memory.keep()
     if hasattr(sys.stdout, "reconfigure"):
         # A locale need not have every letter that is printed.
         sys.stdout.reconfigure(errors="replace")

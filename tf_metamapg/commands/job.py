@@ -9,7 +9,6 @@ import sys
 import threading
 
 from tf_metamapg.commands import cores
-from tf_metamapg.runs import memory
 import tf_metamapg_commands
 
 
@@ -23,7 +22,6 @@ def _main():
     own_cores, command = sys.argv[1:3]
     del sys.argv[1:3]
     cores.keep_to(own_cores)
-    memory.keep()
     threading.Thread(target=_end_with_starter, daemon=True).start()
     sys.exit(getattr(tf_metamapg_commands, command)())
 

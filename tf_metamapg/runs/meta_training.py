@@ -10,7 +10,6 @@ from tf_metamapg.numerics import random
 from tf_metamapg.runs import arrays
 from tf_metamapg.runs import exports
 from tf_metamapg.runs import learned
-from tf_metamapg.runs import memory
 from tf_metamapg.runs import progress
 from tf_metamapg.runs.checkpoints import Checkpoint
 from tf_metamapg.runs.recorder import Follower
@@ -196,7 +195,6 @@ class MetaTraining:
         show = progress.inner_updates(
             evaluation.n_inner_updates, self._experiment.compared, what=f"{name}, inner update"
         )
-        with memory.apart():
-            return learning.evaluate(
-                self.trainer, phase, evaluation.n_inner_updates, evaluation.n_evaluation_tasks, show
-            )
+        return learning.evaluate(
+            self.trainer, phase, evaluation.n_inner_updates, evaluation.n_evaluation_tasks, show
+        )
