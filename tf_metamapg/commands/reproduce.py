@@ -8,9 +8,9 @@
 The first line says what there is and how long it takes; the last replaces what
 the repository holds in results/. Without --output_dir nothing there is
 touched. RESULTS.md has all that was reproduced. With --jobs=2, two of the runs
-that a result is made of are trained at once, each on half of the cores; their
-last digits may differ then, where networks are not compiled, and their times
-do. Where the package is installed, tf-metamapg-reproduce is the same.
+that a result is made of are trained at once, each on half of the cores: times
+are other ones then, and so may be last digits where networks are not compiled.
+Where the package is installed, tf-metamapg-reproduce is the same.
 """
 
 import importlib
@@ -90,7 +90,7 @@ def _jobs(name, output_dir):
 def _listing():
     return "\n".join(
         f"{name:<22}{result.title}\n{'':<22}about {result.duration} on two cores"
-        f"{', less with --jobs' if result.has_independent_runs else ''}; {result.source}"
+        f"{', runs side by side with --jobs' if result.has_independent_runs else ''}; {result.source}"
         for name, result in REPRODUCTIONS.items()
     )
 
