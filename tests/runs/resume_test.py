@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests import command_line
-import tf_metamapg as mapg
+from tf_metamapg.training.trainer import MetaTrainer
 
 # The last update does not fall on a checkpoint's number.
 N_META_UPDATES, CHECKPOINT_EVERY = 28, 5
@@ -157,7 +157,7 @@ class ResumedWithChangesTest(tf.test.TestCase):
 
     def test_a_run_that_has_ended_is_reported_again(self):
         before = {path: path.stat().st_mtime_ns for path in self.run_dir.rglob("*")}
-        with mock.patch.object(mapg.MetaTrainer, "trace", side_effect=AssertionError("nothing is traced")):
+        with mock.patch.object(MetaTrainer, "trace", side_effect=AssertionError("nothing is traced")):
             outcome = self.train(self.run_dir, "train.n_meta_updates = 4", resume=True, said="nothing is computed\n")
         self.assertIn("4 meta-updates, ", outcome.stdout)
         self.assertEqual({path: path.stat().st_mtime_ns for path in self.run_dir.rglob("*")}, before)
