@@ -40,6 +40,7 @@ ORDINARY = {
     "LOLA-DiCE": ("@own/LOLADiCE()", ("own/LOLADiCE.inner_learning_rate = {}",), ()),
 }
 META = {"Meta-PG": "MetaPG", "Meta-MAPG": "MetaMAPG"}
+METHODS = (*ORDINARY, *META)
 RATES = (0.1, 0.5, 2.0, 8.0)
 # A config, who the other agent is, whose mean reward counts, and bindings. Of two agents of one kind both count: where
 # their critics begin apart, one may exploit the other.
@@ -53,9 +54,6 @@ _COLOURS = {
     "recursive reasoning": "C4", "opponent features": "C8", "modelled, LookAhead": "C9",
 }
 PROTOCOL = ("train.n_seeds = 10",)
-
-
-METHODS = (*ORDINARY, *META)
 
 
 def choices(
