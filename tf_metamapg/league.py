@@ -32,6 +32,7 @@ from tf_metamapg.training.trainer import MetaTrainer
 
 # How a best response is learned: naive steps of Adam, from policies as they are drawn.
 BEST_RESPONSE, BEST_RESPONSE_UPDATES = PolicyGradient(0.3, optimizer=Adam()), 100
+BEST_RESPONSE_NAME = "best response"
 
 
 class Entrant(NamedTuple):
@@ -83,7 +84,7 @@ class League:
         """The agents of a config without meta-agents, which start from policies as they are drawn."""
         problem = config.experiment.problem
         with config.known():
-            settings = dataclasses.replace(config.experiment.trainer, n_blocks=1)
+            settings = dataclasses.replace(config.experiment.trainer, n_blocks=1, share_initial_policy=False)
             trainer = MetaTrainer(problem, settings, self._seeds)
         values = trainer.meta_param_values()
         return Entrant(name, _both(lambda index: Player(
@@ -124,7 +125,6 @@ class League:
         file = pathlib.Path(path if path.endswith(".npz") else f"{path.rstrip('/')}.npz").expanduser()
         checks.check(file.is_file(), "policy", path, "an exported policy, with its .npz file beside it")
         values = arrays.read(file)
-
         def params(policy: contracts.Policy) -> Params:
             found = [(leaf.shape, leaf.dtype.name) for leaf in values.values()]
             expected = [(tuple(leaf.shape), leaf.dtype.name) for leaf in policy.reference_params]
@@ -180,7 +180,7 @@ class League:
             source = f"{self._config.text}\nbest_response = {BEST_RESPONSE!r}\n"
             return Player("best response", BEST_RESPONSE, make_policy, MetaParams(params), source=source)
 
-        return self._against_fixed("best response", _both(player), entrants, BEST_RESPONSE_UPDATES)
+        return self._against_fixed(BEST_RESPONSE_NAME, _both(player), entrants, BEST_RESPONSE_UPDATES)
 
     def _against_fixed(self, name, players, entrants, n_updates):
         """Matches of a row that adapts with entrants that are kept from it; like policies play side by side."""

@@ -136,6 +136,14 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
         before = naive.evaluate(n_inner_updates=0).mean_reward
         self.assertNotAllClose(mixed.mean_reward[:, 0, 1], before[:, 0, 1], atol=1e-2)
 
+    def test_opponents_of_a_run_that_shares_its_policy(self):
+        """What two have learned together each plays alone, against whom ever."""
+        both = self.root / "shared"
+        train(both, *SETTINGS, "train.agents = [@MetaMAPG(), @MetaMAPG()]", "train.share_initial_policy = True")
+        shared = mapg.load_run(str(both))
+        met = shared.evaluate(opponents=self.runs["naive"], n_inner_updates=0).mean_reward
+        self.assertNotAllClose(met, shared.evaluate(n_inner_updates=0).mean_reward, atol=1e-3)
+
     def test_refusals(self):
         for directory, bindings, message in (
             (self.root, [], "directory = '.*': must be that of a run; it has a config.gin"),
@@ -235,11 +243,17 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
         (league, ["--gin_param=train.n_seeds = 1"], "train.n_seeds = 1: must be 2 at least, as each meets another"),
         (league, ["--policy=nowhere"],
          "--policy = 'nowhere': must be an exported policy, with its .npz file beside it"),
+        (league, ["--policy=DAMAGED"], ".*agent_0.npz: cannot be read, or is damaged"),
         (league, ["--gin_file=public_goods_five.gin"], "train.game = .*: must be a game for two, not 5"),
         (league, ["--strategy=random", "--strategy=random"], "entrants = 'random, random': must be of different names"),
     )
     def test_bad_input(self, command, arguments, message):
-        outcome = command_line.run_other(command, *(one.replace("RUN", str(self.meta)) for one in arguments))
+        damaged = pathlib.Path(self.get_temp_dir()) / "agent_0"
+        damaged.with_suffix(".npz").write_bytes(b"PK\x03\x04 and no more")
+        places = {"RUN": str(self.meta), "DAMAGED": str(damaged)}
+        for name, place in places.items():
+            arguments = [argument.replace(name, place) for argument in arguments]
+        outcome = command_line.run_other(command, *arguments)
         self.assertEqual(outcome.status, 2, outcome.stderr)
         self.assertRegex(outcome.stderr, f"^error: {message}\n$")
 
@@ -272,6 +286,15 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
         for name in ("comparison.png", "sweep_ipd_exact.png"):
             self.assertEqual((output / name).read_bytes()[:4], b"\x89PNG")
 
+    def test_compare_on_other_tasks(self):
+        output = self.root / "widths"
+        outcome = command_line.run_other(
+            compare, "ipd_exact.gin", f"--output_dir={output}", *command_line.gin_params(*NAIVE),
+            "--sweep=PayoffNoise.width = [0.1, 0.2]",
+        )
+        self.assertEqual((outcome.status, outcome.stderr), (0, ""))
+        self.assertIn("but not of the same tasks", " ".join(outcome.stdout.split()))
+
     def test_compare_who_meta_learns_with_who_does_not(self):
         output = self.root / "mixed"
         agents = "[@MetaPG(), @PolicyGradient()], [@LOLATaylor(), @PolicyGradient()]"
@@ -281,6 +304,7 @@ class AfterTrainingTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual((outcome.status, outcome.stderr), (0, ""))
         self.assertIn("per step of agent 0 in every run", " ".join(outcome.stdout.split()))
+        self.assertIn("of the same agents, seeds, tasks and updates", " ".join(outcome.stdout.split()))
         names = sorted((path.name for path in (output / "runs").iterdir()), key=lambda name: "LOLA" in name)
         self._check_differences(output, names, outcome.stdout)
 

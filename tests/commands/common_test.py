@@ -1,5 +1,6 @@
 """Proves how commands end: one line, an exit status and, after an interruption, how to go on."""
 
+from concurrent import futures
 import contextlib
 import fcntl
 import io
@@ -119,6 +120,14 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         said = _read_all(terminal)
         self.assertIn("meta-update:   0%", said)
         self.assertEndsWith(said, "\r\nstopped: no more; go on\r\n")
+
+    def test_directories_that_several_look_at(self):
+        """Each says that it can be written, and leaves nothing there."""
+        path = os.path.join(self.get_temp_dir(), "new", "directory")
+        with futures.ThreadPoolExecutor(8) as threads:
+            found = [*threads.map(lambda _: common.directory("--output_dir", path), range(200))]
+        self.assertEqual({*map(str, found)}, {path})
+        self.assertEmpty(os.listdir(path))
 
     def test_paths(self):
         home = os.path.expanduser("~")

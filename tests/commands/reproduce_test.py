@@ -557,7 +557,7 @@ class StoredResultsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual((directory / file).read_bytes(), (RESULTS / name / file).read_bytes())
 
     @parameterized.parameters(
-        (exact_ipd, "exact_ipd", "agent", ("average_reward_0", "average_reward_1"), 1, (400, 200)),
+        (exact_ipd, "exact_ipd", "agent", ("reward_of_agent_0", "reward_of_agent_1"), 1, (400, 200)),
         (shape_naive_learner, "shape_naive_learner", "shaper", ("reward_of_shaper", "reward_of_learner"), 101, ()),
         (coala_ipd, "coala_ipd", "agent", ("reward_of_agent", "reward_of_learner"), 8, ()),
     )

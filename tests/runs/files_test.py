@@ -213,5 +213,28 @@ class FilesTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_only_result()
 
 
+class LockedTest(tf.test.TestCase):
+
+    def test_one_at_a_time(self):
+        directory, order = self.get_temp_dir(), []
+
+        def wait_and_write():
+            with files.locked(directory, wait=True):
+                order.append("second")
+
+        with files.locked(directory, wait=False):
+            with self.assertRaises(BlockingIOError):
+                with files.locked(directory, wait=False):
+                    order.append("never")
+            second = threading.Thread(target=wait_and_write)
+            second.start()
+            second.join(0.2)
+            order.append("first")
+        second.join()
+        self.assertEqual(order, ["first", "second"])
+        with files.locked(directory, wait=False):
+            pass
+
+
 if __name__ == "__main__":
     tf.test.main()

@@ -115,6 +115,9 @@ class UndefinedTest(tf.test.TestCase):
                 self.assertEqual(row["cooperation_at_start_1"], row["cooperation_1"])
         self.assertTrue((path / "figures" / "cooperation_after_dc.png").exists())
         self.assertIn("not defined", outcome.stdout)
+        page = (path / "report.html").read_text("utf-8")
+        self.assertIn("not defined", page)
+        self.assertNotRegex(page, r"[+-]nan|nan \(")
         # A run that has ended is reported from what it has written.
         again = command_line.run(
             "--gin_file=ipd.gin", f"--run_dir={path}", "--resume", *command_line.gin_params(*bindings)

@@ -3,6 +3,7 @@
 import html
 import pathlib
 import re
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -50,12 +51,19 @@ class PagesTest(tf.test.TestCase):
 
     def test_the_worst_seed_of_each_column_is_marked(self):
         columns = {"a": np.array([1.0, -2.0, 3.0]), "b": np.array([0.5, 0.25, -0.125])}
-        table = pages.by_seed("caption", columns, [4, 5, 6], {6: "exported"})
+        table = pages.by_seed("caption", columns, [4, 5, 6], {6: "exported"}, least="worst")
         self.assertEqual(table, Table("caption", ["", "a", "b", "note"], [
             ["seed 4", "+1.000", "+0.500", ""], ["seed 5", "-2.000 (worst)", "+0.250", ""],
             ["seed 6", "+3.000", "-0.125 (worst)", "exported"],
         ]))
         self.assertEqual(pages.by_seed("caption", columns, [4, 5, 6], {}).rows[0], ["seed 4", "+1.000", "+0.500"])
+
+    def test_what_is_not_defined_is_not_the_worst(self):
+        columns = {"a": np.array([np.nan, -2.0, 3.0]), "b": np.full(3, np.nan)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            rows = pages.by_seed("caption", columns, [4, 5, 6], {}, least="worst").rows
+        self.assertEqual([*zip(*rows)][1:], [("not defined", "-2.000 (worst)", "+3.000"), ("not defined",) * 3])
 
     def test_colours_are_of_one_scale(self):
         values = np.array([[0.0, 1.0], [np.nan, 0.5]])

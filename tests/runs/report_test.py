@@ -22,14 +22,15 @@ ONE_APART = 12.7062 * 0.5
 def _summary(average_reward):
     return {
         "agent": ["MetaMAPG", "MetaPG", "PolicyGradient"], "n_seeds": 2, "meta_updates": 7, "jit_compile": True,
-        "wall_seconds": 12.4, "exported_seed": 1, "exported_tasks": [],
+        "wall_seconds": 12.4, "exported_seed": 1,
         "meta_validation": {}, "meta_test": {"average_reward": average_reward.tolist()},
     }
 
 
-def _text(summary, compared):
+def _text(summary, compared, exported=("initial",)):
     """As it is printed where there is no terminal."""
-    return "".join(map(str, report.parts(RunDirectory("run"), summary, compared)))
+    places = {f"{what} policies": pathlib.Path("run") / f"{what}_policies" for what in exported}
+    return "".join(map(str, report.parts(RunDirectory("run"), summary, compared, places)))
 
 
 def _rows(compared, average_reward=AVERAGE_REWARD):
@@ -50,7 +51,9 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         values[0, :, 0] = values[:, 1, 2] = np.nan
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            _, before, after = str(report.adaptation_table(values, ["A", "B", "C"], [0, 2])).splitlines()
+            _, before, after = str(
+                report.adaptation_table(report.REWARD, values, ["A", "B", "C"], [0, 2])
+            ).splitlines()
         self.assertEqual(before.split()[1:4] + before.split()[-1:], ["-1.000", "±", "nan", "-3.000"])
         self.assertEqual(after.split()[7:9] + after.split()[-1:], ["not", "defined", "+0.500"])
 
@@ -86,7 +89,7 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         text = _text(summary, [1])
         self.assertEqual(_table(text, "Mean reward per step"), _rows([1]))
         header, *rows = _table(text, "Mean of own_coins per step on held-out tasks")
-        self.assertEqual(header, _rows([1])[0])
+        self.assertEqual(header.split(), _rows([1])[0].replace("worst seed", "least of seeds").split())
         self.assertEqual([row.split()[-1] for row in rows], ["+6.000", "+11.000"])
         self.assertEqual([row.split()[1:4] for row in rows], [["+9.000", "±", "0.000"], ["+10.500", "±", "0.000"]])
 
@@ -100,16 +103,21 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         ):
             self.assertIn(str(pathlib.Path("run") / name), text)
         self.assertNotIn("adapted_policies", text)
-        tasks = _text({**_summary(AVERAGE_REWARD), "exported_tasks": [0]}, [0])
+        tasks = _text(_summary(AVERAGE_REWARD), [0], ["initial", "adapted"])
+        self.assertIn("initial policies  run/initial_policies, of seed 1", tasks)
         self.assertIn("adapted policies  run/adapted_policies, of seed 1", tasks)
-        naive = {**_summary(AVERAGE_REWARD), "exported_tasks": [0]}
+        naive = _summary(AVERAGE_REWARD)
         del naive["meta_validation"]
-        text = _text(naive, [0])
+        text = _text(naive, [0], ["adapted"])
         self.assertIn("1 inner updates, 12 s", text)
         self.assertIn("adapted policies  run/adapted_policies, of seed 1, the best at the end", text)
         self.assertNotIn("initial_policies", text)
-        without = _text({**_summary(AVERAGE_REWARD), "exported_seed": None}, [0])
-        self.assertIn("initial policies  none", without)
+        self.assertIn("policies          none", _text(_summary(AVERAGE_REWARD), [0], []))
+
+    def test_of_a_metric_nobody_knows_what_is_best(self):
+        for name, header, is_ranked in ((report.REWARD, "worst seed", True), ("distance", "least of seeds", False)):
+            table = report.adaptation_table(name, AVERAGE_REWARD, ["A", "B", "C"], [0, 2])
+            self.assertEqual((table.header[-1], table.is_ranked), (header, is_ranked))
 
 
 if __name__ == "__main__":

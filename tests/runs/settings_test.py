@@ -13,6 +13,7 @@ from tf_metamapg.runs.callbacks import EarlyStopping
 from tf_metamapg.runs.settings import EvaluationSettings
 from tf_metamapg.runs.settings import Experiment
 from tf_metamapg.runs.settings import RunSettings
+from tf_metamapg.runs.settings import Stage
 from tf_metamapg.training.settings import Problem
 from tf_metamapg.training.settings import TrainerSettings
 
@@ -93,6 +94,15 @@ class CompilingTest(tf.test.TestCase):
         self.assertFalse(self.pays(sampled(), **numbers))
         self.assertFalse(self.pays(sampled(), **numbers, validate_every=4))
         self.assertTrue(self.pays(sampled(), **numbers, validate_every=1))
+
+    def test_earlier_stages_count(self):
+        few = {"n_meta_updates": 1, "n_evaluation_tasks": 1, "n_inner_updates": 1}
+        self.assertFalse(self.pays(sampled(), **few))
+        self.assertTrue(self.pays(sampled(), **few, earlier_stages=[Stage(chain_length=30, n_meta_updates=100)]))
+        # Each is compiled anew.
+        short = [Stage(chain_length=1, n_meta_updates=1)] * 40
+        self.assertTrue(self.pays(sampled(), n_meta_updates=150))
+        self.assertFalse(self.pays(sampled(), n_meta_updates=150, earlier_stages=short))
 
     def test_it_does_not_pay_without_samples(self):
         self.assertFalse(self.pays(mapg.ExactEstimator, n_meta_updates=50_000))

@@ -18,7 +18,6 @@ within an episode, and later episodes count fully.
 """
 
 from tf_metamapg import adaptation
-from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg import theorem
@@ -38,10 +37,7 @@ class COALAPG(MetaAgent):
         self, estimator: contracts.Estimator, agent_index: int, n_seeds: int, chain_length: int
     ) -> Structure:
         """See `contracts.Agent.init_update`: (), and an estimator without sampled inner updates is refused."""
-        checks.check(
-            estimator.inner_update == "sampled", "estimator", estimator,
-            "one of sampled inner updates, such as ScoreFunctionEstimator, for COALAPG",
-        )
+        links.checked_sampling(estimator, type(self).__name__)
         return super().init_update(estimator, agent_index, n_seeds, chain_length)
 
     def update(

@@ -8,7 +8,7 @@ from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents import anticipation
-from tf_metamapg.agents.game_jacobian import inner_products
+from tf_metamapg.agents import game_jacobian
 from tf_metamapg.contracts import InnerLearningRate
 from tf_metamapg.contracts import InnerOptimizer
 from tf_metamapg.contracts import Params
@@ -52,7 +52,7 @@ class SOS(anticipation.Anticipating):
         """See `GradientAgent.gradients`."""
         checks.check_agent_index("agent_index", agent_index, len(objectives.by_agent))
         agents = range(len(objectives.by_agent))
-        naive = [objectives.gradients(agent, with_respect_to=agent) for agent in agents]
+        naive = game_jacobian.simultaneous_gradient(objectives)
         look_ahead = [
             anticipation.add(own, self.anticipation(objectives, agent)) for agent, own in enumerate(naive)
         ]
@@ -67,10 +67,11 @@ class SOS(anticipation.Anticipating):
         self, naive: Sequence[Params], look_ahead: Sequence[Params], shaping: Sequence[Params]
     ) -> tf.Tensor:
         """p of each seed and task: [S, N]."""
-        along = inner_products(shaping, look_ahead)
+        along = game_jacobian.inner_products(shaping, look_ahead)
         is_against = along < 0.0
-        ratio = self._alignment * inner_products(look_ahead, look_ahead) / tf.where(is_against, -along, 1.0)
+        square_look_ahead = game_jacobian.inner_products(look_ahead, look_ahead)
+        ratio = self._alignment * square_look_ahead / tf.where(is_against, -along, 1.0)
         p_1 = tf.where(is_against, tf.minimum(ratio, 1.0), 1.0)
-        square_norm = inner_products(naive, naive)
+        square_norm = game_jacobian.inner_products(naive, naive)
         p_2 = tf.where(square_norm < self._radius**2, square_norm, 1.0)
         return tf.minimum(p_1, p_2)

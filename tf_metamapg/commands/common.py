@@ -21,7 +21,6 @@ from absl import flags
 from tf_metamapg import checks
 from tf_metamapg.commands import endings
 from tf_metamapg.commands import help
-from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
 from tf_metamapg.runs import terminal
 from tf_metamapg.runs.run_directory import RunDirectory
@@ -168,8 +167,9 @@ def directory(flag: str, value: str) -> pathlib.Path:
     named = pathlib.Path(path(flag, value))
     try:
         named.mkdir(parents=True, exist_ok=True)
-        files.write_text(named / ".written", "")
-        (named / ".written").unlink()
+        # A file without a name, as other processes may look at the same time.
+        with tempfile.TemporaryFile(dir=named):
+            pass
     except OSError as error:
         raise checks.InvalidInputError(f"{flag}={named}: cannot be written ({error.strerror})") from error
     return named

@@ -5,20 +5,24 @@ import csv
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from tf_metamapg import checks
 from tf_metamapg import configs
+from tf_metamapg import contracts
 from tf_metamapg import starts
 from tf_metamapg.commands import common
 from tf_metamapg.commands import comparison_page
 from tf_metamapg.commands.candidates import Candidate
 from tf_metamapg.commands.jobs import Job
 from tf_metamapg.commands.jobs import training
+from tf_metamapg.numerics import random
 from tf_metamapg.runs import figures
 from tf_metamapg.runs import files
 from tf_metamapg.runs import pages
 from tf_metamapg.runs import terminal
 from tf_metamapg.runs.settings import Experiment
+from tf_metamapg.training.draws import Draws
 
 _WHAT = "game", "number of agents", "seeds", "n_evaluation_tasks"
 
@@ -44,7 +48,7 @@ def experiment(candidate: Candidate, n_common: int) -> Experiment:
 
 
 def check_comparable(names: Sequence[str], experiments: Sequence[Experiment]) -> None:
-    """Raises `InvalidInputError` unless experiments are of the same game, agents, seeds and tasks."""
+    """Raises `InvalidInputError` unless experiments are of a game of one name, as many agents, seeds and tasks."""
     for name, own_experiment in zip(names, experiments):
         for what, own, first in zip(_WHAT, _comparable(own_experiment), _comparable(experiments[0])):
             checks.check(own == first, f"{what} of {name}", own, f"{first}, as of {names[0]}")
@@ -83,6 +87,23 @@ def _comparable(experiment):
     """What those have in common that can be compared."""
     seeds, spec = experiment.run.seeds, experiment.problem.game.spec
     return spec.name, spec.n_agents, f"{seeds[0]} to {seeds[-1]}", experiment.evaluation.n_evaluation_tasks
+
+
+def _draw_the_same(experiments):
+    """Whether the tasks of meta-testing, and the policies that others start them from, are the same in all of them."""
+    first, *others = [tf.nest.flatten(_drawn(experiment)) for experiment in experiments]
+    return all(len(own) == len(first) and all(map(np.array_equal, own, first)) for own in others)
+
+
+def _drawn(experiment):
+    """Tasks, and what populations that stay the same have in them."""
+    problem, n_tasks = experiment.problem, experiment.evaluation.n_evaluation_tasks
+    draws = Draws(problem, experiment.run.seeds)
+    keys = draws.keys(random.META_TEST, 0)
+    return draws.tasks(keys, n_tasks), [
+        population.sample(random.META_TEST, random.population_keys(keys, index), n_tasks)
+        for index, population in enumerate(problem.populations) if isinstance(population, contracts.Population)
+    ]
 
 
 def _publish(output, candidates, experiments, curves, swept):
@@ -124,7 +145,7 @@ def _publish(output, candidates, experiments, curves, swept):
             sweeps.append(pages.coloured(caption, " \\ ".join(swept), rows, columns, means, hints, between))
     moments = _moments(compared)
     table = _table(compared, scores, moments)
-    explained = _explanation(len(experiments[0].run.seeds), agents)
+    explained = _explanation(len(experiments[0].run.seeds), agents, _draw_the_same(experiments))
     text = f"{pages.as_markdown(table)}\n\n{explained}\n"
     files.write_text(written[2], text)
     terminal.markdown(f"\n{text}", better=max)
@@ -174,9 +195,14 @@ def _table(compared, scores, moments):
     return rows
 
 
-def _explanation(n_seeds, agents):
+def _explanation(n_seeds, agents, are_drawn_the_same):
     numbers = " and ".join(map(str, agents))
     who = f"agent {numbers}" if len(agents) == 1 else f"agents {numbers}"
     return f"""Mean rewards per step of {who} in every run, on held-out tasks, with 95% intervals over {n_seeds} seeds.
 A score, by which the worst seed is told, is the mean over the inner updates that meta-agents are trained for; where
-nobody meta-learns, what is got at the end. Differences are of the same agents, seeds, tasks and updates."""
+nobody meta-learns, what is got at the end. {_SAME if are_drawn_the_same else _OTHERS}"""
+
+
+_SAME = "Differences are of the same agents, seeds, tasks and updates."
+_OTHERS = """Differences are of the same agents, seeds and updates, but not of the same
+tasks: these runs draw tasks, or the policies that others start them from, from different distributions."""

@@ -48,7 +48,7 @@ def write(
 
     def differences(when: str, by_run: Mapping[str, np.ndarray]) -> Table:
         caption = f"Mean rewards {when} less those of {first}; the least of each column is the worst"
-        return pages.by_seed(caption, {name: by_run[name] - by_run[first] for name in others}, seeds, {})
+        return pages.by_seed(caption, {name: by_run[name] - by_run[first] for name in others}, seeds, {}, least="worst")
 
     pages.write(path, pages.Page(title, lead, seeds, [
         Section("Runs", tables=[Table("Means and 95% intervals over seeds", table[0], table[1:])]),
@@ -63,7 +63,9 @@ def write(
              "right; a hollow and a full dot are the means."],
             [[pairs(when, by_run) for when, by_run in moments.items()]],
             [*(differences(when, by_run) for when, by_run in moments.items()),
-             pages.by_seed("Scores of all seeds; the least of each column is the worst", dict(scores), seeds, {})],
+             pages.by_seed(
+                 "Scores of all seeds; the least of each column is the worst", dict(scores), seeds, {}, least="worst"
+             )],
         ),
         Section("Files", tables=[Table("Beside this page", ["file"], [
             [Cell(what, link=link)] for what, link in links.items()

@@ -81,6 +81,8 @@ def _evaluate(directory):
     if opponents is None:
         checks.check(FLAGS.agent == 0, "--agent", FLAGS.agent, "left out, or together with --opponents")
     else:
+        allowed = f"a run of {len(loaded.agents)} agents"
+        checks.check(len(opponents.agents) == len(loaded.agents), "--opponents", FLAGS.opponents, allowed)
         common.note_other_game(FLAGS.opponents, opponents.game, loaded.game)
     own = loaded.experiment.evaluation.n_inner_updates
     n_inner_updates = own if FLAGS.n_inner_updates is None else FLAGS.n_inner_updates
@@ -108,7 +110,7 @@ def _evaluate(directory):
     compared = loaded.experiment.compared_agents if opponents is None else [FLAGS.agent]
     terminal.report(
         f"\nMean reward per step, mean and 95% interval over {len(loaded.seeds)} seeds:\n\n",
-        report.adaptation_table(evaluation.mean_reward, names, compared),
+        report.adaptation_table(report.REWARD, evaluation.mean_reward, names, compared),
         f"\n\nnumbers: {output / 'evaluation.json'}; figure: {output / 'adaptation.png'}",
         better=max,
     )

@@ -7,7 +7,8 @@ r"""A league: everybody meets everybody, in both places of a game.
         --gin_param="train.n_seeds = 5"
 
 Learners, runs, exported policies and strategies take part; without any of
-these, all of this package's learners and strategies. Meta-agents are trained
+these, eight learners, from PolicyGradient to MetaMAPG, and all of this
+package's strategies. Meta-agents are trained
 in self-play first, below --output_dir. What was trained or played there is not
 again: a league that was killed goes on, and a new entrant alone has to meet
 the others. Where the package is installed, tf-metamapg-league is the same.

@@ -64,13 +64,13 @@ def _run(names, processes):
         terminal.say(f"{name}: {REPRODUCTIONS[name].title}, about {REPRODUCTIONS[name].duration}")
     if FLAGS.jobs > 1:
         processes.run([job for name in names for job in _jobs(name, output_dir)], FLAGS.jobs)
-        # Of jobs that end at the same time one may not know of the other's.
-        files.write_text(output_dir / "RESULTS.md", _report(output_dir))
         names = [name for name in names if REPRODUCTIONS[name].has_independent_runs]
     for name in names:
         _module(name).reproduce(output_dir / name)
         terminal.markdown(f"\n{(output_dir / name / 'table.md').read_text('utf-8')}")
-        files.write_text(output_dir / "RESULTS.md", _report(output_dir))
+        # Of processes that end at the same time the last one knows of all.
+        with files.locked(output_dir, wait=True):
+            files.write_text(output_dir / "RESULTS.md", _report(output_dir))
         terminal.say(f"figure, numbers and table: {output_dir / name}; all results: {output_dir / 'RESULTS.md'}")
 
 

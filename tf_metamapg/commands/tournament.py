@@ -16,6 +16,8 @@ from tf_metamapg.commands import league_page
 from tf_metamapg.commands.jobs import Jobs
 from tf_metamapg.commands.jobs import training
 from tf_metamapg.games import dilemma_strategies
+from tf_metamapg.league import BEST_RESPONSE_NAME
+from tf_metamapg.league import BEST_RESPONSE_UPDATES
 from tf_metamapg.league import Entrant
 from tf_metamapg.league import League
 from tf_metamapg.runs import figures
@@ -135,7 +137,10 @@ def _publish(output, game, matches):
             figures.save(written[-1], _figure(own, title))
             tables[title], by_who[title] = _table(own), own
     texts = [f"## After inner updates: {title}\n\n{pages.as_markdown(table)}\n" for title, table in tables.items()]
-    text = "\n".join(texts) + f"\n{_EXPLANATION}\n"
+    explanation = _EXPLANATION
+    if any(match.row == BEST_RESPONSE_NAME for match in matches):
+        explanation += _BEST_RESPONSES
+    text = "\n".join(texts) + f"\n{explanation}\n"
     written.append(output / "league.md")
     files.write_text(written[-1], text)
     terminal.markdown(f"\n{text}", better=max)
@@ -145,12 +150,13 @@ def _publish(output, game, matches):
         for path in sorted(output.glob("runs/*/report.html"))
     }
     written.append(output / "league.html")
-    league_page.write(written[-1], f"League: {game}", _EXPLANATION, tables=tables, matches=by_who, links=links)
+    league_page.write(written[-1], f"League: {game}", explanation, tables=tables, matches=by_who, links=links)
     terminal.say(f"written: {', '.join(map(str, written))}")
 
 
 _EXPLANATION = """Mean rewards per step, the mean of both places of the row, with 95% intervals over its seeds, each of
 which meets another seed of the column; the least over seeds; and what the column gets."""
+_BEST_RESPONSES = f" A best response is what {BEST_RESPONSE_UPDATES} updates with Adam make of a policy as it is drawn."
 
 
 def _figure(matches, title):

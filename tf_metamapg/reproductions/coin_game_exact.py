@@ -33,7 +33,7 @@ def reproduce(directory: files.PathLike, learners: Sequence[str] = tuple(exact.L
         ]
         for name, of in learned.items() for seed, update in np.ndindex(of.own_shares.shape)
     ]
-    header = ["learner", "seed", "updates", "own_share", "average_reward_0", "average_reward_1"]
+    header = ["learner", "seed", "updates", "own_share", "reward_of_agent_0", "reward_of_agent_1"]
     results.save(directory, _figure(learned), header, rows, _text(learned))
 
 

@@ -24,6 +24,7 @@ from tf_metamapg.games import payoffs
 from tf_metamapg.games.matrix import IteratedMatrixGame
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.tabular import tabular_policy
+from tf_metamapg.reproductions import protocols
 from tf_metamapg.reproductions import results
 from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
@@ -97,7 +98,8 @@ def _gradients(table, critic, n_policies, n_batches, n_fits, horizon, n_at_once=
     learned = _fitted(estimator, initial, random.fold_in(keys, -1), n_fits)
 
     def derivatives(keys):
-        joint_params, tasks = adaptation.for_each_task(initial, n_at_once), _tasks(game, n_policies, n_at_once)
+        joint_params = adaptation.for_each_task(initial, n_at_once)
+        tasks = protocols.default_tasks(game, n_policies, n_at_once)
         sample = estimator.sample(joint_params, tasks, keys, adaptation.for_each_task(learned, n_at_once))
         with tf.GradientTape(persistent=True) as outer_tape:
             outer_tape.watch(joint_params)
@@ -122,7 +124,7 @@ def _fitted(estimator, initial, keys, n_fits, n_tasks=16):
     if not tf.nest.flatten(variables):
         return params
     joint_params = adaptation.for_each_task(initial, n_tasks)
-    trajectory = estimator.simulator.sample(joint_params, _tasks(estimator, n_policies, n_tasks), keys)
+    trajectory = estimator.simulator.sample(joint_params, protocols.default_tasks(estimator, n_policies, n_tasks), keys)
     optimizer = keras.optimizers.Adam(estimator.critic.learning_rate)
     optimizer.build(tf.nest.flatten(variables))
 
@@ -142,11 +144,6 @@ def _fitted(estimator, initial, keys, n_fits, n_tasks=16):
     for _ in range(n_fits):
         optimizer.apply(compiled(values()))
     return values()
-
-
-def _tasks(of, n_policies, n_tasks):
-    table = tf.constant(of.default_tasks, of.spec.dtype)
-    return tf.broadcast_to(table, [n_policies, n_tasks, *table.shape])
 
 
 def _text(relative, n_policies, n_batches, n_fits, horizon):

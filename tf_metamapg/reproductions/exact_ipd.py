@@ -58,7 +58,7 @@ def reproduce(directory: files.PathLike, n_runs: int = 400, n_updates: int = 200
         for run, (first, second) in enumerate(rewards[:, -1])
     ]
     results.save(
-        directory, _figure(curves), ["agent", "seed", "average_reward_0", "average_reward_1"], rows,
+        directory, _figure(curves), ["agent", "seed", "reward_of_agent_0", "reward_of_agent_1"], rows,
         _text(curves, n_runs, n_updates),
     )
 

@@ -38,7 +38,7 @@ def reproduce(directory: files.PathLike, bindings: Sequence[str] = ()) -> None:
     ]
     means = {name: rewards.mean(axis=2) for name, rewards in curves.items()}
     results.save(
-        directory, _figure(means), ["method", "seed", "inner_updates", "average_reward_0", "average_reward_1"], rows,
+        directory, _figure(means), ["method", "seed", "inner_updates", "reward_of_agent_0", "reward_of_agent_1"], rows,
         _text(means),
     )
 
@@ -56,7 +56,7 @@ def _text(means):
             "Mean reward per step on held-out tasks by inner updates, mean of both agents ± 95% interval over",
             f"{n_seeds} seeds. Each method is one config:",
             ", ".join(f"`{config}.gin`" for config in METHODS.values()) + ",",
-            "with 300 inner updates on 8 tasks per seed. The last column is what the published figure shows, in words;",
+            f"with {n_links - 1} inner updates. The last column is what the published figure shows, in words;",
             "its steps and samples are not known to be those of the configs.",
         )
         + results.markdown_table(["method", *map(str, shown), "published figure"], table)

@@ -42,13 +42,14 @@ def reproduce(directory: files.PathLike, lengths: Sequence[int] = LENGTHS, bindi
         [name, length, seed, update, *(f"{value:.9g}" for value in rewards[seed, update])]
         for (name, length), rewards in curves.items() for seed, update in np.ndindex(rewards.shape[:2])
     ]
-    header = ["agent", "trained_for", "seed", "inner_updates", "average_reward_0", "average_reward_1"]
+    header = ["agent", "trained_for", "seed", "inner_updates", "reward_of_agent_0", "reward_of_agent_1"]
     means = {key: rewards.mean(axis=2) for key, rewards in curves.items()}
     results.save(directory, _figure(means), header, rows, _text(means))
 
 
 def _text(means):
     n_seeds, n_links = next(iter(means.values())).shape
+    lengths = dict.fromkeys(length for _, length in means)
     shown = [update for update in SHOWN if update < n_links]
     table = [
         [name, str(length), *(results.with_interval(values[:, update]) for update in shown),
@@ -58,10 +59,11 @@ def _text(means):
     return (
         results.paragraph(
             f"Two agents of one kind learn initial policies as `{CONFIG}.gin` says, with expected inner updates from",
-            "samples, for one inner update or for three; then both make naive updates on held-out tasks. Mean reward",
-            f"per step of both after some of these, ± 95% interval over {n_seeds} seeds; mutual cooperation pays −1",
-            "and mutual defection −2. First order takes dφⁱ/dθⁱ for the identity: what is left of Meta-PG are the",
-            "policy gradients after the updates; of Meta-MAPG these, and what a policy does to the other's updates.",
+            f"samples, for {' or '.join(map(str, lengths))} inner updates; then both make naive updates on held-out",
+            f"tasks. Mean reward per step of both after some of these, ± 95% interval over {n_seeds} seeds; mutual",
+            "cooperation pays −1 and mutual defection −2. First order takes dφⁱ/dθⁱ for the identity: what is left of",
+            "Meta-PG are the policy gradients after the updates; of Meta-MAPG these, and what a policy does to the",
+            "other's updates.",
             "The last column is of the worst seed, after as many updates as it was trained for.",
         )
         + results.markdown_table(["agent", "trained for", *(f"after {update}" for update in shown), "worst"], table)

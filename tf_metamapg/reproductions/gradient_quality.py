@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_metamapg import adaptation
 from tf_metamapg import contracts
+from tf_metamapg.agents import game_jacobian
 from tf_metamapg.agents.meta_mapg import MetaMAPG
 from tf_metamapg.critics.baselines import LeaveOneOutBaseline
 from tf_metamapg.critics.baselines import NoBaseline
@@ -91,11 +92,6 @@ def _setting(make_estimator, n_seeds):
     return make_estimator(game, policies), joint_params
 
 
-def _tasks(estimator, n_seeds, n_tasks):
-    table = tf.constant(estimator.default_tasks, estimator.spec.dtype)
-    return tf.broadcast_to(table, [n_seeds, n_tasks, *table.shape])
-
-
 def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=20):
     """∇₀V⁰ (5 numbers), then the Hessian of V⁰ in the parameters of both agents (100), from each batch.
 
@@ -105,7 +101,7 @@ def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=2
     estimator, joint_params = _setting(make_estimator, n_policies)
     n_at_once = min(n_at_once, n_batches)
     joint_params = adaptation.for_each_task(joint_params, n_at_once)
-    tasks = _tasks(estimator, n_policies, n_at_once)
+    tasks = protocols.default_tasks(estimator, n_policies, n_at_once)
 
     def derivatives(keys):
         sample = estimator.sample(joint_params, tasks, keys)
@@ -115,11 +111,12 @@ def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=2
                 inner_tape.watch(joint_params)
                 objective = estimator.objectives(joint_params, tasks, sample)[0]
             gradients = inner_tape.gradient(objective, joint_params, unconnected_gradients="zero")
-            entries = tf.unstack(_flat(gradients), axis=-1)
-        own = _flat(gradients[:1])
+            entries = tf.unstack(game_jacobian.flattened(gradients), axis=-1)
+        own = game_jacobian.flattened(gradients[:1])
         if estimator.inner_update != "expected":
             return tf.concat([own, tf.fill([*own.shape[:2], len(entries) ** 2], np.nan)], axis=-1)
-        return tf.concat([own] + [_flat(outer_tape.gradient(entry, joint_params)) for entry in entries], axis=-1)
+        rows = [game_jacobian.flattened(outer_tape.gradient(entry, joint_params)) for entry in entries]
+        return tf.concat([own, *rows], axis=-1)
 
     compiled = tf.function(derivatives, autograph=False, jit_compile=jit_compile)
     keys = random.root_keys(range(n_policies))
@@ -127,17 +124,11 @@ def _derivatives(make_estimator, n_policies, n_batches, jit_compile, n_at_once=2
     return np.concatenate(calls, axis=1)[:, :n_batches]
 
 
-def _flat(gradients):
-    """Params with leaves [S, N, ...], as one vector: [S, N, P]."""
-    leaves = tf.nest.flatten(gradients)
-    return tf.concat([tf.reshape(leaf, [*leaf.shape[:2], -1]) for leaf in leaves], axis=-1)
-
-
 def _meta_gradients(make_estimator, n_draws, jit_compile):
     """Meta-MAPG's total for agent 0, L = 1, inner step 1, at each draw of θ: array [draw, 5]."""
     estimator, joint_params = _setting(make_estimator, n_draws)
     agents = [MetaMAPG(inner_learning_rate=1.0)] * 2
-    tasks = _tasks(estimator, 1, 1)
+    tasks = protocols.default_tasks(estimator, 1, 1)
 
     def total(initial_params, keys):
         initial_params = adaptation.for_each_task(initial_params, n_tasks=1)

@@ -57,7 +57,7 @@ def reproduce(
         for (kind, inner_step, length), rewards in curves.items() for seed, update in np.ndindex(rewards.shape[:2])
     ]
     header = [
-        "values", "inner_step", "trained_for", "seed", "inner_updates", "average_reward_0", "average_reward_1",
+        "values", "inner_step", "trained_for", "seed", "inner_updates", "reward_of_agent_0", "reward_of_agent_1",
     ]
     means = {key: rewards.mean(axis=2) for key, rewards in curves.items()}
     results.save(directory, _figure(means), header, rows, _text(means, stages))

@@ -7,6 +7,7 @@ from typing import Any
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from tf_metamapg import contracts
 from tf_metamapg import gin_reader
@@ -42,6 +43,12 @@ class Run(NamedTuple):
     def path(self, directory: files.PathLike) -> pathlib.Path:
         """Its run directory, in that of the reproduction."""
         return pathlib.Path(directory) / "runs" / self.name
+
+
+def default_tasks(of: contracts.AnyGame | contracts.Estimator, n_seeds: int, n_tasks: int) -> tf.Tensor:
+    """The game as it is by itself, for each seed and task: [S, N, ...]."""
+    table = tf.constant(of.default_tasks, of.spec.dtype)
+    return tf.broadcast_to(table, [n_seeds, n_tasks, *table.shape])
 
 
 def train(directory: files.PathLike, runs: Mapping[Any, Run]) -> dict[Any, dict[str, Any]]:

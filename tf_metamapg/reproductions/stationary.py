@@ -41,6 +41,8 @@ ORDINARY = {
 }
 META = {"Meta-PG": "MetaPG", "Meta-MAPG": "MetaMAPG"}
 METHODS = (*ORDINARY, *META)
+# What others will do.
+_TAKE_FOR_GIVEN = METHODS[:6]
 RATES = (0.1, 0.5, 2.0, 8.0)
 # A config, who the other agent is, whose mean reward counts, and bindings. Of two agents of one kind both count: where
 # their critics begin apart, one may exploit the other.
@@ -134,6 +136,7 @@ def _text(curves: Mapping[tuple[str, str], np.ndarray], steps, rates):
             f"{results.with_interval(values[:, last])} ({last})", results.with_interval(personas.area(values)),
         ])
     n_seeds = len(next(iter(curves.values())))
+    methods = {method for _, method in curves}
     return (
         results.paragraph(
             f"Mean reward per step by inner updates, mean ± 95% interval over {n_seeds} seeds, on held-out tasks or",
@@ -141,7 +144,8 @@ def _text(curves: Mapping[tuple[str, str], np.ndarray], steps, rates):
             "the iterated prisoner's dilemma (`ipd.gin`: mutual cooperation −1, mutual defection −2), and both count;",
             "a persona is a naive learner (`personas_ipd_tabular.gin`: 0.5 and −0.5), and counts not. Those that",
             "choose no initial policy start from one as it is drawn, with the best of the inner steps",
-            f"{', '.join(f'{rate:g}' for rate in rates)} in meta-validation. The first six take what the others will",
+            f"{', '.join(f'{rate:g}' for rate in rates)} in meta-validation. The",
+            f"{', '.join(method for method in _TAKE_FOR_GIVEN if method in methods)} methods take what the others will",
             "do for given, though critics of the joint action and opponent features know what they have done; the",
             "others look ahead, shape or meta-learn. Critics that learn within the chain make a step of Adam for each",
             "update, from where they are drawn; LookAhead and LOLA-DiCE assume steps of 1 of the others. K = 64 and T",

@@ -21,6 +21,7 @@ from tf_metamapg.training.compiler import Compiler
 
 N_TRAJECTORIES = 64
 RATE = 0.05  # of Adam, of every agent's policy
+TEMPERATURES = 10.0, 0.5  # of soft Q-learning, first and last
 CRITIC = (64, 0.005, 10, 64)  # units, learning rate, steps an update, joint actions
 INITIAL_MEANS, INITIAL_STDDEV = 2.0, 5.0  # means are drawn from N(0, 2²)
 
@@ -28,7 +29,7 @@ AGENTS = {
     "naive": lambda: PolicyGradient(RATE, Adam()),
     "joint-action form": lambda: JointActionActorCritic(RATE, Adam(), *CRITIC),
     "soft Q-learning": lambda: MultiagentSoftQLearning(
-        RATE, Adam(), *CRITIC, temperature=10.0, cooling=0.985, final_temperature=0.5
+        RATE, Adam(), *CRITIC, temperature=TEMPERATURES[0], cooling=0.985, final_temperature=TEMPERATURES[1]
     ),
 }
 
@@ -123,8 +124,8 @@ def _text(climbs, n_seeds, n_updates):
             f"normal policies start from N(0, {INITIAL_MEANS:g}²), deviations are {INITIAL_STDDEV:g} and learned. A",
             "hill is reached if both mean actions are within 1 of its top; the narrow one has height 10 at (5, 5), the",
             "wide one 0 at (−5, −5). The last column is the mean reward of what is played in the last update, ± 95%",
-            "interval. Adam with step 0.05; the joint-action form is `JointActionActorCritic`, soft Q-learning",
-            "`MultiagentSoftQLearning` with a temperature that falls from 10 to 0.5.",
+            f"interval. Adam with step {RATE:g}; the joint-action form is `JointActionActorCritic`, soft Q-learning",
+            f"`MultiagentSoftQLearning` with a temperature that falls from {TEMPERATURES[0]:g} to {TEMPERATURES[1]:g}.",
         )
         + results.markdown_table(
             ["agent", "reached the narrow hill", "reached the wide hill", "reward at the end"], table

@@ -30,9 +30,16 @@ def write(path: files.PathLike, arrays: Mapping[str, Any]) -> None:
 
 
 def read(path: files.PathLike) -> dict[str, np.ndarray]:
-    """All arrays of an archive. There is no end to what a damaged one may raise."""
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    """All arrays of an archive.
+
+    Raises:
+        InvalidInputError: if there is none, or it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # There is no end to what a damaged one may raise.
+        raise checks.InvalidInputError(f"{path}: cannot be read, or is damaged") from error
 
 
 def assign(source: str, variables: Any, arrays: Mapping[str, np.ndarray]) -> None:

@@ -86,18 +86,16 @@ class Checkpointer:
             try:
                 values = arrays.read(path)
                 run_digest = str(values.pop("run_digest"))
-            except Exception as error:
-                damaged.append((path, error))
+            except (checks.InvalidInputError, KeyError):
+                damaged.append(path)
                 continue
             if run_digest != self._run_digest:
                 raise checks.InvalidInputError(f"checkpoint {path.absolute()}: is of another run, with another config")
             self.latest = path
             notes = {name: array.item() for name, array in _below("notes/", values).items()}
-            return Checkpoint(path, number, _below("variables/", values), notes), [path for path, _ in damaged]
+            return Checkpoint(path, number, _below("variables/", values), notes), damaged
         if damaged:
-            path, first_error = damaged[0]
-            reason = checks.one_line(str(first_error), 200)
-            raise checks.InvalidInputError(f"checkpoint {path.absolute()}: is damaged ({reason}), and no other is left")
+            raise checks.InvalidInputError(f"checkpoint {damaged[0].absolute()}: is damaged, and no other is left")
         return None, []
 
     def _path(self, number):

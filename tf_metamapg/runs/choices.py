@@ -21,18 +21,21 @@ def compiling_pays(
     n_steps = run.n_seeds * problem.estimator.n_steps
     if not n_steps:
         return False  # Exact values are small solves, in which XLA finds nothing to save.
+    # Each stage has functions of its own.
+    n_links_learned, n_evaluations, n_compiled = 0, 1, 1
     if any(agent.is_meta_agent for agent in problem.agents):
-        n_meta_updates, n_evaluations = run.n_meta_updates, 2
+        stages = [(stage.n_meta_updates, stage.chain_length) for stage in run.earlier_stages]
+        stages.append((run.n_meta_updates, trainer.chain_length))
+        n_links_learned, n_compiled = sum(n * (length + 1) for n, length in stages), len(stages)
+        n_evaluations = 2
         if evaluation.validate_every is not None:
-            n_evaluations += -(-n_meta_updates // evaluation.validate_every)
-    else:
-        n_meta_updates, n_evaluations = 0, 1
+            n_evaluations += -(-run.n_meta_updates // evaluation.validate_every)
     phases = (
-        (n_meta_updates * (trainer.chain_length + 1), n_steps * trainer.n_tasks),
+        (n_links_learned, n_steps * trainer.n_tasks),
         (n_evaluations * (evaluation.n_inner_updates + 1), n_steps * evaluation.n_evaluation_tasks),
     )
     saved = sum(n_links * (10e-3 + 100e-9 * n_steps_per_link) for n_links, n_steps_per_link in phases)
-    return saved > 5.0  # The seconds that compiling takes longer than tracing.
+    return saved > 5.0 * n_compiled  # The seconds that compiling takes longer than tracing.
 
 
 def blocks_for(experiment: Experiment, n_workers: int) -> int:

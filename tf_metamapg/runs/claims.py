@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 
@@ -91,22 +90,16 @@ def _remove_if_empty(directories):
 
 @contextlib.contextmanager
 def _locked(path):
-    """Keeps other processes of this machine out, where the file system has locks."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
+    """Keeps other processes of this machine out, see `files.locked`."""
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = stack.enter_context(files.locked(path, wait=False))
         except BlockingIOError as error:
             raise checks.InvalidInputError(f"--run_dir={path}: another process is working on this run") from error
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
-                raise
         # Another process may have removed it meanwhile, as it had written nothing.
         if not os.path.samestat(os.fstat(descriptor), os.stat(path)):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _check_resumable(path):

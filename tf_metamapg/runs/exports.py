@@ -96,14 +96,24 @@ def export_learning(
 
 def seeds_to_export(experiment: Experiment, summary: Mapping[str, Any], all_seeds: bool) -> dict[int | None, int]:
     """The seeds whose policies are exported, see `export_initial`."""
-    # Where there is none that is exported, it does not matter which.
-    best = experiment.run.seeds[0] if summary["exported_seed"] is None else summary["exported_seed"]
-    return {None: best} | ({seed: seed for seed in experiment.run.seeds} if all_seeds else {})
+    return {None: summary["exported_seed"]} | ({seed: seed for seed in experiment.run.seeds} if all_seeds else {})
 
 
 def tasks_to_export(experiment: Experiment) -> list[int]:
     """The tasks whose adapted policies are exported; where nobody meta-learns, the first at least."""
     return sorted({*experiment.run.export_tasks, *([] if experiment.has_meta_agents else [0])})
+
+
+def places(experiment: Experiment, directory: RunDirectory) -> dict[str, pathlib.Path]:
+    """Where a run exports what it exports, by what that is."""
+    found = {}
+    if any(policy is not None for policy in exported(experiment)):
+        found["initial policies"] = directory.initial_policies
+    if tasks_to_export(experiment):
+        found["adapted policies"] = directory.adapted_policies
+    if experiment.run.export_learning:
+        found["learning agents"] = directory.learning_agents
+    return found
 
 
 def exported(experiment: Experiment) -> list[contracts.Policy | None]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import contextlib
 import errno
+import fcntl
 import json
 import math
 import os
@@ -54,6 +55,32 @@ def remove_partial(directory: PathLike) -> None:
     for name in os.listdir(directory):
         if name.endswith(".partial"):
             _remove(os.path.join(directory, name))
+
+
+@contextlib.contextmanager
+def locked(directory: PathLike, *, wait: bool) -> Iterator[int]:
+    """Keeps other processes of this machine out of a directory, where the file system has locks.
+
+    Args:
+        directory: which must exist.
+        wait: whether to wait for another process that has locked it.
+
+    Yields:
+        the directory's file descriptor.
+
+    Raises:
+        BlockingIOError: if another process has locked it, and this one does not wait.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                raise
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _with_null(value):

@@ -1,6 +1,6 @@
 """What a run has learned, as a file of its own: `learned.npz` in its directory, an array for each variable.
 
-What they are called says `policies/learned_names.py`.
+What they are called says `learned_names.py`.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ def read(path: str, parameter: str) -> dict[str, np.ndarray]:
     checks.check(file.exists(), parameter, path, "the directory of a run that has ended; it has a learned.npz")
     try:
         values = arrays.read(file)
-    except Exception as error:
+    except checks.InvalidInputError as error:
         raise checks.InvalidInputError(
             f"{parameter} = {path}: {file.name} is damaged; bin/train --resume writes it again"
         ) from error

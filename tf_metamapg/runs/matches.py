@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_metamapg import checks
 from tf_metamapg.numerics import random
 from tf_metamapg.runs import arrays
 from tf_metamapg.runs import run_directory
@@ -29,7 +30,7 @@ class Matches:
         """What was kept under a digest; None if nothing was, or it cannot be read."""
         try:
             return arrays.read(self._path(key))["mean_reward"]
-        except Exception:  # There is no end to what a damaged archive may raise, and nothing is lost but time.
+        except (checks.InvalidInputError, KeyError):  # Nothing is lost but time.
             return None
 
     def keep(self, key: str, mean_reward: np.ndarray) -> None:

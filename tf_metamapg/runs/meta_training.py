@@ -11,6 +11,7 @@ from tf_metamapg.runs import arrays
 from tf_metamapg.runs import exports
 from tf_metamapg.runs import learned
 from tf_metamapg.runs import progress
+from tf_metamapg.runs import training_curves
 from tf_metamapg.runs.checkpoints import Checkpoint
 from tf_metamapg.runs.recorder import Follower
 from tf_metamapg.runs.recorder import Recorder
@@ -23,8 +24,6 @@ from tf_metamapg.training.learning import Evaluation
 from tf_metamapg.training.meta_update import Metrics
 from tf_metamapg.training.trainer import MetaTrainer
 from tf_metamapg.training.workers import Workers
-
-_TERMS = ("current_policy", "self_shaping", "opponent_shaping")
 
 
 class MetaTraining:
@@ -50,7 +49,7 @@ class MetaTraining:
         n_links = 1 + max(stage.chain_length for stage in self._experiment.stages)
         by_link = ("average_reward", *self._experiment.problem.game.spec.metrics)
         names = [f"{name}_{link}" for name in by_link for link in range(n_links)]
-        return names + [f"{term}_norm" for term in _TERMS]
+        return names + [f"{term}_norm" for term in training_curves.TERMS]
 
     @property
     def n_rows_done(self) -> int:

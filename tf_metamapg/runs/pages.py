@@ -106,19 +106,27 @@ def as_markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([header, "|" + "---|" * len(rows[0]), *others])
 
 
-def by_seed(caption: str, columns: dict[str, np.ndarray], seeds: Sequence[int], notes: dict[int, str]) -> Table:
-    """A table of all seeds, in which the least of each column is marked in words.
+def by_seed(
+    caption: str, columns: dict[str, np.ndarray], seeds: Sequence[int], notes: dict[int, str], *, least: str = ""
+) -> Table:
+    """A table of all seeds.
 
     Args:
         caption: above it.
-        columns: {name: array [S]}.
+        columns: {name: array [S]}, NaN where something is not defined.
         seeds: the S seeds.
         notes: what else is said of a seed.
+        least: what the least of each column is marked by, if it is.
     """
-    worst = {name: int(np.argmin(values)) for name, values in columns.items()}
+    def cell(values, row):
+        if np.isnan(values[row]):
+            return "not defined"
+        is_least = least and row == np.nanargmin(values)
+        return f"{values[row]:+.3f}{f' ({least})' if is_least else ''}"
+
     rows = []
     for row, seed in enumerate(seeds):
-        cells = [f"{values[row]:+.3f}{' (worst)' if row == worst[name] else ''}" for name, values in columns.items()]
+        cells = [cell(values, row) for values in columns.values()]
         rows.append([f"seed {seed}", *cells, *([notes.get(seed, "")] if notes else [])])
     return Table(caption, ["", *columns, *(["note"] if notes else [])], rows)
 

@@ -52,7 +52,9 @@ def meet(
     )
     # As long as the longest chain that somebody has learned updates for.
     lengths = [leaf.shape[1] for player in players for leaf in tf.nest.flatten(player.meta_params.update)]
-    own_settings = dataclasses.replace(settings, chain_length=max(lengths, default=1), n_tasks=1, n_blocks=1)
+    own_settings = dataclasses.replace(
+        settings, chain_length=max(lengths, default=1), n_tasks=1, n_blocks=1, share_initial_policy=False
+    )
     trainer = MetaTrainer(problem, own_settings, seeds)
     values = {
         f"{learned_names.agent(index)}/{name}": leaf.numpy()[list(own_rows)]

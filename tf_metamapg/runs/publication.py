@@ -34,7 +34,6 @@ def summary(
     """The results of a run, and what they are results of: a dict, as it stands in `summary.json`."""
     problem, run = experiment.problem, experiment.run
     best = int(np.argmax(results.scores))
-    has_policies = not experiment.has_meta_agents or any(policy is not None for policy in exports.exported(experiment))
     evaluations = [("meta_validation", results.meta_validation), ("meta_test", results.meta_test)]
     return {
         "agent": labels(problem)[1],
@@ -48,7 +47,7 @@ def summary(
         "wall_seconds": time.time() - started,
         "config_digest": _digest(experiment, config),
         "exported_tasks": exports.tasks_to_export(experiment),
-        "exported_seed": run.seeds[best] if has_policies else None,
+        "exported_seed": run.seeds[best],
         "update_params": [
             tf.nest.map_structure(lambda leaf: leaf.numpy().tolist(), values.update)
             for values in trainer.meta_param_values()
@@ -122,12 +121,7 @@ def publish(
 def finished(experiment: Experiment, directory: RunDirectory, config: str) -> dict[str, Any] | None:
     """The summary of a run that has ended with a config and published all that it asks for; None of another."""
     expected = [directory.learned, directory.adaptation_figure, directory.report]
-    if any(policy is not None for policy in exports.exported(experiment)):
-        expected.append(directory.initial_policies)
-    if exports.tasks_to_export(experiment):
-        expected.append(directory.adapted_policies)
-    if experiment.run.export_learning:
-        expected.append(directory.learning_agents)
+    expected += exports.places(experiment, directory).values()
     if not all(path.exists() for path in expected):
         return None
     try:
@@ -140,7 +134,8 @@ def finished(experiment: Experiment, directory: RunDirectory, config: str) -> di
 
 def report(experiment: Experiment, directory: RunDirectory, summary: dict[str, Any]) -> None:
     """Prints what a person wants to know of a run that has ended."""
-    terminal.report(*reports.parts(directory, summary, experiment.compared_agents), better=max)
+    exported = exports.places(experiment, directory)
+    terminal.report(*reports.parts(directory, summary, experiment.compared_agents, exported), better=max)
 
 
 def labels(problem: Problem) -> tuple[str, list[str]]:

@@ -8,8 +8,10 @@ import numpy as np
 
 from tf_metamapg.numerics import random
 from tf_metamapg.runs import drawings
+from tf_metamapg.runs import exports
 from tf_metamapg.runs import pages
 from tf_metamapg.runs import report
+from tf_metamapg.runs import statistics
 from tf_metamapg.runs import strategies
 from tf_metamapg.runs import training_curves
 from tf_metamapg.runs.pages import Cell
@@ -36,7 +38,7 @@ def write(
         summary: as it stands in `summary.json`.
         results: what it is a summary of.
     """
-    sections = [_adaptation(experiment, summary, name) for name in summary["meta_test"]]
+    sections = [_adaptation(directory, experiment, summary, name) for name in summary["meta_test"]]
     if experiment.has_meta_agents:
         sections.append(_meta_training(directory, experiment))
     sections.append(_strategies(experiment, trainer, results))
@@ -48,7 +50,7 @@ def write(
 
 def _lead(experiment, summary):
     """The result in a paragraph."""
-    by_update = experiment.compared(np.array(summary["meta_test"]["average_reward"]))
+    by_update = experiment.compared(np.array(summary["meta_test"][report.REWARD]))
     last = by_update.shape[1] - 1
     who = " and ".join(f"{name} (agent {index})" for index, name in enumerate(summary["agent"]))
     text = (
@@ -73,27 +75,30 @@ def _whose(experiment):
     return "all agents'" if n_compared == n_agents else "the meta-agents'"
 
 
-def _adaptation(experiment, summary, name):
+def _adaptation(directory, experiment, summary, name):
     """What agents get, or a metric of the game, against inner updates: curves, means, and all seeds."""
     values, seeds = np.array(summary["meta_test"][name], np.float64), summary["seeds"]
-    what = _REWARD if name == "average_reward" else f"mean of {name} per step"
+    is_reward = name == report.REWARD
+    what = _REWARD if is_reward else f"mean of {name} per step"
     drawn = _by_agent(
         values, np.arange(values.shape[1]), seeds, summary["agent"], what, "inner updates", drawings.limits([values])
     )
-    by_update = experiment.compared(values)
+    by_update = statistics.mean(values[..., experiment.compared_agents], axis=-1)
     last = by_update.shape[1] - 1
     shown = sorted({0, min(1, last), last})
     columns = {f"after {update}" if update else "before": by_update[:, update] for update in shown}
     if len(summary["agent"]) > 1:
         columns |= {f"agent {index}, after {last}": values[:, last, index] for index in range(values.shape[2])}
-    notes = {} if summary["exported_seed"] is None else {summary["exported_seed"]: "exported"}
-    caption = f"All seeds: {_whose(experiment)} {what} before and after inner updates; the least is the worst"
-    header, *rows = report.adaptation_rows(values, summary["agent"], experiment.compared_agents)
+    notes = {summary["exported_seed"]: "exported"} if exports.places(experiment, directory) else {}
+    caption = f"All seeds: {_whose(experiment)} {what} before and after inner updates"
+    header, *rows = report.adaptation_rows(name, values, summary["agent"], experiment.compared_agents)
     return Section(
-        title="Adaptation to held-out tasks" if name == "average_reward" else f"{name}, on held-out tasks",
+        title="Adaptation to held-out tasks" if is_reward else f"{name}, on held-out tasks",
         figures=[list(drawn)],
         tables=[
-            Table(report.table_title(name, len(seeds)), header, rows), pages.by_seed(caption, columns, seeds, notes),
+            Table(report.table_title(name, len(seeds)), header, rows),
+            pages.by_seed(f"{caption}; the least is the worst", columns, seeds, notes, least="worst") if is_reward
+            else pages.by_seed(caption, columns, seeds, notes),
         ],
     )
 

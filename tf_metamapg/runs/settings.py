@@ -196,7 +196,8 @@ class Experiment:
     def scores(self, mean_reward: np.ndarray, chain_length: int) -> np.ndarray:
         """How well each seed does in what it learns for: [S, updates + 1, n_agents] → [S].
 
-        With meta-agents that is the mean over the inner updates that they are trained for, without the last update.
+        With meta-agents that is the mean over the inner updates that they are trained for; without, what seeds get
+        after the last update.
 
         Args:
             mean_reward: what agents get before each inner update and after the last.

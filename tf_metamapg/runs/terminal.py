@@ -30,6 +30,7 @@ class Table(NamedTuple):
     plain: str  # what stands where there is no terminal
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    is_ranked: bool = True  # whether a number can be the best or the worst of its column
 
     def __str__(self) -> str:
         return self.plain
@@ -95,7 +96,7 @@ def _shown(console, part, better):
     """What a terminal is sent for a part."""
     with console.capture() as sent:
         if isinstance(part, Table):
-            console.print(_columns(part, better))
+            console.print(_columns(part, better if part.is_ranked else None))
         else:
             for line in part.split("\n"):
                 style = "bold" if isinstance(part, Bold) or line.startswith("#") else ""
