@@ -1,7 +1,9 @@
 """The documentation is built without a warning, with all of its code run, and its pages are looked at in a browser."""
 
 import html.parser
+import importlib
 import importlib.util
+import inspect
 import os
 import pathlib
 import re
@@ -15,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 from tests import browser
+from tf_metamapg import configs
 
 ROOT = pathlib.Path(__file__).parent.parent
 # What Sphinx makes beside the pages that somebody has written.
@@ -140,6 +143,15 @@ class ReferenceTest(tf.test.TestCase):
             for module, names in modules.items():
                 for name in names:
                     self.assertEmpty(list(checked.lacks(page, module, name)))
+
+    def test_all_that_train_is_bound_with_is_described(self):
+        described = "".join(
+            getattr(importlib.import_module(module), name).__doc__ or ""
+            for page in ("runs", "training") for module, names in reference().pages()[page].items() for name in names
+        )
+        # Without what no config can bind.
+        parameters = {*inspect.signature(configs.make_experiment).parameters} - {"stored_jit_compile"}
+        self.assertEmpty([name for name in parameters if not re.search(rf"^ +{name}: ", described, re.MULTILINE)])
 
     def test_what_descriptions_lack_is_found(self):
         for page, name, expected in (

@@ -35,6 +35,8 @@ OTHERS = {
     "runs": {
         "tf_metamapg.starts": ("train",),
         "tf_metamapg.loading": ("load_run", "Run"),
+        "tf_metamapg.runs.recipe": ("Recipe",),
+        "tf_metamapg.runs.settings": ("RunSettings", "EvaluationSettings", "Stage"),
         "tf_metamapg.runs.callbacks": ("Callback", "EarlyStopping"),
         "tf_metamapg.runs.serving": ("export_learning_agent",),
     },

@@ -75,7 +75,7 @@ def measure_update(name: str, n_repeats: int, n_blocks: int, workers: Workers) -
 
 
 def _peak_megabytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return 1024e-6 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _seconds(function, n_repeats):
