@@ -510,9 +510,21 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         for name in two_quadratics.AGENTS:
             self.assertEqual(cells(table, name)[1:3], ["0 of 2", "0 of 2"])
 
+    def assert_meta_training_is_stored(self, cases, n_seeds, n_meta_updates):
+        """What the figure shows of it: by seed and meta-update, what both agents get."""
+        with open(self.directory / "meta_training.csv", newline="", encoding="utf-8") as file:
+            stored = list(csv.DictReader(file))
+        expected = itertools.product(cases, range(n_seeds), range(1, n_meta_updates + 1))
+        found = [(row["case"], int(row["seed"]), int(row["meta_update"])) for row in stored]
+        self.assertEqual(found, list(expected))
+        for row in stored:
+            for agent in range(2):
+                self.assertBetween(float(row[f"reward_of_agent_{agent}"]), -3.0, 0.0)
+
     @pytest.mark.slow
     def test_m_fos_ipd(self):
         numbers, table = self.reproduced(m_fos_ipd, n_seeds=2, n_meta_updates=2, n_warm=1)
+        self.assert_meta_training_is_stored(m_fos_ipd.CASES, n_seeds=2, n_meta_updates=2)
         self.assertLen(numbers, len(m_fos_ipd.CASES) * 2)
         for name in m_fos_ipd.CASES:
             rewards = [float(row["reward_of_agent_0"]) for row in numbers if row["case"] == name]
@@ -521,6 +533,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
     @pytest.mark.slow
     def test_meva_ipd(self):
         numbers, table = self.reproduced(meva_ipd, n_seeds=2, n_meta_updates=2)
+        self.assert_meta_training_is_stored(meva_ipd.CASES, n_seeds=2, n_meta_updates=2)
         names = [*meva_ipd.CASES, *(f"taught by itself, {name}" for name in list(meva_ipd.CASES)[:2])]
         self.assertEqual([row["case"] for row in numbers], np.repeat(names, 2).tolist())
         for name in names:

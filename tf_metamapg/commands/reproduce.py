@@ -97,6 +97,12 @@ def _listing():
     )
 
 
+def _links(output_dir, name):
+    """To the raw numbers of a result, in Markdown."""
+    paths = [f"{name}/{path.name}" for path in sorted((output_dir / name).glob("*.csv"), reverse=True)]
+    return ", ".join(f"[{path}]({path})" for path in paths)
+
+
 def _report(output_dir):
     """RESULTS.md: everything that has been reproduced so far, in the order of the list."""
     sections = ["# Results\n\nWritten by `bin/reproduce`, and by nothing else.\n"]
@@ -106,6 +112,6 @@ def _report(output_dir):
             sections.append(
                 f"## {result.title}\n\n`bin/reproduce {name} --output_dir={output_dir}`. Source: {result.source}.\n\n"
                 f"{table.read_text('utf-8')}\n![{result.title}]({name}/figure.png)\n\n"
-                f"Raw numbers: [{name}/numbers.csv]({name}/numbers.csv)\n"
+                f"Raw numbers: {_links(output_dir, name)}\n"
             )
     return "\n".join(sections)

@@ -1,8 +1,11 @@
 """Meta-training in the iterated prisoner's dilemma with exact values, and what is got along longer chains after it."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
+import matplotlib.figure
 import numpy as np
 import tensorflow as tf
 
@@ -12,6 +15,8 @@ from tf_metamapg.games.tasks import DefaultTasks
 from tf_metamapg.numerics import random
 from tf_metamapg.policies.populations import NormalPolicies
 from tf_metamapg.reproductions import protocols
+from tf_metamapg.reproductions import results
+from tf_metamapg.runs import files
 from tf_metamapg.runs import progress
 from tf_metamapg.training import learning
 from tf_metamapg.training.settings import Problem
@@ -87,3 +92,46 @@ def _learned(trainer: MetaTrainer) -> tuple[np.ndarray, ...]:
 def over_updates(test: np.ndarray) -> np.ndarray:
     """The mean of what is got after each update: [S, updates + 1, 2] → [S, 2]."""
     return test[:, 1:].mean(axis=1)
+
+
+def save(
+    directory: files.PathLike, courses: Mapping[str, Course], labels: Mapping[str, tuple[str, str]],
+    header: Sequence[str], rows: Sequence[Sequence[Any]], text: str,
+) -> None:
+    """Writes results, with a figure of meta-training and its numbers.
+
+    Args:
+        directory: where to.
+        courses: by case.
+        labels: what the agents are called, by case.
+        header, rows, text: see `results.save`.
+    """
+    training = {name: course.training for name, course in courses.items()}
+    drawn = [
+        [name, seed, meta_update + 1, *(f"{value:.9g}" for value in values[seed, meta_update])]
+        for name, values in training.items() for seed, meta_update in np.ndindex(values.shape[:2])
+    ]
+    columns = ["case", "seed", "meta_update", "reward_of_agent_0", "reward_of_agent_1"]
+    results.save(directory, _figure(training, labels), header, rows, text, {"meta_training.csv": [columns, *drawn]})
+
+
+def _figure(
+    by_case: Mapping[str, np.ndarray], labels: Mapping[str, tuple[str, str]]
+) -> matplotlib.figure.Figure:
+    """A panel for each case, of what two agents get in meta-training.
+
+    Args:
+        by_case: arrays [S, meta-updates, 2].
+        labels: what the agents are called, by case.
+    """
+    figure, panels = results.new_figure(11.0, 3.6, len(by_case), sharey=True)
+    for panel, (name, training) in zip(panels, by_case.items()):
+        for agent_index, (label, colour) in enumerate(zip(labels[name], ("C0", results.COLOURS["naive"]))):
+            values = training[:, :, agent_index]
+            results.draw_mean(panel, range(1, values.shape[1] + 1), values, label, colour)
+        panel.set_title(name, fontsize=9)
+        panel.set_xlabel("meta-updates")
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
+    panels[0].set_ylabel("mean reward per step")
+    return figure

@@ -45,8 +45,7 @@ def reproduce(directory: files.PathLike, n_seeds: int = 10, n_meta_updates: int 
     ]
     header = ["case", "seed", "reward_of_agent_0", "reward_of_agent_1"]
     labels = {name: ("M-FOS", "the other M-FOS" if "itself" in name else "naive learner") for name in courses}
-    figure = results.meta_training_figure({name: course.training for name, course in courses.items()}, labels)
-    results.save(directory, figure, header, rows, _text(courses, n_warm))
+    ipd_courses.save(directory, courses, labels, header, rows, _text(courses, n_warm))
 
 
 def _against_naive(n_seeds):

@@ -52,8 +52,7 @@ def reproduce(directory: files.PathLike, n_seeds: int = 10, n_meta_updates: int 
     ]
     header = ["case", "seed", *(f"{when}_of_agent_{index}" for when in ("reward", "last_reward") for index in range(2))]
     labels = {name: ("MeVa", "the other") for name in courses}
-    figure = results.meta_training_figure({name: course.training for name, course in courses.items()}, labels)
-    results.save(directory, figure, header, rows, _text(tests, n_meta_updates))
+    ipd_courses.save(directory, courses, labels, header, rows, _text(tests, n_meta_updates))
 
 
 def _trainer(other, n_seeds):

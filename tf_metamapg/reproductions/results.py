@@ -30,28 +30,6 @@ def new_figure(
     return figure, figure.subplots(1, n_panels, squeeze=False, **subplots)[0]
 
 
-def meta_training_figure(
-    by_case: Mapping[str, np.ndarray], labels: Mapping[str, tuple[str, str]]
-) -> matplotlib.figure.Figure:
-    """A panel for each case, of what two agents get in meta-training.
-
-    Args:
-        by_case: arrays [S, meta-updates, 2].
-        labels: what the agents are called, by case.
-    """
-    figure, panels = new_figure(11.0, 3.6, len(by_case), sharey=True)
-    for panel, (name, training) in zip(panels, by_case.items()):
-        for agent_index, (label, colour) in enumerate(zip(labels[name], ("C0", COLOURS["naive"]))):
-            values = training[:, :, agent_index]
-            draw_mean(panel, range(1, values.shape[1] + 1), values, label, colour)
-        panel.set_title(name, fontsize=9)
-        panel.set_xlabel("meta-updates")
-        panel.grid(alpha=0.3)
-        panel.legend(fontsize=8)
-    panels[0].set_ylabel("mean reward per step")
-    return figure
-
-
 def label_learning_curves(panel: matplotlib.axes.Axes) -> None:
     """The axes and the legend of mean rewards against updates."""
     panel.set_xlabel("updates")
@@ -62,7 +40,7 @@ def label_learning_curves(panel: matplotlib.axes.Axes) -> None:
 
 def save(
     directory: files.PathLike, figure: matplotlib.figure.Figure, header: Sequence[str], rows: Sequence[Sequence[Any]],
-    text: str,
+    text: str, drawn: Mapping[str, Sequence[Sequence[Any]]] | None = None,
 ) -> None:
     """Writes everything; a file appears whole or not at all.
 
@@ -72,14 +50,16 @@ def save(
         header: the names of the columns of the raw numbers.
         rows: the raw numbers, one row per seed or run.
         text: Markdown, the table and what it says.
+        drawn: raw numbers that the figure alone shows, by names of files: the names of columns, and rows.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with files.atomic(directory / "figure.png") as aside:
         figure.savefig(aside, format="png", dpi=150)
-    with files.atomic(directory / "numbers.csv") as aside:
-        with open(aside, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    for name, table in {**(drawn or {}), "numbers.csv": [header, *rows]}.items():
+        with files.atomic(directory / name) as aside:
+            with open(aside, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows(table)
     files.write_text(directory / "table.md", text)
 
 
