@@ -109,7 +109,7 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         naive = _summary(AVERAGE_REWARD)
         del naive["meta_validation"]
         text = _text(naive, [0], ["adapted"])
-        self.assertIn("1 inner updates, 12 s", text)
+        self.assertIn("1 inner update, 12 s", text)
         self.assertIn("adapted policies  run/adapted_policies, of seed 1, the best at the end", text)
         self.assertNotIn("initial_policies", text)
         self.assertIn("policies          none", _text(_summary(AVERAGE_REWARD), [0], []))

@@ -54,11 +54,10 @@ def table_title(name: str, n_seeds: int) -> str:
 def effort(summary: dict[str, Any]) -> str:
     """What a run has taken, in words."""
     xla = "compiled with XLA" if summary["jit_compile"] else "not compiled with XLA"
-    updates = (
-        f"{summary['meta_updates']} meta-updates" if "meta_validation" in summary
-        else f"{len(summary['meta_test']['average_reward'][0]) - 1} inner updates"
-    )
-    return f"{updates}, {summary['wall_seconds']:.0f} s, {xla}"
+    n_updates, what = summary["meta_updates"], "meta-update"
+    if "meta_validation" not in summary:
+        n_updates, what = len(summary["meta_test"][REWARD][0]) - 1, "inner update"
+    return f"{n_updates} {what}{'s' * (n_updates != 1)}, {summary['wall_seconds']:.0f} s, {xla}"
 
 
 def _exported(exported, summary):
