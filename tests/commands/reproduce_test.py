@@ -129,7 +129,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn(f"| {name} |", table)
             own_rows = [row for row in numbers if row["agent"] == name]
             self.assertEqual([row["seed"] for row in own_rows], ["0", "1", "2"])
-            mean = np.mean([float(row[f"average_reward_{agent}"]) for row in own_rows for agent in range(2)])
+            mean = np.mean([float(row[f"reward_of_agent_{agent}"]) for row in own_rows for agent in range(2)])
             self.assertIn(f"| {mean:.3f} (".replace("-", "−"), table)
 
     @pytest.mark.slow
@@ -206,7 +206,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(numbers, len(figure_3.METHODS) * 2 * 2)
         for name in figure_3.METHODS:
             rewards = [
-                float(row[f"average_reward_{agent}"])
+                float(row[f"reward_of_agent_{agent}"])
                 for row in numbers if row["method"] == name and row["inner_updates"] == "1" for agent in range(2)
             ]
             row = next(line for line in table.splitlines() if line.startswith(f"| {name} |"))
@@ -235,7 +235,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             )
             self.assertAllEqual(start["variables/meta_params/0/0"], end["agent_0/initial/0"])
             over_chain = np.mean([
-                float(row[f"average_reward_{agent}"]) for row in numbers for agent in range(2)
+                float(row[f"reward_of_agent_{agent}"]) for row in numbers for agent in range(2)
                 if row["values"] == kind and row["trained_for"] == "3" and row["inner_updates"] != "0"
             ])
             self.assertIn(f"| {results.signed(over_chain)} ± ", table)
@@ -273,7 +273,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(numbers, len(first_order.AGENTS) * 2 * 3)
         for name in first_order.AGENTS:
             rewards = [
-                float(row[f"average_reward_{agent}"]) for row in numbers for agent in range(2)
+                float(row[f"reward_of_agent_{agent}"]) for row in numbers for agent in range(2)
                 if (row["agent"], row["inner_updates"]) == (name, "1")
             ]
             self.assertIn(f"| {results.signed(np.mean(rewards))} ± ", table)
@@ -295,7 +295,7 @@ class ReproduceTest(tf.test.TestCase, parameterized.TestCase):
             last = [row for row in numbers if row["learner"] == name and row["updates"] == updates]
             row = cells(table, name)
             self.assertStartsWith(row[3], f"{np.mean([float(entry['own_share']) for entry in last]):.3f}")
-            rewards = [float(entry[f"average_reward_{agent}"]) for entry in last for agent in range(2)]
+            rewards = [float(entry[f"reward_of_agent_{agent}"]) for entry in last for agent in range(2)]
             self.assertStartsWith(row[5], results.signed(np.mean(rewards)))
         before = {path: path.stat().st_mtime_ns for path in (self.directory / "runs").iterdir()}
         again, _ = self.reproduced(coin_game_exact, learners=[*coin_game_exact_learners.LEARNERS], n_seeds=2)

@@ -103,7 +103,8 @@ class EndingTest(tf.test.TestCase, parameterized.TestCase):
         for estimator_class in SAMPLED_ESTIMATORS:
             estimator = setting.estimator(estimator_class, "leave_one_out")
             sample = setting.sample(estimator, setting.members[np.newaxis])
-            values = np.stack(estimator.values(None, None, sample), axis=-1)[0]
+            joint_params = setting.joint_params(setting.leaves(), [1, len(setting.members)])
+            values = np.stack(estimator.values(joint_params, None, sample), axis=-1)[0]
             self.assertAllClose(setting.probs @ values, setting.oracle.values(setting.logits), rtol=1e-12, atol=0.0)
 
     @parameterized.product(ending=ENDINGS, estimator_class=SAMPLED_ESTIMATORS)

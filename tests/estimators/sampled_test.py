@@ -32,7 +32,7 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
         seen = (tf.zeros([2, 3, 4, 3], tf.int32),) * 2
         joint_params = ((tf.zeros([2, 3, 5, 1]),), (tf.zeros([2, 3, 4]), tf.zeros([2, 3, 1])))
         sample = estimator.make_sample(Trajectory(seen, (), tuple(map(tf.constant, rewards))), joint_params)
-        values = estimator.values(None, None, sample)
+        values = estimator.values(joint_params, None, sample)
         mean_rewards = estimator.mean_rewards(joint_params, None, sample)
         for agent, s, n in np.ndindex(2, 2, 3):
             own = rewards[agent, s, n]
@@ -44,10 +44,11 @@ class SampledTest(tf.test.TestCase, parameterized.TestCase):
                 bad = np.zeros([2, 3, 4], np.float32)
                 bad[1, 2, 3] = value
                 joint_params = (joint_params[0], (tf.constant(bad), joint_params[1][1]))
-                for mean, finite in zip(estimator.mean_rewards(joint_params, None, sample), mean_rewards):
-                    self.assertTrue(np.isnan(mean[1, 2]))
-                    self.assertAllEqual(np.isnan(mean).sum(), 1)
-                    self.assertAllEqual(mean[0], finite[0])
+                for function, by_agent in ((estimator.mean_rewards, mean_rewards), (estimator.values, values)):
+                    for mean, finite in zip(function(joint_params, None, sample), by_agent):
+                        self.assertTrue(np.isnan(mean[1, 2]))
+                        self.assertAllEqual(np.isnan(mean).sum(), 1)
+                        self.assertAllEqual(mean[0], finite[0])
 
     def test_step_weights(self):
         rewards = np.random.default_rng(0).normal(size=[2, 1, 2, 4, 3])  # agent, S, N, K, T

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_metamapg as mapg
+from tf_metamapg import checks
 
 
 def strategies_of(game, seed, shape=(1, 1)):
@@ -90,6 +91,14 @@ class PublicGoodsGameTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(
             ending.exact_values(tasks, strategies), endless.exact_values(tasks, strategies), rtol=1e-12, atol=0.0
         )
+
+    def test_an_end_so_rare_that_it_is_none(self):
+        """It would be 1 / 0 rounds until then."""
+        with self.assertRaisesRegex(checks.InvalidInputError, r"^PublicGoodsGame\.end_probability = 1e-17: must be "):
+            mapg.PublicGoodsGame(2, end_probability=1e-17)
+        transitions, payoffs = np.ones([1, 1, 1, 1]), np.ones([2, 1, 1, 1])
+        with self.assertRaisesRegex(checks.InvalidInputError, r"^StochasticGame\.discount = 1\.0: must be < 1, "):
+            mapg.StochasticGame(payoffs, transitions, discount=1.0, ends=np.full([1, 1, 1], 1e-17))
 
     def test_it_is_a_dilemma(self):
         """For 1 < multiplier < n each is best off with nothing, and all are if all give everything."""

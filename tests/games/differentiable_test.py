@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import tf_metamapg as mapg
 from tf_metamapg import adaptation
+from tf_metamapg import checks
 from tf_metamapg import contracts
 from tf_metamapg import links
 from tf_metamapg.agents.meta_mapg import MetaMAPG
@@ -149,6 +150,18 @@ class ValuesTest(tf.test.TestCase, parameterized.TestCase):
             for length in game.exact_lengths((), strategies):
                 self.assertEqual(length.dtype, dtype)
                 self.assertAllEqual(length, np.ones([S, N]))
+
+    def test_values_that_are_none(self):
+        for told, name in (
+            (None, ""), ([0.0, 0.0], r"\[0\]"), ([tf.zeros([1, 1], tf.float64)], ""),
+            ([tf.zeros([1, 1, 2], tf.float64)] * 2, r"\[0\]"),
+            ([tf.zeros([1, 1], tf.float64), tf.zeros([1, 1])], r"\[1\]"),
+        ):
+            game = differentiable.DifferentiableGame(lambda *_, told=told: told, n_params=[2, 2])
+            with self.assertRaisesRegex(
+                checks.InvalidInputError, rf"^DifferentiableGame\.values\(\.\.\.\){name} = .*: must [^\n]*$"
+            ):
+                game.exact_values((), (tf.zeros([1, 1, 2], tf.float64),) * 2)
 
     def test_names(self):
         self.assertEqual(differentiable.bilinear_game().spec.name, "bilinear zero-sum game")

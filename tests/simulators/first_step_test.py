@@ -114,6 +114,19 @@ class FirstStepTest(tf.test.TestCase, parameterized.TestCase):
 
         self.assertEqual(simulator(Trap()).horizon, 3)
 
+    def test_what_comes_after_an_end_is_not_asked_for(self):
+        """A state beyond the end need not be one that anything can be looked up for."""
+        class Beyond(Barter):
+            def observe(self, tasks, state, agent_index):
+                tf.debugging.assert_less(state["stock"], 1.0)
+                return super().observe(tasks, state, agent_index)
+
+            def step(self, tasks, state, joint_action, uniforms):
+                following, rewards, continues = super().step(tasks, state, joint_action, uniforms)
+                return {"stock": tf.where(continues[0], following["stock"], 7.0)}, rewards, continues
+
+        self.assertEqual(simulator(Beyond()).horizon, 3)
+
     def test_ends_that_the_spec_does_not_know_of(self):
         with self.assertRaisesRegex(
             checks.InvalidInputError,

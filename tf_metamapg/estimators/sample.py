@@ -54,16 +54,20 @@ def means(
     Returns:
         tuple over agents of tensors [S, N].
     """
+    return where_finite(tuple(
+        mean(values, sample.trajectory.agent_mask(agent), axis=[-2, -1]) for agent, values in enumerate(by_agent)
+    ), joint_params)
+
+
+def where_finite(by_agent: tuple[tf.Tensor, ...], joint_params: JointParams) -> tuple[tf.Tensor, ...]:
+    """Numbers of each agent [S, N], NaN where a parameter [S, N, ...] of anybody is not finite."""
     checks.check_length("joint_params", joint_params, len(by_agent))
-    arguments.check_leading("joint_params", joint_params, arguments.seeds_and_tasks(sample.trajectory.rewards))
+    arguments.check_leading("joint_params", joint_params, list(by_agent[0].shape))
     finite = tf.reduce_all([
         tf.reduce_all(tf.math.is_finite(leaf), axis=list(range(2, len(leaf.shape))))
         for leaf in tf.nest.flatten(joint_params)
     ], axis=0)
-    return tuple(
-        tf.where(finite, mean(values, sample.trajectory.agent_mask(agent), axis=[-2, -1]), float("nan"))
-        for agent, values in enumerate(by_agent)
-    )
+    return tuple(tf.where(finite, values, float("nan")) for values in by_agent)
 
 
 def check_sample(sample: Any, spec: contracts.GameSpec, sizes: Sequence[int | str] = ("S", "N")) -> None:

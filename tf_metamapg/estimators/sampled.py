@@ -20,6 +20,7 @@ from tf_metamapg.estimators.parts import simulator_and_critic
 from tf_metamapg.estimators.sample import check_sample
 from tf_metamapg.estimators.sample import means
 from tf_metamapg.estimators.sample import Sample
+from tf_metamapg.estimators.sample import where_finite
 from tf_metamapg.estimators.sample import without_padding
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import returns
@@ -201,13 +202,11 @@ class SampledEstimator(descriptions.Described, abc.ABC):
         return self.current_policy_surrogate(log_probs[agent_index], later_values)
 
     def values(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> tuple[tf.Tensor, ...]:
-        """The mean discounted return of each agent: tuple over agents of tensors [S, N]."""
-        del joint_params, tasks
+        """The mean discounted return of each agent, NaN where `means` are: tuple over agents of tensors [S, N]."""
+        del tasks
         check_sample(sample, self.spec)
-        return tuple(
-            tf.reduce_mean(returns.discounted_returns(rewards, self.spec.discount), axis=-1)
-            for rewards in sample.trajectory.rewards
-        )
+        totals = (returns.discounted_returns(rewards, self.spec.discount) for rewards in sample.trajectory.rewards)
+        return where_finite(tuple(tf.reduce_mean(total, axis=-1) for total in totals), joint_params)
 
     def mean_rewards(self, joint_params: JointParams, tasks: Structure, sample: Sample) -> tuple[tf.Tensor, ...]:
         """The mean reward of each agent over all steps that count, see `means`: tuple over agents of tensors [S, N]."""

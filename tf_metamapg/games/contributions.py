@@ -53,6 +53,8 @@ class PublicGoodsGame(BranchingGame):
         ):
             checks.check_positive(f"{kind}.{parameter}", number)
         checks.check(end_probability <= 1.0, f"{kind}.end_probability", end_probability, "in (0, 1]")
+        allowed = "such that 1 less it is below 1 in floating point"
+        checks.check(1.0 - end_probability < 1.0, f"{kind}.end_probability", end_probability, allowed)
         allowed = f"such that there are at most {_MOST_JOINT_ACTIONS} joint actions"
         checks.check(n_agents < _MOST_JOINT_ACTIONS.bit_length(), f"{kind}.n_agents", n_agents, allowed)
         checks.check(n_levels**n_agents <= _MOST_JOINT_ACTIONS, f"{kind}.n_levels", n_levels, allowed)

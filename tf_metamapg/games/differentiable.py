@@ -15,6 +15,8 @@ from tf_metamapg import contracts
 from tf_metamapg import descriptions
 from tf_metamapg.contracts import Structure
 
+_WITHOUT_PARAMS = ", one value for each seed and task, without the axis of parameters"
+
 
 class DifferentiableGame(descriptions.Described):
     """A game that is given by its value functions.
@@ -78,14 +80,12 @@ class DifferentiableGame(descriptions.Described):
             one = action.tensor_spec(self.spec.dtype)
             arguments.tensor(f"strategies[{agent}]", vector, self.spec.dtype, [*sizes, *one.shape])
             sizes = arguments.seeds_and_tasks(vector)
-        values = tuple(self._values(*strategies))
-        shapes = [tuple(value.shape) for value in values]
-        checks.check(
-            shapes == [tuple(strategies[0].shape[:2])] * n_agents, "DifferentiableGame.values",
-            f"{len(shapes)} tensors of shapes {shapes}",
-            f"such that it returns one value [S, N] for each of {n_agents} agents, without the axis of parameters",
+        values, axes = self._values(*strategies), list(strategies[0].shape[:2])
+        checks.check_length("DifferentiableGame.values(...)", values, n_agents)
+        return tuple(
+            arguments.tensor(f"DifferentiableGame.values(...)[{agent}]", value, self.spec.dtype, axes, _WITHOUT_PARAMS)
+            for agent, value in enumerate(values)
         )
-        return values
 
     def exact_lengths(self, tasks: Structure, strategies: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """One step for every agent, tuple of tensors [S, N]."""

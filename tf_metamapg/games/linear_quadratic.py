@@ -94,7 +94,8 @@ class LinearQuadraticGame(descriptions.Described):
 
     def observe(self, tasks: tf.Tensor, state: tf.Tensor, agent_index: int) -> tf.Tensor:
         """What an agent sees of states [..., D]: all of it."""
-        del tasks, agent_index
+        del tasks
+        checks.check_agent_index("agent_index", agent_index, self.spec.n_agents)
         return state
 
     def step(

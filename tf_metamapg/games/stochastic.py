@@ -91,12 +91,13 @@ def _reached_states(transitions, ends, start):
 def _states_without_end(transitions, ends):
     """The states from which some choice of joint actions never ends the game: bool array [M].
 
-    It is the largest set in each of whose states some joint action ends the game with probability zero, and leads to no
-    state outside. Where it is empty, a game of finitely many states ends with probability one, whatever is played.
+    It is the largest set in each of whose states some joint action ends the game with a probability that is zero, or is
+    lost when it is subtracted from one, and leads to no state outside. Where it is empty, a game of finitely many
+    states ends with probability one, whatever is played.
     """
     is_inside = np.ones(len(transitions), bool)
     for _ in transitions:
-        stays = (ends == 0.0) & ~np.any((transitions > 0.0) & ~is_inside, axis=-1)
+        stays = (1.0 - ends == 1.0) & ~np.any((transitions > 0.0) & ~is_inside, axis=-1)
         is_inside = is_inside & np.any(stays, axis=-1)
     return is_inside
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tf_metamapg.contracts import Structure
 from tf_metamapg.numerics import axes
 
 
@@ -20,6 +21,21 @@ def masked(values: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     if mask is None:
         return values
     return tf.where(axes.with_axes_behind(mask, values), values, tf.zeros_like(values))
+
+
+def advanced(goes_on: tf.Tensor, following: Structure, before: Structure) -> Structure:
+    """What follows where something goes on, and elsewhere what was before it.
+
+    Args:
+        goes_on: bool tensor [...].
+        following, before: leaves [..., *behind].
+
+    Returns:
+        leaves [..., *behind].
+    """
+    return tf.nest.map_structure(
+        lambda new, old: tf.where(axes.with_axes_behind(goes_on, new), new, old), following, before
+    )
 
 
 def mean(values: tf.Tensor, mask: tf.Tensor | None, axis: int | Sequence[int]) -> tf.Tensor:

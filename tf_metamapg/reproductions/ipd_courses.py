@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
-import matplotlib.figure
 import numpy as np
 import tensorflow as tf
 
@@ -112,26 +111,5 @@ def save(
         for name, values in training.items() for seed, meta_update in np.ndindex(values.shape[:2])
     ]
     columns = ["case", "seed", "meta_update", "reward_of_agent_0", "reward_of_agent_1"]
-    results.save(directory, _figure(training, labels), header, rows, text, {"meta_training.csv": [columns, *drawn]})
-
-
-def _figure(
-    by_case: Mapping[str, np.ndarray], labels: Mapping[str, tuple[str, str]]
-) -> matplotlib.figure.Figure:
-    """A panel for each case, of what two agents get in meta-training.
-
-    Args:
-        by_case: arrays [S, meta-updates, 2].
-        labels: what the agents are called, by case.
-    """
-    figure, panels = results.new_figure(11.0, 3.6, len(by_case), sharey=True)
-    for panel, (name, training) in zip(panels, by_case.items()):
-        for agent_index, (label, colour) in enumerate(zip(labels[name], ("C0", results.COLOURS["naive"]))):
-            values = training[:, :, agent_index]
-            results.draw_mean(panel, range(1, values.shape[1] + 1), values, label, colour)
-        panel.set_title(name, fontsize=9)
-        panel.set_xlabel("meta-updates")
-        panel.grid(alpha=0.3)
-        panel.legend(fontsize=8)
-    panels[0].set_ylabel("mean reward per step")
-    return figure
+    figure = results.meta_training_figure(training, labels)
+    results.save(directory, figure, header, rows, text, {"meta_training.csv": [columns, *drawn]})

@@ -30,6 +30,28 @@ def new_figure(
     return figure, figure.subplots(1, n_panels, squeeze=False, **subplots)[0]
 
 
+def meta_training_figure(
+    by_case: Mapping[str, np.ndarray], labels: Mapping[str, tuple[str, str]]
+) -> matplotlib.figure.Figure:
+    """A panel for each case, of what two agents get in meta-training.
+
+    Args:
+        by_case: arrays [S, meta-updates, 2].
+        labels: what the agents are called, by case.
+    """
+    figure, panels = new_figure(11.0, 3.6, len(by_case), sharey=True)
+    for panel, (name, training) in zip(panels, by_case.items()):
+        for agent_index, (label, colour) in enumerate(zip(labels[name], ("C0", COLOURS["naive"]))):
+            values = training[:, :, agent_index]
+            draw_mean(panel, range(1, values.shape[1] + 1), values, label, colour)
+        panel.set_title(name, fontsize=9)
+        panel.set_xlabel("meta-updates")
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
+    panels[0].set_ylabel("mean reward per step")
+    return figure
+
+
 def label_learning_curves(panel: matplotlib.axes.Axes) -> None:
     """The axes and the legend of mean rewards against updates."""
     panel.set_xlabel("updates")

@@ -35,9 +35,11 @@ def check_game(game: contracts.Game) -> None:
             _check_observations(game, tasks, state, present)
             # As in a simulator, what has left does nothing.
             joint_action = tuple(map(masks.masked, _actions(rng, spec), map(tf.constant, present)))
-            state, continues = _step(game, tasks, state, joint_action, rng)
+            following, continues = _step(game, tasks, state, joint_action, rng)
             if spec.ends:
                 present = [here & goes_on.numpy() for here, goes_on in zip(present, continues)]
+                following = masks.advanced(tf.constant(np.any(present, axis=0)), following, state)
+            state = following
 
 
 def _check_observations(game, tasks, state, present):

@@ -15,7 +15,6 @@ from tf_metamapg import descriptions
 from tf_metamapg.contracts import JointParams
 from tf_metamapg.contracts import Structure
 from tf_metamapg.contracts import Trajectory
-from tf_metamapg.numerics import axes
 from tf_metamapg.numerics import masks
 from tf_metamapg.numerics import random
 from tf_metamapg.simulators import first_step
@@ -128,10 +127,7 @@ class InGraphSimulator(descriptions.Described):
             trajectory = tf.nest.map_structure(lambda array, entry: array.write(time, entry), trajectory, record)
             if spec.ends:
                 own_masks = tuple(map(tf.logical_and, own_masks, continues))
-                goes_on = tf.reduce_any(tf.stack(own_masks), axis=0)
-                next_state = tf.nest.map_structure(
-                    lambda new, old: tf.where(axes.with_axes_behind(goes_on, new), new, old), next_state, state
-                )
+                next_state = masks.advanced(tf.reduce_any(tf.stack(own_masks), axis=0), next_state, state)
             # The next step's numbers are read here, since arithmetic that is compiled together with a look at a
             # place that moves is not turned into vector instructions.
             next_numbers = numbers[tf.minimum(time + 1, self.horizon - 1)]
