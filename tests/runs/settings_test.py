@@ -94,6 +94,10 @@ class CompilingTest(tf.test.TestCase):
         self.assertFalse(self.pays(sampled(), **numbers))
         self.assertFalse(self.pays(sampled(), **numbers, validate_every=4))
         self.assertTrue(self.pays(sampled(), **numbers, validate_every=1))
+        # Those of earlier stages, too.
+        stages = [Stage(chain_length=0, n_meta_updates=30)]
+        self.assertFalse(self.pays(sampled(), **numbers, earlier_stages=stages))
+        self.assertTrue(self.pays(sampled(), **numbers, earlier_stages=stages, validate_every=1))
 
     def test_earlier_stages_count(self):
         few = {"n_meta_updates": 1, "n_evaluation_tasks": 1, "n_inner_updates": 1}

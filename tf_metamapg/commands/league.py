@@ -8,10 +8,10 @@ r"""A league: everybody meets everybody, in both places of a game.
 
 Learners, runs, exported policies and strategies take part; without any of
 these, eight learners, from PolicyGradient to MetaMAPG, and all of this
-package's strategies. Meta-agents are trained
-in self-play first, below --output_dir. What was trained or played there is not
-again: a league that was killed goes on, and a new entrant alone has to meet
-the others. Where the package is installed, tf-metamapg-league is the same.
+package's strategies. Meta-agents are trained in self-play first, below
+--output_dir. What was trained or played there is not again: a league that was
+killed goes on, and a new entrant alone has to meet the others. Where the
+package is installed, tf-metamapg-league is the same.
 """
 
 import sys

@@ -99,7 +99,8 @@ def _listing():
 
 def _links(output_dir, name):
     """To the raw numbers of a result, in Markdown."""
-    paths = [f"{name}/{path.name}" for path in sorted((output_dir / name).glob("*.csv"), reverse=True)]
+    files_of_drawn = sorted({path.name for path in (output_dir / name).glob("*.csv")} - {"numbers.csv"})
+    paths = [f"{name}/{file}" for file in ("numbers.csv", *files_of_drawn)]
     return ", ".join(f"[{path}]({path})" for path in paths)
 
 

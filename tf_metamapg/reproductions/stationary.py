@@ -41,7 +41,7 @@ ORDINARY = {
 }
 META = {"Meta-PG": "MetaPG", "Meta-MAPG": "MetaMAPG"}
 METHODS = (*ORDINARY, *META)
-# What others will do.
+# Those who take it for given what others will do stand before those who look ahead, shape or meta-learn.
 _TAKE_FOR_GIVEN = METHODS[:6]
 RATES = (0.1, 0.5, 2.0, 8.0)
 # A config, who the other agent is, whose mean reward counts, and bindings. Of two agents of one kind both count: where

@@ -29,7 +29,7 @@ def compiling_pays(
         n_links_learned, n_compiled = sum(n * (length + 1) for n, length in stages), len(stages)
         n_evaluations = 2
         if evaluation.validate_every is not None:
-            n_evaluations += -(-run.n_meta_updates // evaluation.validate_every)
+            n_evaluations += sum(-(-n // evaluation.validate_every) for n, _ in stages)
     phases = (
         (n_links_learned, n_steps * trainer.n_tasks),
         (n_evaluations * (evaluation.n_inner_updates + 1), n_steps * evaluation.n_evaluation_tasks),
